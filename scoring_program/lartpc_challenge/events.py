@@ -1,0 +1,324 @@
+"""Event files: voxels with charge, ragged by offsets (FORMAT.md, "Events").
+
+Read:   with EventFile("cycle1_train.h5") as events:
+            for event in events: event.coords, event.energy, event.label
+Write:  with EventWriter("mine.h5", kind="train", cycle=1, scale="full") as out:
+            out.append(Event(7, coords, energy, label))
+
+Both hold a block of events in memory, never the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import h5py
+import numpy as np
+
+from .format import (
+    CYCLES,
+    EVENT_KINDS,
+    FORMAT,
+    FORMAT_VERSION,
+    GRID_SHAPE,
+    GRID_SIZE,
+    SCALES,
+    VOXEL_SIZE_MM,
+    ChallengeError,
+)
+
+_CHUNK_ROWS = 1 << 15
+_BLOCK_VOXELS = 1 << 20
+COMPRESSION = {"compression": "gzip", "compression_opts": 6, "shuffle": True}
+_COLUMNS = {"coords": (np.uint8, (3,)), "energy": (np.float32, ()), "label": (np.uint8, ())}
+
+
+@dataclass(frozen=True)
+class Event:
+    """The voxels of one event that hold charge.
+
+    coords (n, 3) uint8 x, y, z; energy (n,) float32 MeV; label (n,) uint8 >= 1, None in a test file.
+    """
+
+    event_id: int
+    coords: np.ndarray
+    energy: np.ndarray
+    label: Optional[np.ndarray] = None
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+
+@contextlib.contextmanager
+def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading; `error` with one sentence where that is impossible."""
+    path = Path(path)
+    if not path.is_file():
+        raise error(f"{path}: no such file")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as reason:
+        if not os.access(path, os.R_OK):
+            raise error(f"{path}: no permission to read it") from reason
+        raise error(
+            f"{path}: not a readable HDF5 file (damaged, cut short or of another kind)"
+        ) from (reason)
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def replacing(path) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` when the block ends well, else goes."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as reason:
+        raise ChallengeError(f"{path}: can't be written: {reason.strerror or reason}") from reason
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def check_offsets(offset: np.ndarray, n_events: int, n_voxels: int, where: str, error) -> None:
+    """Raise `error` unless offset is (n_events + 1,), starts at 0, ascends and ends at n_voxels."""
+    if offset.shape != (n_events + 1,):
+        raise error(f"{where}: offset has shape {offset.shape}, expected ({n_events + 1},)")
+    if offset[0] != 0 or offset[-1] != n_voxels or (np.diff(offset) < 0).any():
+        raise error(f"{where}: offset must ascend from 0 to the number of voxels, {n_voxels}")
+
+
+class EventFile:
+    """An event file opened for reading: a sequence of `Event`, with its attributes.
+
+    event_id (N,) uint32 and offset (N+1,) int64 are in memory; voxels are read on demand.
+    Raises ChallengeError, one sentence, for what is not such a file; `kind` asks for one kind.
+    """
+
+    def __init__(self, path, kind: Optional[str] = None):
+        self.path = Path(path)
+        self._stack = contextlib.ExitStack()
+        self._file = self._stack.enter_context(open_h5(self.path))
+        try:
+            self._read_header(kind)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _read_header(self, kind: Optional[str]) -> None:
+        check_format(self._file, self.path, (kind,) if kind else EVENT_KINDS)
+        attributes = self._file.attrs
+        self.kind, self.scale = str(attributes["kind"]), str(attributes["scale"])
+        self.cycle = CYCLES[int(attributes["cycle"])]
+        for name in ("event_id", "offset", "coords", "energy"):
+            if not isinstance(self._file.get(name), h5py.Dataset):
+                raise ChallengeError(f"{self.path}: data set {name} is missing")
+        self.event_id = self._file["event_id"][:]
+        self.offset = self._file["offset"][:]
+        n_voxels = len(self._file["coords"])
+        check_offsets(
+            self.offset, len(self.event_id), n_voxels, str(self.path), error=ChallengeError
+        )
+        self.has_labels = "label" in self._file
+        for name, (dtype, tail) in _COLUMNS.items():
+            if name in self._file:
+                column = self._file[name]
+                if column.shape != (n_voxels, *tail) or column.dtype != dtype:
+                    raise ChallengeError(
+                        f"{self.path}: {name} is {column.dtype} {column.shape}, "
+                        f"expected {np.dtype(dtype)} {(n_voxels, *tail)}"
+                    )
+
+    @property
+    def n_voxels(self) -> int:
+        return int(self.offset[-1])
+
+    def __len__(self) -> int:
+        return len(self.event_id)
+
+    def __getitem__(self, index: int) -> Event:
+        index = range(len(self))[index]
+        return next(self._block(index, index + 1))
+
+    def __iter__(self) -> Iterator[Event]:
+        start = 0
+        while start < len(self):
+            stop = self._block_end(start)
+            yield from self._block(start, stop)
+            start = stop
+
+    def _block_end(self, start: int) -> int:
+        """As many events from `start` as fit into a block, at least one."""
+        end = np.searchsorted(self.offset, self.offset[start] + _BLOCK_VOXELS, side="right") - 1
+        return max(start + 1, int(end))
+
+    def _block(self, start: int, stop: int) -> Iterator[Event]:
+        first = self.offset[start]
+        columns = {name: self.column(name, start, stop) for name in _COLUMNS if name in self._file}
+        if (columns["coords"] >= GRID_SIZE).any():
+            raise ChallengeError(
+                f"{self.path}: a voxel lies outside the grid, coords must be below {GRID_SIZE}"
+            )
+        for i in range(start, stop):
+            rows = slice(self.offset[i] - first, self.offset[i + 1] - first)
+            yield Event(
+                int(self.event_id[i]), **{name: column[rows] for name, column in columns.items()}
+            )
+
+    def column(self, name: str, start: int = 0, stop: Optional[int] = None) -> np.ndarray:
+        """A per-voxel column of the events start..stop (all by default), as stored."""
+        stop = len(self) if stop is None else stop
+        try:
+            return self._file[name][self.offset[start] : self.offset[stop]]
+        except OSError as reason:
+            raise ChallengeError(f"{self.path}: {name} is damaged and can't be read") from reason
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> EventFile:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+class EventWriter:
+    """Writes an event file event by event; the file takes its name when the block ends well.
+
+    columns: further per-voxel columns, name -> dtype, given to `append` by keyword.
+    attributes: further root attributes. `file` is the open h5py.File, for further groups.
+    """
+
+    def __init__(
+        self,
+        path,
+        *,
+        kind: str,
+        cycle: int,
+        scale: str,
+        columns: Optional[Mapping[str, type]] = None,
+        attributes: Optional[Mapping[str, object]] = None,
+    ):
+        if kind not in EVENT_KINDS or cycle not in CYCLES or scale not in SCALES:
+            raise ValueError(f"kind {kind!r}, cycle {cycle!r} or scale {scale!r} is unknown")
+        self._stack = contextlib.ExitStack()
+        temporary = self._stack.enter_context(replacing(path))
+        self.file = self._stack.enter_context(h5py.File(temporary, "w"))
+        write_format(self.file, kind=kind, cycle=cycle, scale=scale)
+        self.file.attrs.update(attributes or {})
+        self._columns = {name: spec for name, spec in _COLUMNS.items() if name != "label"}
+        if kind != "test":
+            self._columns["label"] = _COLUMNS["label"]
+        self._columns.update({name: (dtype, ()) for name, dtype in (columns or {}).items()})
+        for name, (dtype, tail) in self._columns.items():
+            self.file.create_dataset(
+                name,
+                shape=(0, *tail),
+                maxshape=(None, *tail),
+                chunks=(_CHUNK_ROWS, *tail),
+                dtype=dtype,
+                **COMPRESSION,
+            )
+        self._event_id, self._length = [], []
+        self._waiting, self._n_waiting = [], 0
+
+    def append(self, event: Event, **columns: np.ndarray) -> None:
+        """Add one event. Raises ValueError for arrays of other shapes, dtypes or values."""
+        values = {"coords": event.coords, "energy": event.energy, **columns}
+        if event.label is not None:
+            values["label"] = event.label
+        if values.keys() != self._columns.keys():
+            raise ValueError(f"expected columns {sorted(self._columns)}, found {sorted(values)}")
+        for name, (dtype, tail) in self._columns.items():
+            value = values[name] = np.asarray(values[name])
+            if value.shape != (len(event), *tail) or value.dtype != dtype:
+                raise ValueError(
+                    f"event {event.event_id}: {name} is {value.dtype} {value.shape}, "
+                    f"expected {np.dtype(dtype)} {(len(event), *tail)}"
+                )
+        if (event.coords >= GRID_SIZE).any():
+            raise ValueError(f"event {event.event_id}: a voxel lies outside the grid")
+        if event.label is not None and (event.label == 0).any():
+            raise ValueError(f"event {event.event_id}: a voxel in a file has a label of at least 1")
+        self._event_id.append(event.event_id)
+        self._length.append(len(event))
+        self._waiting.append(values)
+        self._n_waiting += len(event)
+        if self._n_waiting >= _BLOCK_VOXELS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._n_waiting:
+            for name in self._columns:
+                dataset = self.file[name]
+                dataset.resize(len(dataset) + self._n_waiting, axis=0)
+                dataset[-self._n_waiting :] = np.concatenate([v[name] for v in self._waiting])
+        self._waiting, self._n_waiting = [], 0
+
+    def _finish(self) -> None:
+        self._flush()
+        offset = np.concatenate([[0], np.cumsum(self._length)]).astype(np.int64)
+        self.file.create_dataset("event_id", data=np.array(self._event_id, np.uint32))
+        self.file.create_dataset("offset", data=offset)
+
+    def __enter__(self) -> EventWriter:
+        return self
+
+    def __exit__(self, *failure) -> None:
+        if failure[0] is None:
+            try:
+                self._finish()
+            except BaseException as problem:
+                self._stack.__exit__(type(problem), problem, problem.__traceback__)
+                raise
+        self._stack.__exit__(*failure)
+
+
+def write_format(file: h5py.File, *, kind: str, cycle: int, scale: str) -> None:
+    """Write the attributes that every file of the challenge carries."""
+    file.attrs.update(
+        {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "kind": kind,
+            "cycle": cycle,
+            "scale": scale,
+            "grid_shape": GRID_SHAPE,
+            "voxel_size_mm": VOXEL_SIZE_MM,
+            "class_names": ["empty", *CYCLES[cycle].class_names],
+        }
+    )
+
+
+def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
+    """Raise `error` unless the file's attributes are those of a file of one of `kinds`."""
+    names = ("format", "format_version", "kind", "cycle", "scale")
+    found = {name: _scalar(file.attrs.get(name)) for name in names}
+    if found["format"] != FORMAT:
+        raise error(f"{path}: not a file of this challenge (no attribute format = {FORMAT!r})")
+    if found["format_version"] != FORMAT_VERSION:
+        raise error(
+            f"{path}: format_version {found['format_version']} is not readable by this package, "
+            f"which reads version {FORMAT_VERSION}; take the package that came with the file"
+        )
+    if found["kind"] not in kinds:
+        raise error(f"{path}: is a {found['kind']} file, expected {' or '.join(kinds)}")
+    if found["cycle"] not in CYCLES:
+        raise error(f"{path}: cycle {found['cycle']} is unknown, expected one of {list(CYCLES)}")
+    if found["scale"] not in SCALES:
+        raise error(f"{path}: scale must be one of {SCALES}, found {found['scale']!r}")
+
+
+def _scalar(attribute):
+    """A scalar attribute as a Python value; text that equals nothing for anything else."""
+    value = np.asarray(attribute)
+    return value.item() if value.shape == () else f"an array of shape {value.shape}"

@@ -1,0 +1,95 @@
+"""Constants, labels, phases and errors that every other module builds on.
+
+The file formats themselves are described in FORMAT.md, beside this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+FORMAT = "lartpc-challenge"
+FORMAT_VERSION = 1
+
+GRID_SIZE = 192
+GRID_SHAPE = (GRID_SIZE, GRID_SIZE, GRID_SIZE)
+VOXEL_SIZE_MM = 3.0
+
+SCALES = ("demonstration", "full")
+EVENT_KINDS = ("train", "test", "simulation")
+REFERENCE_KINDS = ("reference", "placeholder")
+
+# In the order of the leaderboard: the first one ranks.
+METRICS = ("acc_at_80", "acc_at_50", "acc_mean")
+
+
+class ChallengeError(Exception):
+    """Something the user can mend; its text is all that a command line shows."""
+
+
+class SubmissionError(ChallengeError):
+    """The submission can't be scored: a participant's to mend. Its text never derives from truth."""
+
+
+class ReferenceDataError(ChallengeError):
+    """The reference data can't be used: an organiser's to mend, its details never a participant's."""
+
+
+class SemanticLabel(IntEnum):
+    """What left most of the energy in a voxel."""
+
+    EMPTY = 0
+    ELECTROMAGNETIC = 1
+    OTHER = 2
+    PROTON = 3
+
+
+CLASS_NAMES = {
+    SemanticLabel.EMPTY: "empty",
+    SemanticLabel.ELECTROMAGNETIC: "electron/positron",
+    SemanticLabel.OTHER: "other",
+    SemanticLabel.PROTON: "proton",
+}
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One task with its data: a public and a hidden phase score it.
+
+    `labels` are those that a voxel with charge can have, in ascending order.
+    """
+
+    number: int
+    labels: tuple
+
+    @property
+    def public_phase(self) -> int:
+        return 2 * self.number - 1
+
+    @property
+    def hidden_phase(self) -> int:
+        return 2 * self.number
+
+    @property
+    def class_names(self) -> tuple:
+        """Names of `labels`, without `empty`."""
+        return tuple(CLASS_NAMES[label] for label in self.labels)
+
+
+_EM, _OTHER, _PROTON = SemanticLabel.ELECTROMAGNETIC, SemanticLabel.OTHER, SemanticLabel.PROTON
+CYCLES = {
+    1: Cycle(1, (_EM, _OTHER)),
+    2: Cycle(2, (_EM, _OTHER, _PROTON)),
+    3: Cycle(3, (_EM, _OTHER, _PROTON)),
+}
+PHASES = tuple(range(1, 2 * len(CYCLES) + 1))
+
+
+def cycle_of_phase(phase: int) -> Cycle:
+    """The cycle that platform phase 1..6 scores."""
+    return CYCLES[(phase + 1) // 2]
+
+
+def is_hidden(phase: int) -> bool:
+    """Whether phase 1..6 scores the hidden events of its cycle."""
+    return phase % 2 == 0
