@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 import h5py
 import numpy as np
@@ -42,13 +41,13 @@ _COLUMNS = {"coords": (np.uint8, (3,)), "energy": (np.float32, ()), "label": (np
 class Event:
     """The voxels of one event that hold charge.
 
-    coords (n, 3) uint8 x, y, z; energy (n,) float32 MeV; label (n,) uint8 >= 1, None in a test file.
+    coords (n, 3) uint8 x, y, z; energy (n,) float32 MeV; label (n,) uint8 >= 1, None if unknown.
     """
 
     event_id: int
     coords: np.ndarray
     energy: np.ndarray
-    label: Optional[np.ndarray] = None
+    label: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.coords)
@@ -103,7 +102,7 @@ class EventFile:
     Raises ChallengeError, one sentence, for what is not such a file; `kind` asks for one kind.
     """
 
-    def __init__(self, path, kind: Optional[str] = None):
+    def __init__(self, path, kind: str | None = None):
         self.path = Path(path)
         self._stack = contextlib.ExitStack()
         self._file = self._stack.enter_context(open_h5(self.path))
@@ -113,7 +112,7 @@ class EventFile:
             self._stack.close()
             raise
 
-    def _read_header(self, kind: Optional[str]) -> None:
+    def _read_header(self, kind: str | None) -> None:
         check_format(self._file, self.path, (kind,) if kind else EVENT_KINDS)
         attributes = self._file.attrs
         self.kind, self.scale = str(attributes["kind"]), str(attributes["scale"])
@@ -173,7 +172,7 @@ class EventFile:
                 int(self.event_id[i]), **{name: column[rows] for name, column in columns.items()}
             )
 
-    def column(self, name: str, start: int = 0, stop: Optional[int] = None) -> np.ndarray:
+    def column(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """A per-voxel column of the events start..stop (all by default), as stored."""
         stop = len(self) if stop is None else stop
         try:
@@ -205,8 +204,8 @@ class EventWriter:
         kind: str,
         cycle: int,
         scale: str,
-        columns: Optional[Mapping[str, type]] = None,
-        attributes: Optional[Mapping[str, object]] = None,
+        columns: Mapping[str, type] | None = None,
+        attributes: Mapping[str, object] | None = None,
     ):
         if kind not in EVENT_KINDS or cycle not in CYCLES or scale not in SCALES:
             raise ValueError(f"kind {kind!r}, cycle {cycle!r} or scale {scale!r} is unknown")

@@ -28,11 +28,11 @@ class ChallengeError(Exception):
 
 
 class SubmissionError(ChallengeError):
-    """The submission can't be scored: a participant's to mend. Its text never derives from truth."""
+    """The submission can't be scored: a participant's to mend. The text never derives from truth."""
 
 
 class ReferenceDataError(ChallengeError):
-    """The reference data can't be used: an organiser's to mend, its details never a participant's."""
+    """The reference data can't be used: an organiser's to mend, never shown to a participant."""
 
 
 class SemanticLabel(IntEnum):
@@ -60,7 +60,7 @@ class Cycle:
     """
 
     number: int
-    labels: tuple
+    labels: tuple[SemanticLabel, ...]
 
     @property
     def public_phase(self) -> int:
@@ -71,7 +71,7 @@ class Cycle:
         return 2 * self.number
 
     @property
-    def class_names(self) -> tuple:
+    def class_names(self) -> tuple[str, ...]:
         """Names of `labels`, without `empty`."""
         return tuple(CLASS_NAMES[label] for label in self.labels)
 

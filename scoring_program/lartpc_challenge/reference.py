@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional
 
 import h5py
 import numpy as np
@@ -62,7 +61,7 @@ class Manifest:
     def n_voxels(self) -> int:
         return int(self.offset[-1])
 
-    def coords(self, start: int = 0, stop: Optional[int] = None) -> np.ndarray:
+    def coords(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(n, 3) uint8: the voxels of the events start..stop in test-file order."""
         stop = self.n_events if stop is None else stop
         with open_h5(self.path) as file:
@@ -83,7 +82,7 @@ class Reference:
     offset: np.ndarray
     label: np.ndarray
     energy: np.ndarray
-    trivial: Dict[str, Dict[str, float]]
+    trivial: dict[str, dict[str, float]]
     manifest: Manifest
 
     @property
@@ -95,7 +94,7 @@ class Reference:
         return is_hidden(self.phase)
 
 
-def read_reference(path) -> Optional[Reference]:
+def read_reference(path) -> Reference | None:
     """The reference in `path`; None for a placeholder: the phase is not open yet.
 
     Raises ReferenceDataError where the file is missing, damaged or contradicts itself.
@@ -136,7 +135,7 @@ def _read(file: h5py.File, path: Path) -> Reference:
 
 
 def _check(reference: Reference, n_coords: int) -> None:
-    """Raise ValueError unless truth and manifest agree; a wrong reference must not score anybody."""
+    """Raise ValueError unless truth and manifest agree: a wrong reference must score nobody."""
     manifest = reference.manifest
     check_offsets(manifest.offset, manifest.n_events, n_coords, "test", ValueError)
     check_offsets(
@@ -166,9 +165,9 @@ def write_reference(
     scale: str,
     truth: Iterator[Event],
     test: Iterator[Event],
-    trivial: Dict[str, Dict[str, float]],
+    trivial: dict[str, dict[str, float]],
 ) -> None:
-    """Write the reference of `phase`: `truth`, its own events with labels; `test`, all test events."""
+    """Write the reference of `phase`: `truth` its own events with labels, `test` all test events."""
     truth, test = list(truth), list(test)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         _write_header(file, "reference", phase, scale)
