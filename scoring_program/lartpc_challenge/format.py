@@ -28,11 +28,11 @@ class ChallengeError(Exception):
 
 
 class SubmissionError(ChallengeError):
-    """The submission can't be scored: a participant's to mend. The text never derives from truth."""
+    """The submission can't be scored: for a participant to mend, in words free of truth."""
 
 
 class ReferenceDataError(ChallengeError):
-    """The reference data can't be used: an organiser's to mend, never shown to a participant."""
+    """The reference data can't be used: for an organiser to mend, never shown to a participant."""
 
 
 class SemanticLabel(IntEnum):

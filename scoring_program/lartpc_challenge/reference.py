@@ -167,7 +167,7 @@ def write_reference(
     test: Iterator[Event],
     trivial: dict[str, dict[str, float]],
 ) -> None:
-    """Write the reference of `phase`: `truth` its own events with labels, `test` all test events."""
+    """Write a phase's reference: `truth`, its own events with labels; `test`, all test events."""
     truth, test = list(truth), list(test)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         _write_header(file, "reference", phase, scale)

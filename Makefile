@@ -1,0 +1,80 @@
+# What an organiser runs; `make help` lists it. Every target sets up what it needs in .venv/.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help score test demo data train predict leaderboard bundle bench report clean
+
+VENV := .venv/bin/python
+# One thread: spconv's CPU kernels are repeatable only so, and BLAS gains nothing on small events.
+export OMP_NUM_THREADS ?= 1
+
+## The interpreter: PYTHON=... or the first of these. Simulation and network have wheels for 3.11-3.13.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+# Scoring alone also runs on older ones, as the platforms' images do.
+SCORE_PYTHON = $(or $(PYTHON),$(shell python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' \
+	2>/dev/null && echo python3))
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+score: .venv/scoring  ## scores the baseline in all six phases as a platform's worker would (1 min)
+	$(VENV) -m organizer.score $(if $(SUBMISSIONS),--submissions $(SUBMISSIONS))
+
+test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -m pytest
+
+demo: .venv/everything  ## makes the tracked demonstration data again, the same bytes
+	$(VENV) -m organizer.data --demonstration
+
+data: .venv/everything  ## simulates the full data with fresh secret seeds into build/data; EVENTS=, CYCLE=, JOBS=
+	$(VENV) -m organizer.data --out build/data $(if $(EVENTS),--events $(EVENTS)) \
+		$(if $(CYCLE),--cycle $(CYCLE)) $(if $(JOBS),--jobs $(JOBS))
+
+CYCLE_OR_1 = $(or $(CYCLE),1)
+DATA_FOLDER = $(or $(DATA),starting_kit/data)
+train: .venv/everything  ## trains the baseline; CYCLE=1, PRESET=cpu, DATA=starting_kit/data
+	$(VENV) -m baseline.train --preset $(or $(PRESET),cpu) \
+		--events $(DATA_FOLDER)/cycle$(CYCLE_OR_1)_train.h5 --out build/run/cycle$(CYCLE_OR_1)
+
+predict: .venv/everything  ## writes the trained baseline's submission; CYCLE=1, CHECKPOINT=, DATA=
+	$(VENV) -m baseline.predict --checkpoint $(or $(CHECKPOINT),build/run/cycle$(CYCLE_OR_1)/best.pt) \
+		--events $(DATA_FOLDER)/cycle$(CYCLE_OR_1)_test.h5 \
+		--out build/run/cycle$(CYCLE_OR_1)/submission.zip
+
+leaderboard: .venv/scoring  ## ranks the submissions below SUBMISSIONS= in every phase: text, CSV, HTML
+	$(VENV) -m organizer.leaderboard $(or $(SUBMISSIONS),baseline_submission)
+
+bundle: .venv/scoring  ## dist/codabench.zip and dist/codalab-v1.5.zip; START=2027-01-04, DATA=, HIDDEN=placeholder, DEMO=1
+	$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data $(DATA)) \
+		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(DEMO),--demo)
+
+bench: .venv/everything  ## timings against the named alternatives, as ratios
+	for benchmark in benchmarks/*.py; do $(VENV) $$benchmark; done
+
+report: .venv/everything  ## physics, data table and failures of the baseline into build/report
+	$(VENV) -m organizer.physics --out build/report
+	$(VENV) -m organizer.data_table starting_kit/data/*_train.h5
+
+clean:  ## removes .venv, build and dist (build/data holds your simulated events: asks first)
+	@if [ -d build/data ]; then read -rp 'build/data holds simulated data. Remove it too? [y/N] ' a; \
+		[ "$$a" = y ] || { rm -rf .venv dist; echo 'kept build/'; exit 0; }; fi; \
+		rm -rf .venv build dist
+
+define install
+	@test -n "$(1)" || { echo 'make: no suitable Python found: needs $(2); set PYTHON=/path/to/python3' >&2; exit 1; }
+	@test -x $(VENV) || $(1) -m venv .venv
+	@$(VENV) -m pip install -q --disable-pip-version-check -e '.[$(3)]'
+	@touch $@
+endef
+.venv/scoring: pyproject.toml
+	$(call install,$(SCORE_PYTHON),3.9 or newer,bundle)
+
+.venv/everything: pyproject.toml
+	$(call install,$(PYTHON),3.11 to 3.13,bundle$(comma)simulation$(comma)convert$(comma)baseline$(comma)notebook$(comma)test)
+	@touch .venv/scoring
+
+comma := ,
