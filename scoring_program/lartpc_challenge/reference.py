@@ -26,7 +26,9 @@ from .events import (
 from .format import (
     CYCLES,
     METRICS,
+    PHASES,
     REFERENCE_KINDS,
+    ChallengeError,
     Cycle,
     ReferenceDataError,
     cycle_of_phase,
@@ -49,8 +51,8 @@ class Manifest:
 
     @classmethod
     def from_events(cls, path) -> Manifest:
-        """The manifest of a test file. ChallengeError where it is not one."""
-        with EventFile(path, kind="test") as events:
+        """The manifest of a test file, or of any other events file. ChallengeError for others."""
+        with EventFile(path) as events:
             return cls(events.cycle, events.event_id, events.offset, Path(path), "/")
 
     @property
@@ -60,6 +62,11 @@ class Manifest:
     @property
     def n_voxels(self) -> int:
         return int(self.offset[-1])
+
+    def rows(self, event_id: np.ndarray) -> np.ndarray:
+        """(n,) int64: where the events (n,) stand in test-file order. KeyError for unknown ones."""
+        row = {event: i for i, event in enumerate(self.event_id.tolist())}
+        return np.array([row[event] for event in event_id.tolist()], np.int64)
 
     def coords(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(n, 3) uint8: the voxels of the events start..stop in test-file order."""
@@ -72,11 +79,12 @@ class Manifest:
 class Reference:
     """A phase's truth. event_id (n,), offset (n+1,), label (m,) uint8 of its own events.
 
+    phase is None where a participant's own labelled events are the truth, which are never hidden.
     energy (N,) float32: total MeV of every test event, in the manifest's order.
     trivial: name of a trivial baseline -> its metrics on this phase's events.
     """
 
-    phase: int
+    phase: int | None
     scale: str
     event_id: np.ndarray
     offset: np.ndarray
@@ -87,71 +95,108 @@ class Reference:
 
     @property
     def cycle(self) -> Cycle:
-        return cycle_of_phase(self.phase)
+        return self.manifest.cycle
 
     @property
     def hidden(self) -> bool:
-        return is_hidden(self.phase)
+        return self.phase is not None and is_hidden(self.phase)
+
+
+def read_manifest(path) -> Manifest | None:
+    """What a submission to the phase must cover; None for a placeholder: it is not open yet.
+
+    Reads nothing of the truth, so that a submission can be parsed before the truth is in memory.
+    Raises ReferenceDataError where the file is missing, damaged or contradicts itself.
+    """
+    return _read(path, _manifest)
 
 
 def read_reference(path) -> Reference | None:
-    """The reference in `path`; None for a placeholder: the phase is not open yet.
+    """The reference in `path`; None and errors as in `read_manifest`."""
+    return _read(path, _reference)
 
-    Raises ReferenceDataError where the file is missing, damaged or contradicts itself.
+
+def read_labelled_events(path) -> Reference:
+    """The events of a train file, or of a hold-out of one's own, as a truth to score against.
+
+    Raises ChallengeError where `path` is not an events file or holds no labels.
     """
+    manifest = Manifest.from_events(path)
+    with EventFile(path) as events:
+        if not events.has_labels:
+            raise ChallengeError(f"{path}: holds no labels, nothing can be scored against it")
+        return Reference(
+            phase=None,
+            scale=events.scale,
+            event_id=events.event_id,
+            offset=events.offset,
+            label=events.column("label"),
+            energy=np.array([e.energy.sum(dtype=np.float64) for e in events], np.float32),
+            trivial={},
+            manifest=manifest,
+        )
+
+
+def _read(path, part):
+    """What part(file, path) makes of an open reference file; None for a placeholder."""
     with open_h5(path, error=ReferenceDataError) as file:
         check_format(file, path, REFERENCE_KINDS, error=ReferenceDataError)
         if file.attrs["kind"] == "placeholder":
             return None
         try:
-            return _read(file, Path(path))
-        except (KeyError, OSError, ValueError, AttributeError) as reason:
+            return part(file, Path(path))
+        except (KeyError, IndexError, OSError, ValueError, TypeError, AttributeError) as reason:
             raise ReferenceDataError(
                 f"{path}: the reference data are damaged: {reason}"
             ) from reason
 
 
-def _read(file: h5py.File, path: Path) -> Reference:
-    phase, cycle = int(file.attrs["phase"]), CYCLES[int(file.attrs["cycle"])]
-    if cycle_of_phase(phase) != cycle or bool(file.attrs["hidden"]) != is_hidden(phase):
-        raise ValueError(f"phase {phase} does not belong to cycle {cycle.number} or its visibility")
-    test = file["test"]
+def _manifest(file: h5py.File, path: Path) -> Manifest:
+    test, cycle = file["test"], CYCLES[int(file.attrs["cycle"])]
     manifest = Manifest(cycle, test["event_id"][:], test["offset"][:], path, "test")
+    check_offsets(manifest.offset, manifest.n_events, len(test["coords"]), "test", ValueError)
+    if len(np.unique(manifest.event_id)) != manifest.n_events:
+        raise ValueError("test/event_id holds an event twice")
+    return manifest
+
+
+def _reference(file: h5py.File, path: Path) -> Reference:
     reference = Reference(
-        phase=phase,
+        phase=int(file.attrs["phase"]),
         scale=str(file.attrs["scale"]),
         event_id=file["event_id"][:],
         offset=file["offset"][:],
         label=file["label"][:],
-        energy=test["energy"][:],
+        energy=file["test/energy"][:],
         trivial={
             name: {metric: float(group.attrs[metric]) for metric in METRICS}
             for name, group in file["trivial"].items()
         },
-        manifest=manifest,
+        manifest=_manifest(file, path),
     )
-    _check(reference, n_coords=len(test["coords"]))
+    _check(reference, hidden=bool(file.attrs["hidden"]))
     return reference
 
 
-def _check(reference: Reference, n_coords: int) -> None:
+def _check(reference: Reference, hidden: bool) -> None:
     """Raise ValueError unless truth and manifest agree: a wrong reference must score nobody."""
-    manifest = reference.manifest
-    check_offsets(manifest.offset, manifest.n_events, n_coords, "test", ValueError)
+    manifest, phase = reference.manifest, reference.phase
+    if (
+        phase not in PHASES
+        or cycle_of_phase(phase) != reference.cycle
+        or hidden != is_hidden(phase)
+    ):
+        raise ValueError(f"phase {phase} does not belong to its cycle or its visibility")
     check_offsets(
         reference.offset, len(reference.event_id), len(reference.label), "root", ValueError
     )
+    if reference.label.dtype != np.uint8:
+        raise ValueError(f"label is {reference.label.dtype}, expected uint8")
     if len(reference.energy) != manifest.n_events:
         raise ValueError("test/energy needs one value an event")
-    if len(np.unique(manifest.event_id)) != manifest.n_events:
-        raise ValueError("test/event_id holds an event twice")
-    order = np.argsort(manifest.event_id, kind="stable")
-    place = np.searchsorted(manifest.event_id, reference.event_id, sorter=order)
-    if (place >= manifest.n_events).any():
-        raise ValueError("event_id names an event that test/ does not hold")
-    rows = order[place]
-    if (manifest.event_id[rows] != reference.event_id).any():
-        raise ValueError("event_id names an event that test/ does not hold")
+    rows = manifest.rows(reference.event_id)
+    if len(np.unique(rows)) != len(rows):
+        raise ValueError("event_id holds an event twice")
     if (np.diff(reference.offset) != np.diff(manifest.offset)[rows]).any():
         raise ValueError("an event's number of labels differs from its number of voxels in test/")
     if reference.label.size and reference.label.max() > max(reference.cycle.labels):
