@@ -1,0 +1,5 @@
+"""The baseline: a sparse UResNet that labels every voxel of an event, and two peers without torch.
+
+Train:    python -m baseline.train --events cycle1_train.h5 --preset cpu --out run/
+Predict:  python -m baseline.predict --checkpoint run/best.pt --events cycle1_test.h5 --out s.zip
+"""

@@ -1,0 +1,97 @@
+"""Checkpoints: plain dictionaries that torch.load(weights_only=True) reads, written atomically.
+
+A model (best.pt): averaged weights in half precision, the configuration and the cycle: all that
+prediction needs. A state (last.pt): everything that resuming needs, and the same model inside.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from lartpc_challenge.events import replacing
+from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
+
+from .config import Config
+from .model import UResNet
+
+_FORMAT = "lartpc-challenge-model"
+_VERSION = 1
+
+
+def pack_model(weights: dict, config: Config, cycle: Cycle) -> dict:
+    """Weights, configuration and cycle as a dictionary to save.
+
+    Convolutions and matrices become half precision: it halves the file and moves no score that
+    a hold-out can see. Norms stay as they are: a variance may leave half precision's range.
+    """
+    halved = {
+        name: tensor.half() if tensor.ndim > 1 else tensor.clone()
+        for name, tensor in weights.items()
+    }
+    return {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "cycle": cycle.number,
+        "config": config.to_dict(),
+        "weights": halved,
+    }
+
+
+def unpack_model(checkpoint: dict, path, device: torch.device) -> tuple[UResNet, Config, Cycle]:
+    """The network, ready to predict on `device`. ChallengeError where weights and config disagree."""
+    try:
+        config = Config.from_dict(checkpoint["config"])
+        cycle = CYCLES[checkpoint["cycle"]]
+        model = UResNet(config, len(cycle.labels), device.type)
+        model.load_state_dict(checkpoint["weights"])
+    except (KeyError, TypeError, RuntimeError, ChallengeError) as reason:
+        first = str(reason).splitlines()[0]
+        raise ChallengeError(f"{path}: not a model of this version: {first}") from reason
+    return model.to(device).eval(), config, cycle
+
+
+def save(checkpoint: dict, path) -> None:
+    """Write under a temporary name, then rename: an interruption leaves the former file."""
+    with replacing(path) as temporary:
+        try:
+            torch.save(checkpoint, temporary)
+        except RuntimeError as reason:  # torch's zip writer, for a full disk
+            raise OSError(str(reason).splitlines()[0]) from reason
+
+
+def load(path, map_location="cpu") -> dict:
+    """A checkpoint of this baseline. ChallengeError for whatever else stands at `path`.
+
+    Nothing in the file is executed: weights_only admits tensors and plain containers.
+    """
+    if not Path(path).is_file():
+        raise ChallengeError(f"{path}: no such file")
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except PermissionError as reason:
+        raise ChallengeError(f"{path}: no permission to read it") from reason
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+    ) as reason:
+        raise ChallengeError(
+            f"{path}: not a readable checkpoint (damaged, cut short or of another kind)"
+        ) from reason
+    if not isinstance(checkpoint, dict) or checkpoint.get("format") != _FORMAT:
+        raise ChallengeError(f"{path}: not a checkpoint of this baseline")
+    if checkpoint.get("version") != _VERSION:
+        raise ChallengeError(
+            f"{path}: a checkpoint of version {checkpoint.get('version')}, this is {_VERSION}"
+        )
+    return checkpoint
+
+
+def load_model(path, device: torch.device) -> tuple[UResNet, Config, Cycle]:
+    """The network in a model or a state, ready to predict on `device`."""
+    return unpack_model(load(path), path, device)

@@ -1,0 +1,110 @@
+"""What a training is made of: one frozen dataclass that travels in the checkpoint.
+
+Every field is a command-line flag; its help says why one would turn it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass, field, fields, replace
+
+from lartpc_challenge.format import ChallengeError
+
+PRECISIONS = ("fp32", "tf32", "fp16")
+
+
+def _option(default, reason: str, least=None, most=None, choices=None):
+    limits = {"least": least, "most": most, "choices": choices}
+    return field(default=default, metadata={"help": reason, **limits})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Choices of network, training, augmentation and inference. ChallengeError if out of range."""
+
+    filters: int = _option(16, "channels of the finest level; level i has i times as many", 1)
+    depth: int = _option(
+        5, "levels, each half as fine as the one before; 5 sees 16-voxel cells", 2, 6
+    )
+    blocks: int = _option(2, "residual blocks a level, on the way down and again on the way up", 1)
+
+    epochs: int = _option(
+        20, "passes over the training events; more help until the hold-out stalls", 1
+    )
+    batch_events: int = _option(32, "events a step over all processes; lower it if memory ends", 1)
+    learning_rate: float = _option(
+        2e-3, "peak of the one-cycle schedule; lower it if loss jumps", 0.0
+    )
+    warmup: float = _option(0.05, "share of all steps in which the learning rate climbs", 0.0, 1.0)
+    weight_decay: float = _option(0.01, "AdamW's, on weights alone; against learning by heart", 0.0)
+    ema: float = _option(
+        0.999, "decay a step of the averaged weights that predict; 0 for none", 0, 1
+    )
+    precision: str = _option(
+        "fp32", "fp16 is fastest on a GPU, a CPU computes fp32", choices=PRECISIONS
+    )
+    holdout: float = _option(
+        0.1, "share of the events kept out of training to measure it", 0.0, 0.9
+    )
+    seed: int = _option(1, "of hold-out, first weights, order and augmentation", 0)
+
+    symmetries: bool = _option(True, "turn and mirror events: 48 orientations and all shifts")
+    energy_jitter: float = _option(
+        0.0, "spread of a random energy scale an event (0.02 = 2 %%)", 0.0
+    )
+    voxel_dropout: float = _option(0.0, "share of voxels left out at random, in training", 0.0, 0.9)
+    dead_slabs: int = _option(0, "most dead planes cut from an event, for data with dead gaps", 0)
+
+    views: int = _option(8, "orientations averaged in prediction; time grows with it", 1, 48)
+
+    def __post_init__(self):
+        for item in fields(self):
+            value, limit = getattr(self, item.name), item.metadata
+            known = limit["choices"]
+            low, high = limit["least"], limit["most"]
+            if known and value not in known:
+                raise ChallengeError(f"{item.name} must be one of {known}, found {value!r}")
+            if (low is not None and not value >= low) or (high is not None and not value <= high):
+                upper = "" if high is None else f" and at most {high}"
+                raise ChallengeError(f"{item.name} must be at least {low}{upper}, found {value}")
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Config:
+        """The configuration in a checkpoint. ChallengeError where it is of another version."""
+        known = {item.name for item in fields(cls)}
+        if values.keys() != known:
+            raise ChallengeError(
+                f"the configuration's fields differ from this version's: {sorted(values ^ known)}"
+            )
+        return cls(**values)
+
+
+PRESETS = {
+    # Minutes on a CPU with the sample events: to see learning, not to win.
+    "quick": Config(epochs=8, batch_events=8, ema=0.98, holdout=0.2, views=4),
+    "cpu": Config(),
+    "gpu": Config(filters=32, epochs=40, batch_events=64, precision="fp16"),
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --preset and a flag for every field, whose reasons are its help."""
+    parser.add_argument("--preset", choices=PRESETS, default="cpu", help="start from these choices")
+    group = parser.add_argument_group("choices that differ from the preset")
+    for item in fields(Config):
+        common = {"help": item.metadata["help"], "default": argparse.SUPPRESS}
+        flag = "--" + item.name.replace("_", "-")
+        kind = type(item.default)
+        if kind is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
+        else:
+            group.add_argument(flag, type=kind, choices=item.metadata["choices"], **common)
+
+
+def from_options(options: argparse.Namespace) -> Config:
+    """The preset with the flags that were given."""
+    given = {f.name: getattr(options, f.name) for f in fields(Config) if hasattr(options, f.name)}
+    return replace(PRESETS[options.preset], **given)

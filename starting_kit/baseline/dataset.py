@@ -1,0 +1,169 @@
+"""Events in memory: ragged tensors on one device, from which a training draws its batches.
+
+A data set and a batch are the same thing, so what is written for one serves the other. What spconv
+would get silently wrong (duplicate or outlying voxels, other dtypes) is refused on reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+import torch
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.format import GRID_SIZE, ChallengeError, Cycle
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """N events of different lengths, one after another; M voxels in all.
+
+    coords (M, 3) int32 x, y, z; energy (M,) float32 MeV; length (N,) int64 voxels an event;
+    label (M,) int64 >= 1, None in a test file.
+    """
+
+    coords: torch.Tensor
+    energy: torch.Tensor
+    length: torch.Tensor
+    label: Optional[torch.Tensor] = None
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    @property
+    def n_voxels(self) -> int:
+        return len(self.energy)
+
+    @property
+    def event(self) -> torch.Tensor:
+        """(M,) int64: which event 0..N-1 each voxel belongs to."""
+        return torch.repeat_interleave(self.length, output_size=self.n_voxels)
+
+    @property
+    def offset(self) -> torch.Tensor:
+        """(N,) int64: each event's first voxel."""
+        return self.length.cumsum(0) - self.length
+
+    def to(self, device) -> Ragged:
+        label = None if self.label is None else self.label.to(device)
+        columns = (self.coords, self.energy, self.length)
+        return Ragged(*(column.to(device) for column in columns), label)
+
+    def select(self, index: torch.Tensor) -> Ragged:
+        """The events `index` (n,) int64, in that order."""
+        length = self.length[index]
+        event = torch.repeat_interleave(length)
+        skipped = self.offset[index] - (length.cumsum(0) - length)
+        return self._rows(torch.arange(len(event), device=event.device) + skipped[event], length)
+
+    def keep(self, mask: torch.Tensor) -> Ragged:
+        """The voxels where `mask` (M,) bool; every event stays, be it without voxels."""
+        return self._rows(mask, torch.bincount(self.event[mask], minlength=len(self)))
+
+    def _rows(self, rows: torch.Tensor, length: torch.Tensor) -> Ragged:
+        label = None if self.label is None else self.label[rows]
+        return Ragged(self.coords[rows], self.energy[rows], length, label)
+
+
+def read_events(paths: Sequence, labelled: bool) -> tuple[Ragged, Cycle]:
+    """All events of the files as one data set on the CPU, and their cycle.
+
+    labelled: whether labels are asked for (train and simulation files have them). ChallengeError
+    where a file is damaged, is of another kind or cycle than the first, or has a voxel twice.
+    """
+    parts, cycles = [], []
+    for path in paths:
+        with EventFile(path) as events:
+            if labelled and not events.has_labels:
+                raise ChallengeError(
+                    f"{path}: a {events.kind} file has no labels to learn from; "
+                    "train with a train or simulation file"
+                )
+            cycles.append(events.cycle)
+            if events.cycle != cycles[0]:
+                raise ChallengeError(
+                    f"{path}: is of cycle {events.cycle.number}, but {paths[0]} is of cycle "
+                    f"{cycles[0].number}; one network serves one cycle"
+                )
+            parts.append(_read(events, labelled))
+    columns = [np.concatenate(column) for column in zip(*parts)]
+    coords, energy, length, *label = (torch.from_numpy(column) for column in columns)
+    return Ragged(coords, energy, length, *label), cycles[0]
+
+
+def _read(events: EventFile, labelled: bool) -> tuple[np.ndarray, ...]:
+    """coords, energy, length and, if asked for, label of one file, checked."""
+    coords = events.column("coords").astype(np.int32)
+    energy = events.column("energy")
+    length = np.diff(events.offset)
+    if (coords >= GRID_SIZE).any():
+        raise ChallengeError(f"{events.path}: coords must be below {GRID_SIZE}")
+    if not (np.isfinite(energy) & (energy > 0)).all():
+        raise ChallengeError(f"{events.path}: every voxel's energy must be a positive number")
+    cell = np.ravel_multi_index(coords.T, (GRID_SIZE,) * 3)
+    cell += np.repeat(np.arange(len(length)), length) * GRID_SIZE**3
+    cell.sort()
+    twice = cell[1:][cell[1:] == cell[:-1]]
+    if len(twice):
+        event_id = events.event_id[twice[0] // GRID_SIZE**3]
+        raise ChallengeError(f"{events.path}: event {event_id} holds a voxel twice")
+    if not labelled:
+        return coords, energy, length
+    label = events.column("label").astype(np.int64)
+    known = events.cycle.labels
+    if len(label) and not (known[0] <= label.min() and label.max() <= known[-1]):
+        raise ChallengeError(
+            f"{events.path}: labels of cycle {events.cycle.number} are {list(map(int, known))}, "
+            f"found {label.min()}..{label.max()}"
+        )
+    return coords, energy, length, label
+
+
+def split(n_events: int, holdout: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Indices of the training and of the hold-out events, both ascending and disjoint.
+
+    At least one event is held out where `holdout` > 0.
+    """
+    n_held = max(1, round(holdout * n_events)) if holdout > 0 else 0
+    if n_events - n_held < 1:
+        raise ChallengeError(f"{n_events} events are too few to train on and to hold some out")
+    order = np.random.default_rng([seed, 0]).permutation(n_events)
+    return torch.from_numpy(np.sort(order[n_held:])), torch.from_numpy(np.sort(order[:n_held]))
+
+
+def n_batches(n_events: int, batch_events: int) -> int:
+    """Batches of an epoch: as equal as can be, of about `batch_events` events."""
+    return max(1, round(n_events / batch_events))
+
+
+def shuffled_batch(n_events: int, batch_events: int, step: int, seed: int) -> torch.Tensor:
+    """Which events (n,) int64 step 0, 1, ... trains on: a function of its arguments alone.
+
+    Every event comes once an epoch, so a training resumes exactly with no state kept.
+    """
+    n_steps = n_batches(n_events, batch_events)
+    epoch, place = divmod(step, n_steps)
+    order = np.random.default_rng([seed, 1, epoch]).permutation(n_events)
+    return torch.from_numpy(np.array_split(order, n_steps)[place])
+
+
+def batches_by_size(
+    length: torch.Tensor, most_voxels: int, most_events: int
+) -> Iterator[torch.Tensor]:
+    """Indices of events of like size, smallest first, a batch at most so large (but one event).
+
+    Events without voxels stand in no batch.
+    """
+    order = torch.argsort(length, stable=True)
+    batch, n_voxels = [], 0
+    for index in order[length[order] > 0].tolist():
+        n = int(length[index])
+        if batch and (n_voxels + n > most_voxels or len(batch) == most_events):
+            yield torch.tensor(batch)
+            batch, n_voxels = [], 0
+        batch.append(index)
+        n_voxels += n
+    if batch:
+        yield torch.tensor(batch)
