@@ -9,6 +9,7 @@ import itertools
 from dataclasses import replace
 
 import torch
+
 from lartpc_challenge.format import GRID_SIZE
 
 from .config import Config
@@ -34,7 +35,7 @@ def reorient(events: Ragged, orientation: torch.Tensor, shift: torch.Tensor) -> 
     return replace(events, coords=coords + shift.to(torch.int32)[event])
 
 
-def test_view(events: Ragged, view: int, n_views: int, period: int) -> Ragged:
+def fixed_view(events: Ragged, view: int, n_views: int, period: int) -> Ragged:
     """View 0..n_views-1 of events for averaged predictions, the same for every event."""
     drawn = torch.Generator().manual_seed(view)
     shift = (

@@ -10,6 +10,7 @@ import pickle
 from pathlib import Path
 
 import torch
+
 from lartpc_challenge.events import replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 
@@ -40,7 +41,7 @@ def pack_model(weights: dict, config: Config, cycle: Cycle) -> dict:
 
 
 def unpack_model(checkpoint: dict, path, device: torch.device) -> tuple[UResNet, Config, Cycle]:
-    """The network, ready to predict on `device`. ChallengeError where weights and config disagree."""
+    """The network, ready to predict on `device`. ChallengeError where the parts don't fit."""
     try:
         config = Config.from_dict(checkpoint["config"])
         cycle = CYCLES[checkpoint["cycle"]]

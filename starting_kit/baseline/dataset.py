@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 import torch
+
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import GRID_SIZE, ChallengeError, Cycle
 
@@ -27,7 +27,7 @@ class Ragged:
     coords: torch.Tensor
     energy: torch.Tensor
     length: torch.Tensor
-    label: Optional[torch.Tensor] = None
+    label: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.length)

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+
 from lartpc_challenge.format import ChallengeError
 
 
 def choose_device(name: str, precision: str) -> torch.device:
-    """ "cpu", "cuda" or "auto": a GPU if there is one. ChallengeError where it can't do its work."""
+    """The device named cpu, cuda or auto: a GPU if there is one. ChallengeError if it won't do."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

@@ -1,23 +1,31 @@
 """A sparse UResNet: residual blocks in a U of grids, computed only where an event has voxels.
 
-Topology as SparseConvNet's UNet with residual blocks (B. Graham et al., arXiv:1711.10275; for LArTPC
-L. Domine and K. Terao, arXiv:1903.05663). The only file that knows spconv.
+Topology as SparseConvNet's UNet with residual blocks (B. Graham et al., arXiv:1711.10275; for
+LArTPC L. Domine and K. Terao, arXiv:1903.05663). The only file that knows spconv.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import warnings
 from collections.abc import Iterator
 
 import torch
-from lartpc_challenge.format import GRID_SIZE, ChallengeError
-from spconv import constants
-from spconv.core import ConvAlgo
-from spconv.pytorch import SparseConv3d, SparseConvTensor, SparseInverseConv3d, SubMConv3d
 from torch import nn
+
+from lartpc_challenge.format import GRID_SIZE, ChallengeError
 
 from .config import Config
 from .dataset import Ragged
+
+# spconv and its build tool use what Python and torch deprecate; that is not the user's to mend.
+logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from spconv import constants
+    from spconv.core import ConvAlgo
+    from spconv.pytorch import SparseConv3d, SparseConvTensor, SparseInverseConv3d, SubMConv3d
 
 # fp16 can't hold the default of 1e-5 beside variances of order 1.
 _NORM_EPSILON = 1e-4
@@ -28,7 +36,7 @@ _MOST_CELLS = 2**32
 
 
 def input_features(energy: torch.Tensor) -> torch.Tensor:
-    """(M, 8) float32: log-energy, energy and a constant, of order 1 at 0.01-10 MeV; zeros behind."""
+    """(M, 8) float32: log-energy, energy and a constant, of order 1, then zeros."""
     columns = (torch.log(energy / 0.5), energy, torch.ones_like(energy))
     return nn.functional.pad(torch.stack(columns, 1), (0, _INPUT_CHANNELS - len(columns)))
 
@@ -36,8 +44,8 @@ def input_features(energy: torch.Tensor) -> torch.Tensor:
 class UResNet(nn.Module):
     """Logits of every voxel.
 
-    device_type: "cpu" or "cuda", where it will compute. spconv's default algorithm needs a GPU; both
-    keep weights as (out, 3, 3, 3, in), so that a checkpoint from one runs on the other.
+    device_type: "cpu" or "cuda", where it will compute. spconv's default algorithm needs a GPU;
+    both keep weights as (out, 3, 3, 3, in), so that a checkpoint from one runs on the other.
     """
 
     def __init__(self, config: Config, n_classes: int, device_type: str = "cpu"):
@@ -84,7 +92,7 @@ class _Norm(nn.BatchNorm1d):
 
 
 class _Block(nn.Module):
-    """Pre-activation residual block: x + conv(norm(conv(norm(x)))), linear skip if widths differ."""
+    """Pre-activation: x + conv(norm(conv(norm(x)))), x through a matrix where widths differ."""
 
     def __init__(self, n_in: int, n_out: int, level: int, algorithm):
         super().__init__()
@@ -135,7 +143,7 @@ def _submanifold(n_in: int, n_out: int, level: int, algorithm) -> SubMConv3d:
 
 @contextlib.contextmanager
 def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
-    """Compute in `precision` (config.PRECISIONS) on a GPU; a CPU computes in fp32 whatever it says."""
+    """Compute in one of config.PRECISIONS on a GPU; a CPU computes in fp32 whatever it says."""
     tf32 = precision == "tf32"
     constants.SPCONV_ALLOW_TF32 = tf32
     torch.backends.cuda.matmul.allow_tf32 = tf32

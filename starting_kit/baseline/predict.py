@@ -11,19 +11,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import ChallengeError
 from tqdm import tqdm
 
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.reference import Manifest
+from lartpc_challenge.submission import read_submission, write_submission
+
 from . import checkpoint
-from .augment import test_view
+from .augment import fixed_view
 from .config import Config
 from .dataset import Ragged, batches_by_size, read_events
 from .device import choose_device, explaining_memory
 from .model import UResNet, arithmetic
 
-# Voxels a batch: some 1.5 GB at 32 filters; larger batches are no faster.
-BATCH_VOXELS = {"cpu": 60_000, "cuda": 500_000}
+# Voxels a batch: about 1 GB at 16 filters on a CPU, where larger batches are no faster.
+_BATCH_VOXELS = {"cpu": 60_000, "cuda": 500_000}
 
 
 @torch.inference_mode()
@@ -32,25 +34,59 @@ def class_probabilities(
 ) -> torch.Tensor:
     """(M, n_classes) float32 on the CPU: probabilities averaged over `n_views` orientations.
 
-    model: in evaluation mode, on the device that computes; events: on any device.
+    model: in evaluation mode, on the device that computes; events: on any device. Column i is
+    the class of label i + 1. Each event's result depends on it alone.
     """
     device = model.head.weight.device
-    most_voxels = BATCH_VOXELS[device.type]
     offset, length = events.offset.cpu(), events.length.cpu()
+    batches = batches_by_size(length, _BATCH_VOXELS[device.type], model.most_events)
     result = torch.zeros(events.n_voxels, model.head.out_features)
-    batches = batches_by_size(length, most_voxels, model.most_events)
     with tqdm(total=events.n_voxels, unit="voxel", unit_scale=True, disable=not progress) as bar:
         for index in batches:
             batch = events.select(index.to(events.coords.device)).to(device)
-            total = 0
+            total = torch.zeros(batch.n_voxels, result.shape[1], device=device)
             for view in range(n_views):
                 with arithmetic(config.precision, device):
-                    logits = model(test_view(batch, view, n_views, model.period))
-                total = total + logits.float().softmax(1)
+                    logits = model(fixed_view(batch, view, n_views, model.period))
+                total += logits.float().softmax(1)
             rows = torch.cat([torch.arange(offset[i], offset[i] + length[i]) for i in index])
             result[rows] = (total / n_views).cpu()
-            bar.update(len(rows))
+            bar.update(batch.n_voxels)
     return result
+
+
+def predict(checkpoint_path, events_path, device: str = "auto") -> np.ndarray:
+    """(M,) uint8 labels of an event file's voxels, in its order, of whatever kind the file is.
+
+    ChallengeError where checkpoint and events are of different cycles, or one can't be read.
+    """
+    with explaining_memory("the number of other programs, or use --device cpu"):
+        where = choose_device(device, "fp32")
+        model, config, cycle = checkpoint.load_model(checkpoint_path, where)
+        events, found = read_events([events_path], labelled=False)
+        if found != cycle:
+            raise ChallengeError(
+                f"{events_path}: is of cycle {found.number}, but {checkpoint_path} was trained on "
+                f"cycle {cycle.number}; each cycle needs its own network"
+            )
+        probability = class_probabilities(model, events, config, config.views, progress=True)
+    return (probability.argmax(1) + 1).numpy().astype(np.uint8)
+
+
+def write_prediction(checkpoint_path, events_path, out, device: str = "auto") -> str:
+    """Predict a test file, write the submission, read it back; what it holds, in words."""
+    manifest = Manifest.from_events(events_path)
+    pred = predict(checkpoint_path, events_path, device)
+    write_submission(out, manifest.event_id, manifest.offset, pred)
+    if not np.array_equal(read_submission(out, manifest), pred):
+        raise ChallengeError(f"{out}: holds something else than was written; is the disk sound?")
+    names = manifest.cycle.class_names
+    count = np.bincount(pred, minlength=1 + len(names))[1:]
+    shares = ", ".join(f"{name} {n / max(1, len(pred)):.1%}" for name, n in zip(names, count))
+    return (
+        f"{out}: written and checked, {manifest.n_events} events, {len(pred)} voxels, "
+        f"{Path(out).stat().st_size / 1e6:.2f} MB\n{shares}"
+    )
 
 
 def main(arguments=None) -> int:
@@ -60,42 +96,19 @@ def main(arguments=None) -> int:
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
-        "--threads", type=int, default=1, help="1 repeats bit by bit; 2 gain 10-30 %%"
+        "--threads", type=int, default=1, help="of a CPU; 1 repeats bit by bit, 2 gain 10-30 %%"
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:
-        write_prediction(options.checkpoint, options.events, options.out, options.device)
+        print(write_prediction(options.checkpoint, options.events, options.out, options.device))
     except ChallengeError as reason:
         print(f"baseline.predict: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("baseline.predict: interrupted, nothing written", file=sys.stderr)
+        print("baseline.predict: interrupted, nothing was written", file=sys.stderr)
         return 130
     return 0
-
-
-def write_prediction(checkpoint_path, events_path, out, device_name: str = "auto") -> None:
-    from lartpc_challenge.submission import write_submission
-
-    device = choose_device(device_name, "fp32")
-    model, config, cycle = checkpoint.load_model(checkpoint_path, device)
-    events, found = read_events([events_path], labelled=False)
-    if found != cycle:
-        raise ChallengeError(
-            f"{events_path}: is of cycle {found.number}, but {checkpoint_path} was trained on "
-            f"cycle {cycle.number}; give it the test file of cycle {cycle.number}"
-        )
-    with explaining_memory("the number of other programs, or use --device cpu"):
-        probability = class_probabilities(model, events, config, config.views, progress=True)
-    pred = (probability.argmax(1) + 1).numpy().astype(np.uint8)
-    with EventFile(events_path) as file:
-        event_id, offset = file.event_id, file.offset
-    write_submission(out, event_id, offset, pred)
-    size = Path(out).stat().st_size
-    shares = np.bincount(pred, minlength=max(cycle.labels) + 1)[1:] / max(1, len(pred))
-    print(f"{out}: {len(event_id)} events, {len(pred)} voxels, {size / 1e6:.2f} MB")
-    print(", ".join(f"{name} {share:.1%}" for name, share in zip(cycle.class_names, shares)))
 
 
 if __name__ == "__main__":

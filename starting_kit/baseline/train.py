@@ -25,10 +25,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from lartpc_challenge.events import replacing
-from lartpc_challenge.format import METRICS, ChallengeError, Cycle
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
+
+from lartpc_challenge import metrics
+from lartpc_challenge.events import replacing
+from lartpc_challenge.format import METRICS, ChallengeError, Cycle
 
 from . import checkpoint, config
 from .augment import augment
@@ -156,19 +158,18 @@ class Training:
         mine = self.events.select(self.holdout_index[self.rank :: self.world].to(self.device))
         probability = class_probabilities(model, mine, self.config, n_views)
         mine = mine.to("cpu")
-        truth = mine.label - 1
-        right = (probability.argmax(1) == truth).double()
-        loss = -probability.gather(1, truth[:, None])[:, 0].double().clamp(min=1e-9).log()
-        sums = torch.zeros(2, len(mine), dtype=torch.float64)
-        sums.index_add_(1, mine.event, torch.stack([right, loss]))
-        accuracy, loss = (sums / mine.length).numpy()
+        of_truth = probability.gather(1, mine.label[:, None] - 1)[:, 0].double()
+        voxel_loss = -of_truth.clamp(min=1e-30).log()
+        loss = torch.zeros(len(mine), dtype=torch.float64).index_add(0, mine.event, voxel_loss)
+        loss = (loss / mine.length).numpy()
+        offset = np.append(mine.offset.numpy(), mine.n_voxels)
+        pred = probability.argmax(1).numpy() + 1
+        accuracy = metrics.accuracy(*metrics.count_correct(mine.label.numpy(), pred, offset))
         if self.world > 1:
             shares = [None] * self.world
             dist.all_gather_object(shares, (accuracy, loss))
             accuracy, loss = (np.concatenate(column) for column in zip(*shares))
-        quantiles = np.percentile(accuracy, (80, 50))
-        scores = (*quantiles, accuracy.mean())
-        return {"loss": float(loss.mean()), **dict(zip(METRICS, map(float, scores)))}
+        return {"loss": float(loss.mean()), **metrics.leaderboard(accuracy)}
 
     def model_checkpoint(self) -> dict:
         """The averaged network, as best.pt holds it."""
@@ -195,7 +196,8 @@ class Training:
         """Take up a state. ChallengeError where it was trained on other events."""
         if state["data"] != _fingerprint(self.events):
             raise ChallengeError(
-                f"{path}: was trained on other events; give --events the same files in the same order"
+                f"{path}: was trained on other events; "
+                "give --events the same files in the same order"
             )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
@@ -232,7 +234,7 @@ def _world() -> int:
 
 @contextlib.contextmanager
 def _processes(device_name: str, precision: str) -> Iterator[torch.device]:
-    """This process's device; under torchrun, all processes joined for as long as the block lasts."""
+    """This process's device; under torchrun, all processes are joined within the block."""
     device = choose_device(device_name, precision)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield device
@@ -317,11 +319,9 @@ def _end_epoch(training: Training, out: Path, bar) -> None:
         checkpoint.save(training.model_checkpoint(), out / "best.pt")
     write_record(training.record, out / "record.csv")
     draw_curves(training.record, out / "curves.png")
-    scores = ", ".join(f"{name} {row[name]:.4f}" for name in ("loss", *METRICS) if name in row)
-    bar.write(
-        f"epoch {row['epoch']}/{training.config.epochs}: train_loss {row['train_loss']:.4f}, {scores}",
-        file=sys.stdout,
-    )
+    names = [name for name in ("train_loss", "loss", *METRICS) if name in row]
+    scores = ", ".join(f"{name} {row[name]:.4f}" for name in names)
+    bar.write(f"epoch {row['epoch']}/{training.config.epochs}: {scores}", file=sys.stdout)
     sys.stdout.flush()
 
 
@@ -419,9 +419,7 @@ def _main(options: argparse.Namespace) -> int:
         print(f"stopped early; go on with --resume {out / 'last.pt'}")
         return 130
     closing = ", ".join(f"{name} {scores[name]:.4f}" for name in METRICS if name in scores)
-    print(
-        f"{out / 'best.pt'}: hold-out with {chosen.views} orientations: {closing or 'none held out'}"
-    )
+    print(f"{out / 'best.pt'}, {chosen.views} orientations, hold-out: {closing or 'none'}")
     return 0
 
 
