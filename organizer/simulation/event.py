@@ -7,13 +7,16 @@ import numpy as np
 from lartpc_challenge.format import CYCLES, SemanticLabel
 from organizer.simulation.geant4 import LiquidArgon, Particle
 from organizer.simulation.primaries import RECIPES, draw_primaries
-from organizer.simulation.voxels import Voxels, collect, deposits_in_crop
+from organizer.simulation.response import draw_detector, measured_readout
+from organizer.simulation.voxels import Voxels, deposits_in_crop, ideal_readout
 
 SEED_SCHEME = (
     "numpy SeedSequence(root, spawn_key=(cycle, event, attempt)).spawn(3): "
     "primaries (PCG64), Geant4 (MixMax, four words), detector response (PCG64)"
 )
-THRESHOLD_MEV = 0.05  # 2018's data hold no voxel below about that; hides recoils of neutrons
+# Hides the recoils of neutrons, about 1,000 eV-scale voxels an event.
+IDEAL_THRESHOLD_MEV = 0.05
+MEASURED_THRESHOLD_MEV = 0.08  # five times the noise of response.py
 # An event is kept if at least two classes have this many voxels: with one class there is nothing
 # to tell apart. The recipes make that true of nearly every draw.
 MIN_CLASSES, MIN_CLASS_VOXELS = 2, 20
@@ -40,7 +43,11 @@ def simulate_event(argon: LiquidArgon, cycle: int, root: int, event_id: int) -> 
         steps = argon.simulate(particles, geant4_seed.generate_state(4))
         proton_is_a_class = SemanticLabel.PROTON in CYCLES[cycle].labels
         deposits = deposits_in_crop(steps, proton_is_a_class)
-        voxels = collect(deposits, THRESHOLD_MEV)
+        if cycle == 3:
+            rng = np.random.default_rng(response_seed)
+            voxels = measured_readout(deposits, draw_detector(rng), MEASURED_THRESHOLD_MEV, rng)
+        else:
+            voxels = ideal_readout(deposits, IDEAL_THRESHOLD_MEV)
         if is_accepted(voxels.label):
             return SimulatedEvent(event_id, particles, voxels, attempt)
 

@@ -53,11 +53,11 @@ RECIPES = {
         extra_odds=(0.2, 0.8),
     ),
     3: Recipe(
-        required=((ELECTRON, PHOTON), (MUON, PION), (PROTON,)),
-        extra=(ELECTRON, PHOTON, MUON, PION, PROTON),
-        extra_odds=(0.3, 0.7),
-        vertex_odds=(0.3, 0.7),
-        cosmic_odds=(0.0, 0.3, 0.4, 0.3),
+        required=((ELECTRON, PHOTON), (MUON, PION, PROTON)),
+        extra=(MUON, PION, PROTON, PROTON),
+        extra_odds=(0.3, 0.5, 0.2),
+        vertex_odds=(0.2, 0.6, 0.2),
+        cosmic_odds=(0.0, 0.5, 0.5),
     ),
 }
 

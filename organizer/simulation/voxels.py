@@ -122,30 +122,54 @@ def deposits_in_crop(steps: Steps, proton_is_a_class: bool) -> Deposits:
     )
 
 
-def collect(deposits: Deposits, threshold_mev: float) -> Voxels:
-    """Sum the deposits in each voxel and keep the voxels above the threshold."""
+@dataclass(frozen=True)
+class Tally:
+    """What each voxel got from each class and origin, before any threshold. V voxels."""
+
+    key: np.ndarray  # (V,) int64, ascending: (x * GRID + y) * GRID + z
+    parts: np.ndarray  # (V, labels, origins) float64, MeV
+
+
+def tally_deposits(deposits: Deposits) -> Tally:
+    """Sum the deposits voxel by voxel."""
     index = np.floor(deposits.position_mm / VOXEL_SIZE_MM).astype(np.int64)
-    key = (index[:, 0] * GRID + index[:, 1]) * GRID + index[:, 2]
-    return collect_keys(key, deposits.energy_mev, deposits.label, deposits.origin, threshold_mev)
+    return tally(voxel_key(index), deposits.energy_mev, deposits.label, deposits.origin)
 
 
-def collect_keys(key, energy_mev, label, origin, threshold_mev: float) -> Voxels:
-    voxel, row = np.unique(key, return_inverse=True)
-    width = max(Origin) + 1
-    parts = np.bincount(
-        (row * 4 + label) * width + origin, weights=energy_mev, minlength=len(voxel) * 4 * width
-    ).reshape(len(voxel), 4, width)
+def voxel_key(index: np.ndarray) -> np.ndarray:
+    """One number for each voxel index (..., 3)."""
+    return (index[..., 0] * GRID + index[..., 1]) * GRID + index[..., 2]
+
+
+def tally(key: np.ndarray, weight: np.ndarray, label: np.ndarray, origin: np.ndarray) -> Tally:
+    """Sum weights by voxel key, label and origin."""
+    is_hit = np.zeros(GRID**3, bool)  # faster than sorting the keys
+    is_hit[key] = True
+    hit = np.flatnonzero(is_hit)
+    row_of_key = np.empty(GRID**3, np.int64)
+    row_of_key[hit] = np.arange(len(hit))
+    shape = (len(hit), PROTON + 1, max(Origin) + 1)
+    cell = np.ravel_multi_index((row_of_key[key], label, origin), shape)
+    return Tally(hit, np.bincount(cell, weight, minlength=np.prod(shape)).reshape(shape))
+
+
+def read_out(tally: Tally, energy_mev: np.ndarray, kept: np.ndarray) -> Voxels:
+    """The voxels `kept` (V,) bool, with `energy_mev` (V,) as measured, labels as tallied."""
+    parts = tally.parts[kept]
     by_label = parts.sum(axis=2)
-    energy = by_label.sum(axis=1)
-    kept = energy > threshold_mev
-    voxel, parts, by_label, energy = voxel[kept], parts[kept], by_label[kept], energy[kept]
-    best = np.argmax(by_label, axis=1)
+    label = np.argmax(by_label, axis=1)
     second = np.sort(by_label, axis=1)[:, -2]
-    x, yz = np.divmod(voxel, GRID * GRID)
     return Voxels(
-        coords=np.column_stack((x, *np.divmod(yz, GRID))).astype(np.uint8),
-        energy=energy.astype(np.float32),
-        label=best.astype(np.uint8),
-        origin=np.argmax(parts[np.arange(len(voxel)), best], axis=1).astype(np.uint8),
-        second_share=(second / energy).astype(np.float32),
+        coords=np.stack(np.unravel_index(tally.key[kept], (GRID,) * 3), axis=1).astype(np.uint8),
+        energy=energy_mev[kept].astype(np.float32),
+        label=label.astype(np.uint8),
+        origin=np.argmax(parts[np.arange(len(parts)), label], axis=1).astype(np.uint8),
+        second_share=(second / by_label.sum(axis=1)).astype(np.float32),
     )
+
+
+def ideal_readout(deposits: Deposits, threshold_mev: float) -> Voxels:
+    """Cycles 1 and 2: the true energy of every voxel above the threshold."""
+    tallied = tally_deposits(deposits)
+    energy = tallied.parts.sum(axis=(1, 2))
+    return read_out(tallied, energy, energy > threshold_mev)
