@@ -1,0 +1,24 @@
+"""How every command line ends: one sentence for what the user can mend, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from .format import ChallengeError
+
+
+def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
+    """Run `command` and return the exit status: 0, 1 for the user to mend, 130 for Ctrl-C.
+
+    `stopped` says what Ctrl-C leaves behind.
+    """
+    try:
+        command()
+    except ChallengeError as problem:
+        print(f"{program}: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{program}: {stopped}", file=sys.stderr)
+        return 130
+    return 0

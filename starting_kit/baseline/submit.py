@@ -1,0 +1,52 @@
+"""The last steps of every baseline: predict a file, write the submission, say what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.reference import Manifest
+from lartpc_challenge.submission import read_submission, write_submission
+
+
+def submit(out, manifest: Manifest, pred: np.ndarray) -> str:
+    """Write pred (M,) uint8, labels in the file's voxel order, to `out`; its content in words.
+
+    ChallengeError where it can't be written, or reads back as something else.
+    """
+    write_submission(out, manifest.event_id, manifest.offset, pred)
+    if not np.array_equal(read_submission(out, manifest), pred):
+        raise ChallengeError(f"{out}: holds something else than was written; is the disk sound?")
+    labels, names = manifest.cycle.labels, manifest.cycle.class_names
+    share = np.bincount(pred, minlength=max(labels) + 1) / max(len(pred), 1)
+    return (
+        f"{out}: written and checked, {manifest.n_events:,} events, {len(pred):,} voxels, "
+        f"{Path(out).stat().st_size / 1e6:.2f} MB\n"
+        + ", ".join(f"{name} {share[label]:.1%}" for label, name in zip(labels, names))
+    )
+
+
+def fit_and_submit(
+    train, events, out, *, fit: Callable, predict: Callable, progress: Callable = iter
+) -> str:
+    """Fit on the labelled file `train`, predict the file `events`, submit to `out`.
+
+    fit: EventFile -> model; predict: (model, Event) -> (n,) uint8; progress wraps the events
+    while they are predicted. Returns the submission's content in words. ChallengeError where the
+    files don't fit.
+    """
+    with EventFile(train) as labelled, EventFile(events) as asked:
+        if not labelled.has_labels:
+            raise ChallengeError(f"{train}: has no labels to learn from; give a train file")
+        if labelled.cycle != asked.cycle:
+            raise ChallengeError(
+                f"{train} is of cycle {labelled.cycle.number}, {events} of cycle "
+                f"{asked.cycle.number}: classes and detector differ; give files of one cycle"
+            )
+        model = fit(labelled)
+        pred = [predict(model, event) for event in progress(asked)]
+    return submit(out, Manifest.from_events(events), np.concatenate([[], *pred]).astype(np.uint8))

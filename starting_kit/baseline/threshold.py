@@ -1,0 +1,56 @@
+"""Label voxels by their energy alone: the least that a submission must beat.
+
+    python -m baseline.threshold --train cycle1_train.h5 --events cycle1_test.h5 --out s.zip
+
+Needs numpy and h5py only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from lartpc_challenge.command import run
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.format import CLASS_NAMES
+from lartpc_challenge.trivial import EnergyThreshold, fit_threshold
+
+from .submit import fit_and_submit
+
+
+def fit(events: EventFile) -> EnergyThreshold:
+    """The energy threshold with the best acc_mean on the labelled file; printed."""
+    rule = fit_threshold(events, events.cycle)
+    starts = (0.0, *rule.cuts_mev)
+    intervals = [f"{CLASS_NAMES[c]} from {mev:.3g} MeV" for mev, c in zip(starts, rule.labels)]
+    print(", ".join(intervals))
+    return rule
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m baseline.threshold",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--train", required=True, help="labelled events to fit on")
+    parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
+    parser.add_argument("--out", required=True, help="the submission to write, a .zip")
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        print(
+            fit_and_submit(
+                options.train,
+                options.events,
+                options.out,
+                fit=fit,
+                predict=lambda rule, event: rule.predict(event.energy),
+            )
+        )
+
+    return run("baseline.threshold", command, stopped="stopped, nothing was written")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
