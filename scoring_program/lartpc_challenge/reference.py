@@ -194,6 +194,8 @@ def _check(reference: Reference, hidden: bool) -> None:
         raise ValueError(f"label is {reference.label.dtype}, expected uint8")
     if len(reference.energy) != manifest.n_events:
         raise ValueError("test/energy needs one value an event")
+    if not all(0 <= v <= 1 for scores in reference.trivial.values() for v in scores.values()):
+        raise ValueError("trivial holds a score outside 0..1")
     rows = manifest.rows(reference.event_id)
     if len(np.unique(rows)) != len(rows):
         raise ValueError("event_id holds an event twice")

@@ -1,0 +1,132 @@
+"""The platform's parser and scorer at home: python -m lartpc_challenge check|score."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from .events import open_h5, replacing
+from .format import CLASS_NAMES, EVENT_KINDS, ChallengeError, Cycle
+from .reference import Manifest, read_labelled_events, read_manifest, read_reference
+from .report import page
+from .sandbox import read_guarded
+from .scoring import score
+
+PROGRAM = "python -m lartpc_challenge"
+DESCRIPTION = """\
+Checks and scores submissions to the LArTPC challenge at home, with the code that the platform runs.
+
+A submission is a zip (or the bare file) that holds one of
+  an HDF5 file with event_id, offset and pred, as lartpc_challenge.submission writes it (preferred)
+  an HDF5 file with a dense pred (N, 192, 192, 192) of any integer type, events in the file's order
+  a CSV file with event,x,y,z and label (or pred)
+FORMAT.md, beside this package, describes them.
+"""
+CHECK = """\
+Reads SUBMISSION as the platform will and says what it found, or what is wrong: each kind of problem
+with its first ten cases. Nothing of the truth is needed or known: labels are counted, not scored.
+
+  python -m lartpc_challenge check submission.zip --events cycle1_test.h5
+"""
+SCORE = """\
+Scores SUBMISSION as the platform does and prints what scores.txt would hold.
+
+The test file's truth is with the organisers. To score at home, hold events of the train file back,
+predict them, and give the file that holds them, with labels, as the reference: SUBMISSION must then
+cover that file's events and voxels, as it would cover a test file's. A whole train file serves too.
+
+  python -m lartpc_challenge score submission.zip --reference my_holdout.h5 --html page.html
+
+Organisers give a phase's reference.h5 and see the details of what is wrong with it, which a
+platform never shows.
+"""
+
+
+def check(arguments: argparse.Namespace) -> None:
+    manifest = Manifest.from_events(arguments.events)
+    pred = read_guarded(arguments.submission, manifest)
+    print(
+        f"{arguments.submission}: complete, {manifest.n_events:,} events "
+        f"and {manifest.n_voxels:,} voxels of {arguments.events}"
+    )
+    print(class_table(pred, manifest.cycle))
+
+
+def class_table(pred: np.ndarray, cycle: Cycle) -> str:
+    """Lines of label, name and share of the predicted voxels."""
+    shares = np.bincount(pred, minlength=max(cycle.labels) + 1) / max(len(pred), 1)
+    lines = [
+        f"  {label:d} {CLASS_NAMES[label]:<18}{shares[label]:7.1%}" for label in (0, *cycle.labels)
+    ]
+    lines[0] += "   (counts as wrong: every voxel of the file holds charge)"
+    return "\n".join(lines)
+
+
+def score_submission(arguments: argparse.Namespace) -> None:
+    reference = arguments.reference
+    with open_h5(reference) as file:
+        is_events = str(file.attrs.get("kind")) in EVENT_KINDS
+    manifest = Manifest.from_events(reference) if is_events else read_manifest(reference)
+    if manifest is None:
+        raise ChallengeError(f"{reference}: a placeholder, this phase is not open yet")
+    pred = read_guarded(arguments.submission, manifest)
+    scores = score((read_labelled_events if is_events else read_reference)(reference), pred)
+    if arguments.html:
+        with replacing(arguments.html) as temporary:
+            temporary.write_text(page(scores), encoding="utf-8")
+    print(scores.text, end="")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog=PROGRAM, description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name, run, summary, manual):
+        added = commands.add_parser(
+            name,
+            help=summary,
+            description=manual,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.add_argument("submission", type=Path, metavar="SUBMISSION", help="zip, .h5 or .csv")
+        added.set_defaults(run=run)
+        return added
+
+    checking = command("check", check, "is this submission complete and readable?", CHECK)
+    checking.add_argument(
+        "--events", type=Path, required=True, metavar="TEST.h5", help="the cycle's test file"
+    )
+    scoring = command("score", score_submission, "what does it score?", SCORE)
+    scoring.add_argument(
+        "--reference",
+        type=Path,
+        required=True,
+        metavar="REF.h5",
+        help="labelled events, or a phase's reference.h5",
+    )
+    scoring.add_argument(
+        "--html", type=Path, metavar="PAGE", help="also write the page of detailed results"
+    )
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    chosen = parser().parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except ChallengeError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""What a platform's worker runs: python3 score.py INPUT OUTPUT
+
+Reads   INPUT/ref/reference.h5        the truth of the phase
+        INPUT/res/                    the participant's submission, unpacked
+Writes  OUTPUT/scores.txt             the three scores of the leaderboard
+        OUTPUT/detailed_results.html  the participant's page
+Exit status 0, or 1 with one clear text on stderr and no scores.txt.
+
+Participants, and in a published competition anybody, can read what this prints. So an organiser's
+fault is named without its details, and an unforeseen error by its type alone: either could quote
+labels. The details: python -m lartpc_challenge score SUBMISSION --reference reference.h5
+"""
+
+import sys
+from pathlib import Path
+
+# The program's folder belongs to the platform and may be read-only.
+sys.dont_write_bytecode = True
+try:
+    from lartpc_challenge.events import replacing
+    from lartpc_challenge.format import ChallengeError, ReferenceDataError
+    from lartpc_challenge.reference import read_manifest, read_reference
+    from lartpc_challenge.report import page
+    from lartpc_challenge.sandbox import read_guarded
+    from lartpc_challenge.scoring import score
+except Exception as problem:
+    sys.exit(f"score.py needs numpy, h5py and the folder lartpc_challenge beside it: {problem!r}")
+
+OUTPUTS = ("detailed_results.html", "scores.txt")
+
+
+def run(source: Path, target: Path) -> None:
+    """Score source/res against source/ref and write OUTPUTS into `target`."""
+    for name in OUTPUTS:
+        remove(target / name)
+    reference_path = source / "ref" / "reference.h5"
+    manifest = read_manifest(reference_path)
+    if manifest is None:
+        raise ChallengeError("this phase is not open yet")
+    pred = read_guarded(source / "res", manifest)
+    # The truth enters this process only now that nothing of the participant's is left to parse.
+    scores = score(read_reference(reference_path), pred)
+    # scores.txt comes last: it says that all went well.
+    for name, content in zip(OUTPUTS, (page(scores), scores.text)):
+        with replacing(target / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+
+
+def remove(path: Path) -> None:
+    """Remove an earlier run's output; ChallengeError where that is impossible."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    except OSError as reason:
+        raise ChallengeError(f"{path}: can't be replaced: {reason.strerror}") from reason
+
+
+def main(arguments: list) -> int:
+    try:
+        if len(arguments) != 2:
+            raise ChallengeError("usage: python3 score.py INPUT OUTPUT")
+        run(*map(Path, arguments))
+    except ReferenceDataError:
+        failure = "the organiser's reference data can't be used; please tell the organisers"
+    except ChallengeError as problem:
+        failure = str(problem)
+    except KeyboardInterrupt:
+        failure = "interrupted"
+    except Exception as problem:
+        failure = f"scoring failed ({type(problem).__name__}); please tell the organisers"
+    else:
+        print("scored: see scores.txt and detailed_results.html")
+        return 0
+    print(failure, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

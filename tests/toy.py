@@ -1,0 +1,75 @@
+"""Small events, truths and predictions made up for the tests, from a seed."""
+
+from __future__ import annotations
+
+import numpy as np
+from lartpc_challenge.events import Event, EventWriter
+from lartpc_challenge.format import CYCLES, GRID_SIZE, cycle_of_phase
+from lartpc_challenge.reference import write_reference
+
+TRIVIAL = {
+    "majority": {"acc_at_80": 0.7512345, "acc_at_50": 0.61, "acc_mean": 0.6},
+    "threshold": {"acc_at_80": 0.82, "acc_at_50": 0.7123456, "acc_mean": 0.7},
+}
+
+
+def make_events(n_events: int, *, cycle: int = 2, n_voxels=(1, 60), seed: int = 1) -> list[Event]:
+    """Events with distinct voxels, ids in no order, labels and energies of a class each."""
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(100 * n_events)[:n_events]
+    return [_make_event(int(i), CYCLES[cycle].labels, rng.integers(*n_voxels), rng) for i in ids]
+
+
+def _make_event(event_id, labels, n, rng) -> Event:
+    flat = rng.choice(GRID_SIZE**3, size=n, replace=False)
+    coords = np.stack(np.unravel_index(flat, (GRID_SIZE,) * 3), axis=1).astype(np.uint8)
+    label = rng.choice(np.array(labels, np.uint8), size=n)
+    energy = rng.exponential(0.3 * label).astype(np.float32) + np.float32(0.05)
+    return Event(event_id, coords, energy, label)
+
+
+def offsets(events) -> np.ndarray:
+    return np.cumsum([0, *map(len, events)])
+
+
+def labels(events) -> np.ndarray:
+    return np.concatenate([event.label for event in events])
+
+
+def degrade(events, error_rates, n_labels: int, seed: int = 2) -> np.ndarray:
+    """All labels of the events, in each a given share (rounded down) of them replaced by wrong ones."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for event, rate in zip(events, error_rates):
+        pred = event.label.copy()
+        wrong = rng.choice(len(pred), size=int(rate * len(pred)), replace=False)
+        pred[wrong] = (pred[wrong] + rng.integers(1, n_labels, len(wrong))) % n_labels
+        parts.append(pred)
+    return np.concatenate(parts)
+
+
+def without_labels(event: Event) -> Event:
+    return Event(event.event_id, event.coords, event.energy)
+
+
+def make_reference(path, events, *, phase: int, scored=None, scale="demonstration", trivial=None):
+    """A reference of `phase`: `events` are the test events, those with indices `scored` its own."""
+    scored = range(0, len(events), 2) if scored is None else scored
+    write_reference(
+        path,
+        phase=phase,
+        scale=scale,
+        truth=[events[i] for i in scored],
+        test=[without_labels(event) for event in events],
+        trivial=TRIVIAL if trivial is None else trivial,
+    )
+
+
+def make_events_file(path, events, *, kind: str, cycle: int, scale: str = "demonstration"):
+    with EventWriter(path, kind=kind, cycle=cycle, scale=scale) as out:
+        for event in events:
+            out.append(event if kind == "train" else without_labels(event))
+
+
+def cycle_labels(phase: int):
+    return cycle_of_phase(phase).labels
