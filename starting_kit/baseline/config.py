@@ -88,23 +88,37 @@ PRESETS = {
     "cpu": Config(),
     "gpu": Config(filters=32, epochs=40, batch_events=64, precision="fp16"),
 }
+_DEFAULT = "cpu"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add --preset and a flag for every field, whose reasons are its help."""
-    parser.add_argument("--preset", choices=PRESETS, default="cpu", help="start from these choices")
-    group = parser.add_argument_group("choices that differ from the preset")
+    group = parser.add_argument_group("configuration")
+    group.add_argument(
+        "--preset", choices=PRESETS, default=argparse.SUPPRESS, help=f"to start from ({_DEFAULT})"
+    )
     for item in fields(Config):
         common = {"help": item.metadata["help"], "default": argparse.SUPPRESS}
-        flag = "--" + item.name.replace("_", "-")
         kind = type(item.default)
         if kind is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
+            group.add_argument(_flag(item.name), action=argparse.BooleanOptionalAction, **common)
         else:
-            group.add_argument(flag, type=kind, choices=item.metadata["choices"], **common)
+            choices = item.metadata["choices"]
+            group.add_argument(_flag(item.name), type=kind, choices=choices, **common)
+
+
+def given(options: argparse.Namespace) -> list[str]:
+    """The flags of the configuration that stood on the command line."""
+    names = ("preset", *(item.name for item in fields(Config)))
+    return [_flag(name) for name in names if hasattr(options, name)]
 
 
 def from_options(options: argparse.Namespace) -> Config:
     """The preset with the flags that were given."""
-    given = {f.name: getattr(options, f.name) for f in fields(Config) if hasattr(options, f.name)}
-    return replace(PRESETS[options.preset], **given)
+    values = vars(options)
+    changes = {item.name: values[item.name] for item in fields(Config) if item.name in values}
+    return replace(PRESETS[values.get("preset", _DEFAULT)], **changes)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,16 +1,18 @@
-"""The device to compute on, and what to tell somebody whose device gives up."""
+"""The device to compute on, the processes to share the work with, and the end of its memory."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
+import torch.distributed as dist
 
 from lartpc_challenge.format import ChallengeError
 
 
-def choose_device(name: str, precision: str) -> torch.device:
+def choose_device(name: str, precision: str = "fp32") -> torch.device:
     """The device named cpu, cuda or auto: a GPU if there is one. ChallengeError if it won't do."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -25,8 +27,34 @@ def choose_device(name: str, precision: str) -> torch.device:
 
 
 @contextlib.contextmanager
+def joined_processes(device: torch.device) -> Iterator[torch.device]:
+    """This process's own device; under torchrun, all processes are joined within the block."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """This process's number among the joined ones, 0 where it is alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Number of joined processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextlib.contextmanager
 def explaining_memory(what_to_lower: str) -> Iterator[None]:
-    """Turn the end of the device's or the machine's memory into a ChallengeError."""
+    """Turn the end of the GPU's or the machine's memory into a ChallengeError."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as reason:

@@ -67,14 +67,17 @@ class UResNet(nn.Module):
 
     def forward(self, events: Ragged) -> torch.Tensor:
         """(M, n_classes) logits; events' coords in 0..grid-1, at least one voxel."""
+        x = self.locate(events, input_features(events.energy).to(self.head.weight.dtype))
+        return self.head(self.norm(self.levels(self.stem(x)).features))
+
+    def locate(self, events: Ragged, features: torch.Tensor) -> SparseConvTensor:
+        """features (M, channels) at the events' voxels, with indices as spconv must have them."""
         if events.n_voxels == 0:
             raise ValueError("a batch needs at least one voxel")
         if len(events) > self.most_events:
             raise ChallengeError(f"a batch can hold {self.most_events} events, not {len(events)}")
-        dtype = self.head.weight.dtype
-        place = torch.cat([events.event[:, None].int(), events.coords.int()], 1).contiguous()
-        x = SparseConvTensor(input_features(events.energy).to(dtype), place, self.grid, len(events))
-        return self.head(self.norm(self.levels(self.stem(x)).features))
+        index = torch.cat([events.event[:, None].int(), events.coords.int()], 1).contiguous()
+        return SparseConvTensor(features, index, self.grid, len(events))
 
 
 class _Norm(nn.BatchNorm1d):
