@@ -1,0 +1,203 @@
+"""Make the competition's data: simulate each cycle's events and split them.
+
+    python -m organizer.data                       the full data, below build/data
+    python -m organizer.data --events 1000         less of them
+    python -m organizer.data --demonstration       the tracked demonstration data, the same bytes
+
+Full data, of the sizes of 2018: OUT/cycleN_train.h5 and cycleN_test.h5 are for the participants,
+OUT/reference_data/ is for the scorer; OUT/secret/ (the seeds, and the simulator's files, which hold
+all truth) is for nobody. It can be stopped: running it again continues. The seeds come from the
+operating system, 128 bits for each cycle and split.
+
+Demonstration: 300 train and 400 test events a cycle, from fixed seeds, into starting_kit/data/ and
+reference_data/. It begins anew each time.
+
+Of the test events, half are the public phase's and half the hidden one's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lartpc_challenge.command import run
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
+
+from .phases import check_distinct, prepare, reference_file, test_file, train_file
+from .seeds import Seeds, fixed_seeds, kept_seeds
+from .simulation.chunks import Order, parts_directory, simulate
+
+ROOT = Path(__file__).resolve().parents[1]
+SPLITS = {"train": train_file, "test": test_file}
+FULL_EVENTS = {
+    1: {"train": 6_000, "test": 4_000},
+    2: {"train": 10_000, "test": 10_000},
+    3: {"train": 10_000, "test": 10_000},
+}
+DEMONSTRATION_EVENTS = {number: {"train": 300, "test": 400} for number in CYCLES}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to make and where. `raw` gets the simulator's files, `private` the references."""
+
+    scale: str
+    events: dict[int, dict[str, int]]
+    seeds: Seeds
+    public: Path
+    private: Path
+    raw: Path
+
+
+def full_plan(out: Path) -> Plan:
+    """The sizes of 2018 with secret seeds."""
+    raw = out / "secret"
+    return Plan(
+        "full", FULL_EVENTS, kept_seeds(raw / "seeds.json"), out, out / "reference_data", raw
+    )
+
+
+def demonstration_plan(out: Path) -> Plan:
+    """The tracked data, from fixed seeds; the simulator's files are left in build/."""
+    return Plan(
+        "demonstration",
+        DEMONSTRATION_EVENTS,
+        fixed_seeds,
+        out / "starting_kit" / "data",
+        out / "reference_data",
+        ROOT / "build" / "demonstration",
+    )
+
+
+def make_cycle(plan: Plan, cycle: Cycle, *, jobs: int, dask: str | None) -> None:
+    """Simulate and split one cycle's events. What is there already is kept."""
+    for split, name_in in SPLITS.items():
+        n_events = plan.events[cycle.number][split]
+        root = int.from_bytes(plan.seeds(f"cycle{cycle.number} {split}"), "big")
+        order = Order(cycle.number, n_events, root, plan.scale)
+        _simulate(name_in(plan.raw, cycle), order, jobs=jobs, dask=dask)
+    secret = plan.seeds(f"cycle{cycle.number} phases")
+    prepare(plan.raw, plan.public, plan.private, cycle=cycle, secret=secret)
+
+
+def _simulate(out: Path, order: Order, *, jobs: int, dask: str | None) -> None:
+    if out.exists():
+        _check_length(out, order.events)
+        return
+    parts_directory(out).mkdir(parents=True, exist_ok=True)
+    with tqdm(total=order.events, desc=out.stem, unit=" events", disable=None) as bar:
+        simulate(out, order, jobs=jobs, dask=dask, progress=bar.update)
+    shutil.rmtree(parts_directory(out))
+
+
+def _check_length(path: Path, n_events: int) -> None:
+    with EventFile(path) as file:
+        if len(file) != n_events:
+            raise ChallengeError(
+                f"{path}: is there with {len(file)} events, {n_events} are asked for; "
+                "remove it, or choose another --out"
+            )
+
+
+def is_complete(plan: Plan, cycle: Cycle) -> bool:
+    """Whether the cycle's public files and references are all there.
+
+    Raises ChallengeError where a public one has another size than `plan` asks for.
+    """
+    for split, name_in in SPLITS.items():
+        if name_in(plan.public, cycle).exists():
+            _check_length(name_in(plan.public, cycle), plan.events[cycle.number][split])
+    return all(path.exists() for path in outputs(plan, cycle))
+
+
+def outputs(plan: Plan, cycle: Cycle) -> list[Path]:
+    """The two public files and the two references of a cycle."""
+    phases = (cycle.public_phase, cycle.hidden_phase)
+    return [
+        *(name_in(plan.public, cycle) for name_in in SPLITS.values()),
+        *(reference_file(plan.private, phase) for phase in phases),
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    return run("data", lambda: _run(options), stopped="stopped; run it again to continue")
+
+
+def _run(options) -> None:
+    if options.demonstration:
+        plan = demonstration_plan(options.out or ROOT)
+        shutil.rmtree(plan.raw, ignore_errors=True)
+    else:
+        plan = full_plan(options.out or ROOT / "build" / "data")
+    plan = _at_most(plan, options.events)
+    for folder in (plan.raw, plan.private):
+        folder.mkdir(parents=True, exist_ok=True)
+        if plan.scale == "full":
+            folder.chmod(0o700)
+    cycles = [CYCLES[options.cycle]] if options.cycle else list(CYCLES.values())
+    for cycle in cycles:
+        if plan.scale == "full" and is_complete(plan, cycle):
+            print(f"cycle {cycle.number} is there already")
+            continue
+        make_cycle(plan, cycle, jobs=options.jobs, dask=options.dask)
+        for path in outputs(plan, cycle):
+            print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    _check_all(plan)
+
+
+def _at_most(plan: Plan, limit: int | None) -> Plan:
+    """The plan with at most `limit` train and as many test events a cycle."""
+    if limit is None:
+        return plan
+    events = {
+        number: {split: min(limit, n) for split, n in sizes.items()}
+        for number, sizes in plan.events.items()
+    }
+    return replace(plan, events=events)
+
+
+def _check_all(plan: Plan) -> None:
+    """Raise ChallengeError if an event stands in two public files, of whatever cycle."""
+    files = [name_in(plan.public, c) for c in CYCLES.values() for name_in in SPLITS.values()]
+    check_distinct(path for path in files if path.exists())
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m organizer.data",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--demonstration", action="store_true", help="see above")
+    parser.add_argument("--out", type=Path, help="folder to write to (see above)")
+    parser.add_argument("--cycle", type=int, choices=list(CYCLES), help="this one only")
+    parser.add_argument(
+        "--events",
+        type=_pair_or_more,
+        metavar="N",
+        help="at most N train and N test events a cycle (all)",
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), metavar="J", help="processes (all cores)"
+    )
+    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler to simulate on")
+    return parser.parse_args(arguments)
+
+
+def _pair_or_more(text: str) -> int:
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError("must be at least 2")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

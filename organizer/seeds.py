@@ -1,0 +1,55 @@
+"""Where randomness comes from: 128 bits a purpose, kept secret, or fixed for the demonstration.
+
+A purpose is, say, "cycle1 train": the simulation of a cycle's train events. Each has bits of its
+own, so that who learns one learns nothing of the others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+from lartpc_challenge.events import replacing
+from lartpc_challenge.format import ChallengeError
+
+SEED_BYTES = 16
+Seeds = Callable[[str], bytes]  # purpose -> 16 bytes
+
+
+def fixed_seeds(purpose: str) -> bytes:
+    """The demonstration's: anybody can make its data again, hidden labels included."""
+    return blake2b(f"demonstration {purpose}".encode(), digest_size=SEED_BYTES).digest()
+
+
+def kept_seeds(path: Path) -> Seeds:
+    """Seeds from the operating system, drawn once a purpose and kept in `path` for the next run.
+
+    The file is for its owner's eyes only. Raises ChallengeError where it can't be read or written.
+    """
+
+    def seeds(purpose: str) -> bytes:
+        kept = _read(path)
+        if purpose not in kept:
+            kept[purpose] = secrets.token_hex(SEED_BYTES)
+            with replacing(path) as temporary:
+                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with open(descriptor, "w") as file:
+                    json.dump(kept, file, indent=1)
+        return bytes.fromhex(kept[purpose])
+
+    return seeds
+
+
+def _read(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    try:
+        return {name: str(seed) for name, seed in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, AttributeError) as reason:
+        raise ChallengeError(
+            f"{path}: the seeds can't be read; put the file back, or begin elsewhere: {reason}"
+        ) from reason
