@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from lartpc_challenge.events import Event, EventWriter
 from lartpc_challenge.format import CYCLES, GRID_SIZE, cycle_of_phase
 from lartpc_challenge.reference import write_reference
@@ -37,7 +38,7 @@ def labels(events) -> np.ndarray:
 
 
 def degrade(events, error_rates, n_labels: int, seed: int = 2) -> np.ndarray:
-    """All labels of the events, in each a given share (rounded down) of them replaced by wrong ones."""
+    """All labels, in each event a given share of them (rounded down) replaced by wrong ones."""
     rng = np.random.default_rng(seed)
     parts = []
     for event, rate in zip(events, error_rates):

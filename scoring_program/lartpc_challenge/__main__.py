@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .command import run
 from .events import open_h5, replacing
 from .format import CLASS_NAMES, EVENT_KINDS, ChallengeError, Cycle
 from .reference import Manifest, read_labelled_events, read_manifest, read_reference
@@ -45,37 +46,37 @@ platform never shows.
 """
 
 
-def check(arguments: argparse.Namespace) -> None:
-    manifest = Manifest.from_events(arguments.events)
-    pred = read_guarded(arguments.submission, manifest)
+def check(options: argparse.Namespace) -> None:
+    manifest = Manifest.from_events(options.events)
+    pred = read_guarded(options.submission, manifest)
     print(
-        f"{arguments.submission}: complete, {manifest.n_events:,} events "
-        f"and {manifest.n_voxels:,} voxels of {arguments.events}"
+        f"{options.submission}: complete, {manifest.n_events:,} events "
+        f"and {manifest.n_voxels:,} voxels of {options.events}"
     )
     print(class_table(pred, manifest.cycle))
 
 
 def class_table(pred: np.ndarray, cycle: Cycle) -> str:
     """Lines of label, name and share of the predicted voxels."""
-    shares = np.bincount(pred, minlength=max(cycle.labels) + 1) / max(len(pred), 1)
-    lines = [
-        f"  {label:d} {CLASS_NAMES[label]:<18}{shares[label]:7.1%}" for label in (0, *cycle.labels)
-    ]
+    lines = []
+    for label in (0, *cycle.labels):
+        share = np.count_nonzero(pred == label) / max(len(pred), 1)
+        lines.append(f"  {label:d} {CLASS_NAMES[label]:<18}{share:7.1%}")
     lines[0] += "   (counts as wrong: every voxel of the file holds charge)"
     return "\n".join(lines)
 
 
-def score_submission(arguments: argparse.Namespace) -> None:
-    reference = arguments.reference
+def score_submission(options: argparse.Namespace) -> None:
+    reference = options.reference
     with open_h5(reference) as file:
         is_events = str(file.attrs.get("kind")) in EVENT_KINDS
     manifest = Manifest.from_events(reference) if is_events else read_manifest(reference)
     if manifest is None:
         raise ChallengeError(f"{reference}: a placeholder, this phase is not open yet")
-    pred = read_guarded(arguments.submission, manifest)
+    pred = read_guarded(options.submission, manifest)
     scores = score((read_labelled_events if is_events else read_reference)(reference), pred)
-    if arguments.html:
-        with replacing(arguments.html) as temporary:
+    if options.html:
+        with replacing(options.html) as temporary:
             temporary.write_text(page(scores), encoding="utf-8")
     print(scores.text, end="")
 
@@ -86,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name, run, summary, manual):
+    def command(name, action, summary, manual):
         added = commands.add_parser(
             name,
             help=summary,
@@ -94,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         added.add_argument("submission", type=Path, metavar="SUBMISSION", help="zip, .h5 or .csv")
-        added.set_defaults(run=run)
+        added.set_defaults(command=name, action=action)
         return added
 
     checking = command("check", check, "is this submission complete and readable?", CHECK)
@@ -116,16 +117,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    chosen = parser().parse_args(arguments)
-    try:
-        chosen.run(chosen)
-    except ChallengeError as problem:
-        print(problem, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return 0
+    options = parser().parse_args(arguments)
+    return run(options.command, lambda: options.action(options))
 
 
 if __name__ == "__main__":
