@@ -1,0 +1,1 @@
+"""Builds the two zips that a competition's organiser uploads; see `build.build`."""

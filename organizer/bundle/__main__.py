@@ -1,0 +1,85 @@
+"""Builds dist/codabench.zip and dist/codalab-v1.5.zip, checked against both platforms' rules.
+
+  python -m organizer.bundle --start 2027-01-04 --data build/data    a competition in earnest
+  python -m organizer.bundle --demo                                  one on the demonstration data
+
+The dates of competition.yaml move by whole days, so that the first phase opens on the start day.
+organizer/README.md says what to do with the zips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+from lartpc_challenge.command import run
+
+from .build import ROOT, Order, build
+from .competition import LEAD_DAYS, default_start
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    return run("bundle", lambda: _run(options))
+
+
+def _run(options) -> None:
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    order = Order(
+        start=options.start or default_start(now.date()),
+        data=options.data,
+        demonstration=options.demo,
+        placeholder=options.hidden == "placeholder",
+        now=now,
+        root=Path(os.path.relpath(ROOT)),
+    )
+    built = build(order, options.out)
+    for path in (built.codabench, built.codalab):
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    print(f"The first phase opens on {order.start:%A, %Y-%m-%d}, 00:00 UTC.")
+    for note in built.notes:
+        print(note)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m organizer.bundle",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--start",
+        type=_day,
+        help=f"the day on which the first phase opens, YYYY-MM-DD (default: the first Monday at "
+        f"least {LEAD_DAYS} days ahead)",
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
+    )
+    parser.add_argument(
+        "--hidden",
+        choices=("include", "placeholder"),
+        default="include",
+        help="placeholder: leave the hidden truth out and upload it later",
+    )
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="build from demonstration data, whose hidden labels are public",
+    )
+    parser.add_argument("--out", type=Path, default=Path("dist"), help="folder for the zips")
+    return parser.parse_args(arguments)
+
+
+def _day(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError as reason:
+        raise argparse.ArgumentTypeError(f"{text} is not a day as YYYY-MM-DD") from reason
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Zips whose bytes depend on nothing but their content, and what each kind of zip may hold.
+
+An allow-list, not a list of secrets: what nobody thought of stays out. `ALLOWED` is the whole of
+what leaves the organiser's machine.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Union
+
+from lartpc_challenge.events import replacing
+from lartpc_challenge.format import ChallengeError
+
+Content = Union[bytes, Path]
+
+# The file names of each kind of zip, as patterns of which one must match whole.
+_PACKAGE = (r"lartpc_challenge/\w+\.py", r"lartpc_challenge/FORMAT\.md")
+_PAGES = (r"pages/logo\.png",)
+ALLOWED = {
+    "scoring_program": ("metadata", r"score\.py", *_PACKAGE),
+    "starting_kit": (
+        *_PACKAGE,
+        r"(README|LICENSE|LICENSE-DATA|CITATION)(\.md|\.cff)?",
+        r"[\w-]+\.ipynb",
+        r"requirements[\w-]*\.txt",
+        r"images/[\w-]+\.(png|svg)",
+        r"baseline/[\w/]+\.py",
+        r"baseline/README\.md",
+        r"data/README\.md",
+        r"data/cycle[1-3]_(train|test)\.h5",
+    ),
+    "public_data": (r"cycle[1-3]_(train|test)\.h5",),
+    "reference": (r"reference\.h5",),
+    "solution": (r"predictions\.h5",),
+    "codabench": (r"competition\.yaml", *_PAGES, r"pages/\w+\.md", r"\w+\.zip"),
+    "codalab": (r"competition\.yaml", *_PAGES, r"pages/\w+\.html", r"\w+\.zip"),
+}
+
+# What editors, Python and the system leave in a folder: passed over without a word.
+_LEFTOVERS = re.compile(r"(.*/)?(\.[^/]*|__pycache__|[^/]*\.(pyc|tmp|egg-info))(/.*)?")
+
+
+def is_allowed(kind: str, name: str) -> bool:
+    """Whether a zip of this kind may hold a file of this name."""
+    return any(re.fullmatch(pattern, name) for pattern in ALLOWED[kind])
+
+
+def folder_members(folder, kind: str, prefix: str = "") -> dict[str, Content]:
+    """Every file below `folder` by its name in a zip of this kind: prefix + its path.
+
+    ChallengeError where the folder is missing or holds a file that is not on the kind's list.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ChallengeError(f"{folder}: no such folder")
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    members = {prefix + name: folder / name for name in names if not _LEFTOVERS.fullmatch(name)}
+    unknown = sorted(name for name in members if not is_allowed(kind, name))
+    if unknown:
+        raise ChallengeError(
+            f"{folder}: {', '.join(unknown)} is not on the list of what a {kind} zip holds; remove "
+            "it, or put it on the list in organizer/bundle/archives.py if everybody may see it"
+        )
+    return members
+
+
+def write_zip(path, kind: str, members: Mapping[str, Content]) -> Path:
+    """Write a zip in the given order of members; equal contents give equal bytes everywhere.
+
+    Members are stored, not compressed: nearly all of it is HDF5, which is compressed already, and
+    so the bytes don't depend on the machine's zlib either.
+    """
+    refused = sorted(name for name in members if not is_allowed(kind, name))
+    if refused:
+        raise ChallengeError(f"{path}: a {kind} zip must not hold {', '.join(refused)}")
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in members.items():
+            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            member.create_system, member.external_attr = 3, 0o100644 << 16
+            _store(archive, member, content)
+    return Path(path)
+
+
+def _store(archive: zipfile.ZipFile, member: zipfile.ZipInfo, content: Content) -> None:
+    if isinstance(content, bytes):
+        archive.writestr(member, content)
+        return
+    try:
+        member.file_size = content.stat().st_size
+        with open(content, "rb") as source, archive.open(member, "w") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    except FileNotFoundError as reason:
+        raise ChallengeError(f"{content}: no such file") from reason
+    except PermissionError as reason:
+        raise ChallengeError(f"{content}: no permission to read it") from reason
+
+
+def read_member(path, name: str) -> bytes:
+    """The content of one member of a zip. ChallengeError where that can't be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    except KeyError as reason:
+        raise ChallengeError(f"{path}: holds no {name}") from reason
+    except (OSError, zipfile.BadZipFile) as reason:
+        raise ChallengeError(f"{path}: not a readable zip") from reason
+
+
+def sorted_members(members: Mapping[str, Content], first: Iterable[str] = ()) -> dict:
+    """The members by name, those of `first` ahead."""
+    first = list(first)
+    rest = sorted(name for name in members if name not in first)
+    return {name: members[name] for name in (*first, *rest)}

@@ -1,0 +1,201 @@
+"""From competition.yaml, pages, programs and data to the two zips that are uploaded.
+
+Everything is checked before anything is written, and all that is wrong is said at once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, is_hidden
+from lartpc_challenge.reference import write_placeholder
+
+from .archives import Content, folder_members, write_zip
+from .codalab import html_name, to_codalab
+from .competition import DEMONSTRATION, dumped, moved, read_competition
+from .pages import read_page, to_html
+from .rules import check_size, codabench_problems, codalab_problems, example_problems
+from .source import Source, source_problems
+
+ROOT = Path(__file__).resolve().parents[2]
+CODABENCH, CODALAB = "codabench.zip", "codalab-v1.5.zip"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to build.
+
+    data: a folder as `make data` writes it; None for the demonstration data of the repository.
+    demonstration: the organiser knows that everybody has the hidden labels. placeholder: leave the
+    hidden references out. now: no phase may start before it; None for no rule about dates, where
+    nobody uploads the result.
+    """
+
+    start: date
+    data: Path | None = None
+    demonstration: bool = False
+    placeholder: bool = False
+    now: datetime | None = None
+    root: Path = ROOT
+
+    @property
+    def source(self) -> Source:
+        return Source.of(self.data) if self.data else Source.demonstration(self.root)
+
+    @property
+    def scale(self) -> str:
+        return "demonstration" if self.demonstration else "full"
+
+
+@dataclass(frozen=True)
+class Built:
+    """The zips, and what an organiser should know about them."""
+
+    codabench: Path
+    codalab: Path
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A zip inside the bundle. kind: whose allow-list its members must be on."""
+
+    kind: str
+    members: Mapping[str, Content]
+
+
+def build(order: Order, out) -> Built:
+    """Write both zips into the folder `out`. ChallengeError lists all that is wrong."""
+    competition = moved(read_competition(order.root / "competition.yaml"), order.start)
+    solutions = {n: path for n, path in _solution_files(order.source).items() if path.exists()}
+    competition = _adapted(competition, solutions, order)
+    problems = list(source_problems(order.source, scale=order.scale, placeholder=order.placeholder))
+    texts = _texts(competition, order, problems)
+    parts = _parts(order, problems)
+    files = {competition["image"]: order.root / competition["image"], **solutions}
+    problems += _platform_problems(competition, order, [*texts, *parts, *files])
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in dict.fromkeys(problems))
+        raise ChallengeError(f"nothing was written, since{listed}")
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".bundle-") as folder:
+        for name, part in parts.items():
+            files[name] = write_zip(Path(folder, name), part.kind, part.members)
+        pages = {html_name(name): to_html(text) for name, text in texts.items()}
+        codabench = _write(Path(folder, CODABENCH), "codabench", competition, texts, files)
+        codalab = _write(Path(folder, CODALAB), "codalab", to_codalab(competition), pages, files)
+        built = Built(
+            codabench.replace(out / CODABENCH),
+            codalab.replace(out / CODALAB),
+            tuple(_notes(order, solutions)),
+        )
+    return built
+
+
+def _write(
+    path: Path, kind: str, competition: dict, texts: Mapping[str, str], files: Mapping[str, Path]
+) -> Path:
+    """Write a bundle. ChallengeError where it gets too large to upload."""
+    members = {**files, **{name: text.encode() for name, text in texts.items()}}
+    ordered = {name: members[name] for name in sorted(members)}
+    # First, since v1.5 takes the first member whose name holds .yaml.
+    write_zip(path, kind, {"competition.yaml": dumped(competition), **ordered})
+    check_size(path)
+    return path
+
+
+def _solution_files(source: Source) -> dict[str, Path]:
+    """The baseline's submissions, which need not exist, by their names in the bundle."""
+    return {f"baseline_cycle{n}.zip": source.submission(cycle) for n, cycle in CYCLES.items()}
+
+
+def _adapted(competition: dict, solutions: Collection[str], order: Order) -> dict:
+    """The competition with the solutions that exist, and marked where it is a demonstration."""
+    title, listed = competition["title"], competition.get("solutions", ())
+    return {
+        **competition,
+        "title": f"{DEMONSTRATION}. {title}" if order.demonstration else title,
+        "solutions": [solution for solution in listed if solution["path"] in solutions],
+    }
+
+
+def _texts(competition: dict, order: Order, problems: list[str]) -> dict[str, str]:
+    """File name -> Markdown of every page; what can't be read goes to `problems`."""
+    texts = {}
+    for name in (competition["terms"], *(page["file"] for page in competition["pages"])):
+        try:
+            texts[name] = read_page(order.root / name)
+        except ChallengeError as problem:
+            problems.append(str(problem))
+    if order.demonstration and competition["terms"] in texts:
+        texts[competition["terms"]] = f"**{DEMONSTRATION}.**\n\n{texts[competition['terms']]}"
+    return texts
+
+
+def _parts(order: Order, problems: list[str]) -> dict[str, Part]:
+    """File name -> zip inside the bundle; a folder that can't be packed goes to `problems`."""
+    root, source, parts = order.root, order.source, {}
+    program = root / "scoring_program"
+    try:
+        parts["scoring_program.zip"] = Part(
+            "scoring_program", folder_members(program, "scoring_program")
+        )
+        kit = {
+            **folder_members(root / "starting_kit", "starting_kit"),
+            **folder_members(
+                program / "lartpc_challenge", "starting_kit", prefix="lartpc_challenge/"
+            ),
+            **{name: root / name for name in ("LICENSE", "LICENSE-DATA.md")},
+        }
+        parts["starting_kit.zip"] = Part("starting_kit", dict(sorted(kit.items())))
+    except ChallengeError as problem:
+        problems.append(str(problem))
+    for number, cycle in CYCLES.items():
+        files = (source.test(cycle), source.train(cycle))
+        parts[f"cycle{number}_data.zip"] = Part("public_data", {f.name: f for f in files})
+    for phase in PHASES:
+        held_back = order.placeholder and is_hidden(phase)
+        content = _placeholder(phase, order.scale) if held_back else source.reference(phase)
+        parts[f"reference_phase{phase}.zip"] = Part("reference", {"reference.h5": content})
+    return parts
+
+
+def _placeholder(phase: int, scale: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "reference.h5")
+        write_placeholder(path, phase=phase, scale=scale)
+        return path.read_bytes()
+
+
+def _platform_problems(competition: dict, order: Order, names: Collection[str]) -> list[str]:
+    problems = codabench_problems(competition, names, order.now)
+    if not order.demonstration:
+        problems += example_problems(competition)
+    if not problems:  # a competition that hangs together can be said in the other dialect
+        html = [html_name(name) if name.endswith(".md") else name for name in names]
+        problems += codalab_problems(to_codalab(competition), html)
+    return problems
+
+
+def _notes(order: Order, solutions: Collection[str]) -> list[str]:
+    notes = []
+    if order.demonstration:
+        notes.append(f"{DEMONSTRATION}; title and terms say so. Never run it in earnest.")
+    if order.placeholder:
+        notes.append(
+            "The hidden references are placeholders: upload the true ones before their phases open "
+            "(organizer/README.md, step 8)."
+        )
+    missing = [p for name, p in _solution_files(order.source).items() if name not in solutions]
+    if missing:
+        notes.append(
+            "Left the baseline out as a solution, since it has not predicted these test events: "
+            f"there is no {', '.join(map(str, missing))}."
+        )
+    return notes

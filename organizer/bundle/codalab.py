@@ -1,0 +1,103 @@
+"""The CodaLab v1.5 dialect of a competition, from Codabench's by a pure function.
+
+v1.5 has no version, no tasks and no ends: a phase names its own files and lasts until the next one
+starts. Every key goes straight into a Django model, where an unknown one is an error, so that this
+module writes nothing but the columns of codalab-competitions c7ef5e28, apps/web/models.py.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lartpc_challenge.format import PHASES, is_hidden
+
+from .competition import DATE_FORMAT, parse_date
+
+# Codabench's reader of this dialect ends a phase a day before the next one starts, so that a hidden
+# phase needs two days to be open for one. v1.5 itself migrates while the public phase is running.
+HIDDEN_DAYS = 2
+_BOARD = "Results"
+
+
+def to_codalab(competition: dict) -> dict:
+    """The v1.5 dialect of `competition`, which is left as it is.
+
+    Pages become .html; phases after a hidden one that would last less than HIDDEN_DAYS move back
+    by what is missing, so that no public phase gets shorter.
+    """
+    tasks = {task["index"]: task for task in competition["tasks"]}
+    phases = sorted(competition["phases"], key=lambda phase: phase["index"])
+    late = timedelta()
+    codalab_phases = {}
+    for number, phase in zip(PHASES, phases):
+        if number > 1 and is_hidden(number - 1):
+            earliest = parse_date(phases[number - 2]["start"]) + timedelta(days=HIDDEN_DAYS)
+            late += max(timedelta(), earliest - parse_date(phase["start"]))
+        task = tasks[phase["tasks"][0]]
+        codalab_phases[number] = _phase(number, phase, task, parse_date(phase["start"]) + late)
+    best = competition["leaderboards"][0]["submission_rule"] == "Force_Best"
+    for phase in codalab_phases.values():
+        phase["force_best_submission_to_leaderboard"] = best
+    end = parse_date(phases[-1]["end"]) + late
+    return {
+        "title": competition["title"],
+        "description": competition.get("description", ""),
+        "image": competition["image"],
+        "has_registration": not competition.get("registration_auto_approve", False),
+        "competition_docker_image": competition["docker_image"],
+        "enable_detailed_results": competition.get("enable_detailed_results", False),
+        "force_submission_to_leaderboard": not best,
+        "end_date": end.strftime(DATE_FORMAT),
+        "html": _pages(competition),
+        "phases": codalab_phases,
+        "leaderboard": _leaderboard(competition["leaderboards"][0]),
+    }
+
+
+def _phase(number: int, phase: dict, task: dict, start) -> dict:
+    hidden = is_hidden(number)
+    codalab = {
+        "phasenumber": number,
+        "label": phase["name"],
+        "description": phase.get("description", ""),
+        "start_date": start.strftime(DATE_FORMAT),
+        "max_submissions": phase["max_submissions"],
+        "max_submissions_per_day": phase["max_submissions_per_day"],
+        "execution_time_limit": phase["execution_time_limit"],
+        "scoring_program": task["scoring_program"],
+        "reference_data": task["reference_data"],
+        "auto_migration": phase.get("auto_migrate_to_this_phase", False),
+        "leaderboard_management_mode": "hide_results" if hidden else "default",
+        "color": "purple" if hidden else "green",
+    }
+    for name in ("starting_kit", "public_data"):
+        if name in phase:
+            codalab[name] = phase[name]
+    return codalab
+
+
+def html_name(markdown_name: str) -> str:
+    """pages/data.md -> pages/data.html"""
+    return markdown_name[: -len(".md")] + ".html"
+
+
+def _pages(competition: dict) -> dict:
+    pages = {page["title"].lower(): html_name(page["file"]) for page in competition["pages"]}
+    return {**pages, "terms": html_name(competition["terms"])}
+
+
+def _leaderboard(leaderboard: dict) -> dict:
+    columns = sorted(leaderboard["columns"], key=lambda column: column["index"])
+    return {
+        "leaderboards": {_BOARD: {"label": _BOARD, "rank": 1}},
+        "columns": {
+            column["key"]: {
+                "leaderboard": {"label": _BOARD, "rank": 1},
+                "label": column["title"],
+                "rank": rank,
+                "sort": column["sorting"],
+                "numeric_format": column["precision"],
+            }
+            for rank, column in enumerate(columns, start=1)
+        },
+    }

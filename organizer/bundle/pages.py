@@ -1,0 +1,48 @@
+"""The pages of the competition: from pages/*.md to what a platform can show.
+
+A platform keeps a page's text and nothing beside it, so that pictures travel inside the text.
+Codabench shows Markdown, CodaLab v1.5 shows HTML.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import markdown
+
+from lartpc_challenge.format import ChallengeError
+
+_PICTURE = re.compile(r"!\[(?P<text>[^\]]*)\]\((?P<file>[\w-]+\.png)\)")
+_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+
+
+def read_page(path) -> str:
+    """A page's Markdown, its pictures inside it, without comments. ChallengeError if unreadable."""
+    path = Path(path)
+    text = _read(path).decode("utf-8")
+    if not text.strip():
+        raise ChallengeError(f"{path}: is empty, the platform wants a text")
+    text = _COMMENT.sub("", text)
+    # Codabench sets what stands between two of them as a formula.
+    if "$" in text:
+        raise ChallengeError(f"{path}: holds a $, which Codabench takes for the start of a formula")
+    return _PICTURE.sub(lambda found: _inline(path.parent, **found.groupdict()), text)
+
+
+def _inline(folder: Path, text: str, file: str) -> str:
+    data = base64.b64encode(_read(folder / file)).decode()
+    return f"![{text}](data:image/png;base64,{data})"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as reason:
+        raise ChallengeError(f"{path}: can't be read: {reason.strerror}") from reason
+
+
+def to_html(text: str) -> str:
+    """Markdown as HTML: tables, lists and code like Codabench's."""
+    return markdown.markdown(text, extensions=["tables", "fenced_code", "sane_lists"]) + "\n"

@@ -1,0 +1,214 @@
+"""What a platform would break on, each as one sentence, before anybody uploads anything.
+
+The rules were read in the platforms' own code: Codabench c7dbc756 (competitions/unpackers,
+leaderboards/models, competitions/tasks) and codalab-competitions c7ef5e28 (apps/web/models).
+Both functions take a competition whose keys and types are right (`competition.parse_competition`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from itertools import chain
+from pathlib import Path, PurePosixPath
+
+from lartpc_challenge.format import METRICS, PHASES, ChallengeError, cycle_of_phase, is_hidden
+
+from .codalab import HIDDEN_DAYS
+from .competition import DATE_FORMAT, parse_date
+
+# Uploads above it often hang (codabench issues 2304 and 2250).
+MAX_ZIP_BYTES = 10**9
+CODALAB_LENGTHS = {"title": 100, "competition_docker_image": 128, "label": 50, "description": 1000}
+CODALAB_PAGES = ("overview", "data", "evaluation", "terms")
+_LONG = "%Y-%m-%d %H:%M UTC"
+
+
+def codabench_problems(
+    competition: dict, names: Collection[str], now: datetime | None = None
+) -> list[str]:
+    """What Codabench, or this challenge on it, would break on. names: the files in the bundle.
+
+    now: no phase may start before it; None leaves that rule out.
+    """
+    return [
+        *_structure_problems(competition),
+        *_phase_problems(competition),
+        *_date_problems(competition["phases"], now),
+        *_leaderboard_problems(competition["leaderboards"]),
+        *_file_problems(codabench_files(competition), names),
+    ]
+
+
+def codabench_files(competition: dict) -> list[str]:
+    """The files that the competition names, in its order."""
+    return [
+        competition["image"],
+        competition["terms"],
+        *(page["file"] for page in competition["pages"]),
+        *chain.from_iterable(
+            (task["scoring_program"], task["reference_data"]) for task in competition["tasks"]
+        ),
+        *(solution["path"] for solution in competition.get("solutions", ())),
+        *(
+            phase[name]
+            for phase in competition["phases"]
+            for name in ("starting_kit", "public_data")
+            if name in phase
+        ),
+    ]
+
+
+def _structure_problems(competition: dict) -> Iterator[str]:
+    for table in ("tasks", "solutions", "phases"):
+        for index in _repeated(item["index"] for item in competition.get(table, ())):
+            yield f"{table}: the index {index} stands twice"
+    tasks = {task["index"] for task in competition["tasks"]}
+    for item in (*competition.get("solutions", ()), *competition["phases"]):
+        for index in item["tasks"]:
+            if index not in tasks:
+                yield f"{item['name']}: there is no task with the index {index}"
+
+
+def _phase_problems(competition: dict) -> Iterator[str]:
+    phases = competition["phases"]
+    if [phase["index"] for phase in phases] != list(PHASES):
+        yield f"phases: expected the indexes {', '.join(map(str, PHASES))} in this order"
+        return
+    reference = {task["index"]: task["reference_data"] for task in competition["tasks"]}
+    for number, phase in zip(PHASES, phases):
+        name = phase["name"]
+        if len(phase["tasks"]) != 1:
+            yield f"{name}: expected one task, found {len(phase['tasks'])}"
+        elif reference.get(phase["tasks"][0]) != f"reference_phase{number}.zip":
+            yield f"{name}: its task must have the reference data reference_phase{number}.zip"
+        if phase["max_submissions"] < 1 or phase["max_submissions_per_day"] < 1:
+            yield f"{name}: a limit of 0 submissions means no limit at all, give a number above 0"
+        if phase.get("auto_migrate_to_this_phase", False) != is_hidden(number):
+            yield (
+                f"{name}: auto_migrate_to_this_phase must be true in a hidden phase, else false: "
+                f"submissions of cycle {cycle_of_phase(number).number} move from phase to phase"
+            )
+        if is_hidden(number) and not phase.get("hide_output", False):
+            yield f"{name}: hide_output must be true, else anybody can read what the scorer printed"
+        if is_hidden(number) and phase["max_submissions"] != 1:
+            yield f"{name}: max_submissions must be 1, for the one submission that migrates"
+
+
+def _date_problems(phases: list, now: datetime | None) -> Iterator[str]:
+    spans = []
+    for phase in phases:
+        try:
+            start, end = parse_date(phase["start"]), parse_date(phase["end"])
+        except ValueError as reason:
+            yield f"{phase['name']}: {reason}"
+            continue
+        if end <= start:
+            yield f"{phase['name']}: ends {end:{_LONG}}, not after it starts, {start:{_LONG}}"
+        if now and start < now:
+            yield (
+                f"{phase['name']}: starts {start:{_LONG}}, in the past, where Codabench would mark "
+                "hidden phases as migrated with nothing moved; give a later START"
+            )
+        spans.append((phase["name"], start, end))
+    for (name, _, end), (next_name, start, _) in zip(spans, spans[1:]):
+        if start <= end:
+            how = "when" if start == end else "before"
+            yield (
+                f"{next_name}: starts {start:{_LONG}}, {how} {name} ends; "
+                "Codabench wants it to start later than that"
+            )
+
+
+def _leaderboard_problems(leaderboards: list) -> Iterator[str]:
+    if len(leaderboards) != 1:
+        yield f"leaderboards: Codabench reads the first one only, found {len(leaderboards)}"
+        return
+    columns = sorted(leaderboards[0]["columns"], key=lambda column: column["index"])
+    keys = [column["key"] for column in columns]
+    for key in METRICS:
+        if key not in keys:
+            yield f"leaderboard: the column {key} is missing, which the scorer writes"
+    for key in keys:
+        if key not in METRICS:
+            yield (
+                f"leaderboard: the column {key} would stay empty and rank first, the scorer writes "
+                + (", ".join(METRICS))
+            )
+    if set(keys) == set(METRICS) and [c["index"] for c in columns] != list(range(len(METRICS))):
+        yield f"leaderboard: the columns need the indexes 0 to {len(METRICS) - 1}, each once"
+    elif set(keys) == set(METRICS) and keys != list(METRICS):
+        yield f"leaderboard: expected the columns in the order {', '.join(METRICS)}"
+    for column in columns:
+        if column["key"] in METRICS and column["sorting"] != "desc":
+            yield f"leaderboard: {column['key']} is better when higher, so its sorting must be desc"
+
+
+def _file_problems(files: Collection[str], names: Collection[str]) -> Iterator[str]:
+    for name in dict.fromkeys(files):
+        if name not in names:
+            yield f"{name} is named by the competition but not in the bundle"
+    for name in sorted({*files, *names}):
+        if "private" in name.lower():
+            yield f"{name}: a file name with `private` in it is not found on self-hosted servers"
+
+
+def codalab_problems(codalab: dict, names: Collection[str]) -> list[str]:
+    """What v1.5, or Codabench's reader of its dialect, would break on. `codalab`: that dialect."""
+    problems = [
+        *_length_problems(codalab, ("title", "competition_docker_image")),
+        *(f"v1.5: the page {p} is missing" for p in CODALAB_PAGES if p not in codalab["html"]),
+    ]
+    files = [codalab["image"], *codalab["html"].values()]
+    phases = list(codalab["phases"].values())
+    for phase in phases:
+        problems += _length_problems(phase, ("label", "description"))
+        for name in ("scoring_program", "reference_data", "starting_kit", "public_data"):
+            if name in phase:
+                files.append(phase[name])
+                if PurePosixPath(phase[name]).suffix != ".zip":
+                    problems.append(f"v1.5: {phase['label']}: {phase[name]} must be a .zip")
+    starts = [parse_date(phase["start_date"]) for phase in phases]
+    ends = [*starts[1:], parse_date(codalab["end_date"])]
+    for phase, start, end in zip(phases, starts, ends):
+        if end <= start:
+            problems.append(
+                f"v1.5: {phase['label']}: starts {start.strftime(DATE_FORMAT)}, but what comes "
+                f"next does so at {end.strftime(DATE_FORMAT)}"
+            )
+        elif is_hidden(phase["phasenumber"]) and end - start < timedelta(days=HIDDEN_DAYS):
+            problems.append(
+                f"v1.5: {phase['label']}: lasts less than {HIDDEN_DAYS} days, of which Codabench's "
+                "reader of this dialect takes one away"
+            )
+    return problems + list(_file_problems(files, names))
+
+
+def _length_problems(item: dict, keys: Collection[str]) -> list[str]:
+    return [
+        f"v1.5: {key} has {len(item[key])} characters, the platform takes {CODALAB_LENGTHS[key]}: "
+        f"{item[key][:40]}..."
+        for key in keys
+        if len(item[key]) > CODALAB_LENGTHS[key]
+    ]
+
+
+def example_problems(competition: dict) -> Iterator[str]:
+    """What an organiser in earnest still has to fill in."""
+    if competition.get("contact_email", "").endswith("@example.org"):
+        yield "competition.yaml: contact_email is still the example's; write your own"
+
+
+def check_size(path: Path) -> None:
+    """Raise ChallengeError where a zip is so large that its upload would hang."""
+    n_bytes = path.stat().st_size
+    if n_bytes > MAX_ZIP_BYTES:
+        raise ChallengeError(
+            f"{path.name} would have {n_bytes / 1e9:.2f} GB; uploads above "
+            f"{MAX_ZIP_BYTES / 1e9:.0f} GB often hang: make fewer events (make data EVENTS=...)"
+        )
+
+
+def _repeated(values) -> list:
+    return [value for value, count in Counter(values).items() if count > 1]

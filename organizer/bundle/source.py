@@ -1,0 +1,172 @@
+"""The events, references and baseline that a bundle is made of, and whether they fit together.
+
+What a participant gets is checked by name here, file by file: whatever an event file holds beyond
+the public columns and attributes could be truth, a seed or the simulator's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lartpc_challenge.events import EventFile, open_h5
+from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, is_hidden
+from lartpc_challenge.reference import Manifest, Reference, read_reference
+from lartpc_challenge.sandbox import read_guarded
+from organizer import phases
+
+_ATTRIBUTES = {
+    "format",
+    "format_version",
+    "kind",
+    "cycle",
+    "scale",
+    "grid_shape",
+    "voxel_size_mm",
+    "class_names",
+}
+_COLUMNS = {"event_id", "offset", "coords", "energy"}
+# The particle table of a train file is rounded, and of labelled events only.
+_PUBLIC = {"train": {*_COLUMNS, "label", "particles"}, "test": _COLUMNS}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Folders: cycleN_train.h5 and cycleN_test.h5; phaseN/reference.h5; cycleN/submission.zip."""
+
+    events: Path
+    references: Path
+    baseline: Path
+
+    @classmethod
+    def demonstration(cls, root: Path) -> Source:
+        """What the repository at `root` tracks."""
+        return cls(
+            root / "starting_kit" / "data", root / "reference_data", root / "baseline_submission"
+        )
+
+    @classmethod
+    def of(cls, data: Path) -> Source:
+        """What `make data` wrote into the folder `data`."""
+        return cls(data, data / "reference_data", data / "baseline_submission")
+
+    def train(self, cycle: Cycle) -> Path:
+        return phases.train_file(self.events, cycle)
+
+    def test(self, cycle: Cycle) -> Path:
+        return phases.test_file(self.events, cycle)
+
+    def reference(self, phase: int) -> Path:
+        return phases.reference_file(self.references, phase)
+
+    def submission(self, cycle: Cycle) -> Path:
+        """The baseline's submission, which need not exist."""
+        return self.baseline / f"cycle{cycle.number}" / "submission.zip"
+
+
+def source_problems(source: Source, *, scale: str, placeholder: bool) -> Iterator[str]:
+    """One sentence for each file that is missing, of another scale, leaks or contradicts another.
+
+    placeholder: hidden references are left out, so that they need not exist.
+    """
+    scales = set()
+    for cycle in CYCLES.values():
+        yield from _event_file_problems(source.train(cycle), "train", cycle, scales)
+        test = source.test(cycle)
+        found = list(_event_file_problems(test, "test", cycle, scales))
+        yield from found
+        if not found:  # else there is nothing to compare the others with
+            manifest = Manifest.from_events(test)
+            yield from _reference_problems(source, cycle, manifest, scales, placeholder)
+            yield from _baseline_problems(source.submission(cycle), manifest)
+    if "demonstration" in scales - {scale}:
+        yield (
+            f"{source.events}: demonstration data, everybody has its hidden labels; make your own "
+            "(make data) and build with DATA=build/data, or say DEMO=1"
+        )
+    if "full" in scales - {scale}:
+        yield f"{source.events}: data for a competition in earnest; leave DEMO=1 out"
+
+
+def _event_file_problems(path: Path, kind: str, cycle: Cycle, scales: set) -> Iterator[str]:
+    """Adds the file's scale to `scales`."""
+    try:
+        with EventFile(path, kind=kind) as events:
+            scales.add(events.scale)
+            if events.cycle != cycle:
+                yield f"{path}: holds events of cycle {events.cycle.number}"
+        with open_h5(path) as file:
+            extras = _extras(file, kind)
+    except ChallengeError as problem:
+        yield str(problem)
+        return
+    if extras:
+        yield f"{path}: holds {', '.join(extras)}, which a {kind} file for participants must not"
+
+
+def _extras(file: h5py.File, kind: str) -> list[str]:
+    """Names of what a file holds beyond what participants may get."""
+    extras = [name for name in file if name not in _PUBLIC[kind]]
+    extras += [f"the attribute {name}" for name in file.attrs if name not in _ATTRIBUTES]
+
+    def visit(name: str, item) -> None:
+        extras.extend(f"the attribute {attribute} of {name}" for attribute in item.attrs)
+
+    file.visititems(visit)
+    return sorted(extras)
+
+
+def _reference_problems(
+    source: Source, cycle: Cycle, test: Manifest, scales: set, placeholder: bool
+) -> Iterator[str]:
+    references = []
+    for phase in (cycle.public_phase, cycle.hidden_phase):
+        path = source.reference(phase)
+        if placeholder and is_hidden(phase):
+            continue
+        try:
+            reference = read_reference(path)
+        except ChallengeError as problem:
+            yield str(problem)
+            continue
+        if reference is None:
+            yield f"{path}: is a placeholder; give the truth, or build with HIDDEN=placeholder"
+        elif reference.phase != phase:
+            yield f"{path}: is the reference of phase {reference.phase}"
+        elif not _same_events(reference.manifest, test):
+            yield f"{path}: was made for other events than {test.path}; make both again"
+        else:
+            scales.add(reference.scale)
+            references.append(reference)
+    yield from _overlap_problems(references, source)
+
+
+def _same_events(one: Manifest, other: Manifest) -> bool:
+    return np.array_equal(one.event_id, other.event_id) and np.array_equal(one.offset, other.offset)
+
+
+def _overlap_problems(references: list[Reference], source: Source) -> Iterator[str]:
+    if len(references) == 2:
+        public, hidden = references
+        shared = np.intersect1d(public.event_id, hidden.event_id)
+        if len(shared):
+            yield (
+                f"{source.reference(hidden.phase)}: {len(shared)} of its events are scored in the "
+                f"public phase {public.phase} too; split the events again"
+            )
+
+
+def _baseline_problems(path: Path, test: Manifest) -> Iterator[str]:
+    if not path.exists():
+        return
+    try:
+        read_guarded(path, test)
+    except ChallengeError as problem:
+        yield (
+            f"{path}: does not cover the events of {test.path}; predict them again, "
+            f"or remove it. {problem}"
+        )
