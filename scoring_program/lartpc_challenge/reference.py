@@ -222,8 +222,9 @@ def write_reference(
         group = file.create_group("test")
         _write_ragged(group, test, coords=np.concatenate([e.coords for e in test]))
         group["energy"] = np.array([e.energy.sum(dtype=np.float64) for e in test], np.float32)
+        group = file.create_group("trivial")
         for name, scores in trivial.items():
-            file.create_group(f"trivial/{name}").attrs.update(
+            group.create_group(name).attrs.update(
                 {metric: float(scores[metric]) for metric in METRICS}
             )
 
