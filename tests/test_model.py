@@ -1,0 +1,286 @@
+"""The network against dense convolutions in double precision, and its symmetries."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from baseline.config import Config
+from baseline.dataset import Ragged
+from baseline.model import UResNet, arithmetic, input_features
+from lartpc_challenge.format import ChallengeError
+
+SIDE = 16  # a dense grid that holds the tests' events; beyond it there is nothing to compute
+TOLERANCE = {"rtol": 0, "atol": 1e-10}
+
+
+def make_events(counts, seed=0, side=SIDE):
+    """Events with `counts` voxels, clustered so that neighbours exist, in random order."""
+    draw = torch.Generator().manual_seed(seed)
+    coords = []
+    for n in counts:
+        cells = torch.randperm((side // 2) ** 3, generator=draw)[:n]
+        corner = torch.randint(side // 2 + 1, (3,), generator=draw)
+        coords.append(torch.stack(torch.unravel_index(cells, (side // 2,) * 3), 1) + corner)
+    coords = torch.cat(coords).int()
+    energy = torch.rand(len(coords), generator=draw) * 2 + 0.05
+    label = torch.randint(1, 4, (len(coords),), generator=draw)
+    return Ragged(coords, energy, torch.tensor(counts), label)
+
+
+def make_model(config=None, seed=0, double=True):
+    """A network whose norms have statistics and weights unlike the initial ones."""
+    torch.manual_seed(seed)
+    model = UResNet(config or Config(filters=3, depth=3, blocks=2), n_classes=3)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.2, 2)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.uniform_(-0.5, 0.5)
+    return model.double() if double else model
+
+
+class Dense:
+    """The same network on full grids: an implementation of its own, with the weights of `model`.
+
+    A field is (features (N, C, X, Y, Z), mask (N, 1, X, Y, Z)); features are 0 outside the mask.
+    """
+
+    def __init__(self, model):
+        self.model = model
+
+    def __call__(self, events, features):
+        where = (events.event, *events.coords.long().T)
+        shape = (len(events), SIDE, SIDE, SIDE)
+        mask = torch.zeros(shape, dtype=torch.float64).index_put(where, torch.ones(1).double())
+        field = torch.zeros((*shape, features.shape[1]), dtype=torch.float64)
+        field = field.index_put(where, features).permute(0, 4, 1, 2, 3)
+        x = self.submanifold(self.model.stem, field, mask[:, None])
+        x = self.level(self.model.levels, x, mask[:, None])
+        rows = self.norm(self.model.norm, x, mask[:, None]).permute(0, 2, 3, 4, 1)[where]
+        return rows @ self.model.head.weight.T + self.model.head.bias
+
+    @staticmethod
+    def submanifold(layer, x, mask):
+        return functional.conv3d(x, layer.weight.permute(0, 4, 1, 2, 3), padding=1) * mask
+
+    @staticmethod
+    def down(layer, x, mask):
+        y = functional.conv3d(x, layer.weight.permute(0, 4, 1, 2, 3), stride=2)
+        return y, functional.max_pool3d(mask, 2)
+
+    @staticmethod
+    def up(layer, x, fine_mask):
+        weight = layer.weight.permute(4, 0, 1, 2, 3)
+        return functional.conv_transpose3d(x, weight, stride=2) * fine_mask
+
+    @staticmethod
+    def norm(layer, x, mask):
+        mean, variance = layer.running_mean, layer.running_var
+        if layer.training:
+            count = mask.sum()
+            mean = x.sum((0, 2, 3, 4)) / count
+            centred = (x - mean.view(1, -1, 1, 1, 1)) * mask
+            variance = (centred**2).sum((0, 2, 3, 4)) / count
+        scale = layer.weight / torch.sqrt(variance + 1e-4)
+        y = (x - mean.view(1, -1, 1, 1, 1)) * scale.view(1, -1, 1, 1, 1)
+        return (y + layer.bias.view(1, -1, 1, 1, 1)).relu() * mask
+
+    def block(self, block, x, mask):
+        kept = x
+        if not isinstance(block.skip, torch.nn.Identity):
+            kept = torch.einsum("oc,ncxyz->noxyz", block.skip.weight, x)
+        for norm, layer in zip(block.norms, block.convolutions):
+            x = self.submanifold(layer, self.norm(norm, x, mask), mask)
+        return x + kept
+
+    def level(self, level, x, mask):
+        for block in level.encode:
+            x = self.block(block, x, mask)
+        if level.inner is None:
+            return x
+        y, coarse_mask = self.down(level.down, self.norm(level.down_norm, x, mask), mask)
+        y = self.level(level.inner, y, coarse_mask)
+        y = self.up(level.up, self.norm(level.up_norm, y, coarse_mask), mask)
+        x = torch.cat([x, y], 1)
+        for block in level.decode:
+            x = self.block(block, x, mask)
+        return x
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("counts", [[60, 1, 90], [40, 0, 25]])
+def test_network_equals_dense_convolutions(counts, training):
+    """Logits, input and weight gradients, with a single voxel and with an event that has none."""
+    events = make_events(counts)
+    model = make_model().train(training)
+    direction = torch.randn(sum(counts), 3, dtype=torch.float64)
+    logits = model(events)
+    expected = Dense(model)(events, input_features(events.energy).double())
+    torch.testing.assert_close(logits, expected, **TOLERANCE)
+    parameters = list(model.parameters())
+    found = torch.autograd.grad((logits * direction).sum(), parameters)
+    wanted = torch.autograd.grad((expected * direction).sum(), parameters)
+    for a, b in zip(found, wanted):
+        torch.testing.assert_close(a, b, **TOLERANCE)
+    assert all(gradient.abs().max() > 0 for gradient in wanted)
+
+
+def test_each_layer_equals_dense_convolutions():
+    """Submanifold, strided and inverse convolution one by one, with the gradient of their input."""
+    events = make_events([70, 30])
+    model = make_model()
+    level = model.levels
+    where = (events.event, *events.coords.long().T)
+    mask = torch.zeros(2, 1, SIDE, SIDE, SIDE, dtype=torch.float64)
+    mask[where[0], 0, where[1], where[2], where[3]] = 1
+    rows = torch.randn(100, 3, dtype=torch.float64, requires_grad=True)
+    field = torch.zeros(2, SIDE, SIDE, SIDE, 3, dtype=torch.float64).index_put(where, rows)
+    field = field.permute(0, 4, 1, 2, 3)
+    x = model.locate(events, rows)
+
+    convolution = level.encode[0].convolutions[0]
+    found = convolution(x).features
+    expected = Dense.submanifold(convolution, field, mask).permute(0, 2, 3, 4, 1)[where]
+    _assert_equal_with_gradient(found, expected, rows)
+
+    coarse = level.down(x)
+    dense, coarse_mask = Dense.down(level.down, field, mask)
+    place = tuple(coarse.indices.long().T)
+    assert len(coarse.indices) == int(coarse_mask.sum())
+    _assert_equal_with_gradient(coarse.features, dense.permute(0, 2, 3, 4, 1)[place], rows)
+
+    found = level.up(coarse).features
+    expected = Dense.up(level.up, dense, mask).permute(0, 2, 3, 4, 1)[where]
+    _assert_equal_with_gradient(found, expected, rows)
+
+
+def _assert_equal_with_gradient(found, expected, rows):
+    torch.testing.assert_close(found, expected, **TOLERANCE)
+    direction = torch.randn_like(expected)
+    (gradient,) = torch.autograd.grad((found * direction).sum(), rows, retain_graph=True)
+    (wanted,) = torch.autograd.grad((expected * direction).sum(), rows, retain_graph=True)
+    assert wanted.abs().max() > 0
+    torch.testing.assert_close(gradient, wanted, **TOLERANCE)
+
+
+def test_event_alone_is_the_event_in_a_batch():
+    events = make_events([50, 0, 1, 80])
+    model = make_model().eval()
+    together = model(events)
+    alone = [model(events.select(torch.tensor([i]))) for i in (0, 2, 3)]
+    torch.testing.assert_close(torch.cat(alone), together, **TOLERANCE)
+
+
+def test_order_of_voxels_does_not_matter():
+    events = make_events([50, 80])
+    order = torch.cat([torch.randperm(50), 50 + torch.randperm(80)])
+    shuffled = Ragged(events.coords[order], events.energy[order], events.length)
+    model = make_model().eval()
+    torch.testing.assert_close(model(shuffled), model(events)[order], **TOLERANCE)
+
+
+def test_non_contiguous_coords_are_no_trap():
+    """spconv reads the memory of a transposed tensor as if it were contiguous."""
+    events = make_events([50, 80])
+    model = make_model().eval()
+    strided = Ragged(events.coords.T.contiguous().T, events.energy, events.length)
+    assert not strided.coords.is_contiguous()
+    torch.testing.assert_close(model(strided), model(events), **TOLERANCE)
+
+
+def test_shifts_by_the_period_change_nothing():
+    events = make_events([50, 80])
+    model = make_model().eval()
+    moved = Ragged(events.coords + model.period, events.energy, events.length)
+    torch.testing.assert_close(model(moved), model(events), **TOLERANCE)
+
+
+def test_every_shift_stays_inside_the_grid():
+    """The last voxel of the detector, moved as far as augmentation may, still counts."""
+    model = make_model().eval()
+    far = Ragged(torch.full((1, 3), 191 + model.period - 1).int(), torch.ones(1), torch.tensor([1]))
+    near = Ragged(far.coords % model.period, far.energy, far.length)
+    torch.testing.assert_close(model(far), model(near), **TOLERANCE)
+
+
+def test_one_voxel_in_training_has_finite_gradients():
+    """Batch norm has no variance for one row; the running statistics stand in."""
+    model = make_model().train()
+    model(make_events([1])).sum().backward()
+    gradients = [p.grad for p in model.parameters()]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_a_batch_without_voxels_is_refused():
+    with pytest.raises(ValueError, match="at least one voxel"):
+        make_model()(make_events([0, 0]))
+
+
+def test_more_events_than_the_index_can_number_are_refused():
+    """spconv's 32 bits: at 208^3 cells an event, 2^32 are reached by the 478th."""
+    model = UResNet(Config(filters=1), n_classes=2)
+    assert model.most_events == 2**32 // 208**3 == 477
+    length = torch.ones(478, dtype=torch.int64)
+    events = Ragged(torch.zeros(478, 3).int(), torch.ones(478), length)
+    with pytest.raises(ChallengeError, match="477 events"):
+        model(events)
+
+
+def test_index_is_right_at_its_last_event():
+    """The last event of the largest batch gets what it gets alone."""
+    model = make_model(Config(filters=1, depth=2), double=False).eval()
+    draw = torch.Generator().manual_seed(0)
+    n = model.most_events
+    coords = torch.randint(192, (2 * n, 3), generator=draw).int()
+    coords[1::2] = coords[::2] ^ 1  # neighbours, so that an event's voxels see each other
+    events = Ragged(coords, torch.rand(2 * n, generator=draw) + 0.1, torch.full((n,), 2))
+    alone = model(events.select(torch.tensor([n - 1])))
+    torch.testing.assert_close(model(events)[-2:], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_number_of_parameters():
+    """About 2.74 million at 16 filters and depth 5, counted by hand from the topology."""
+    config = Config(filters=16, depth=5, blocks=2)
+    widths = [16 * (i + 1) for i in range(5)]
+
+    def block(n_in, n_out):
+        skip = 0 if n_in == n_out else n_in * n_out
+        return 2 * n_in + 27 * n_in * n_out + 2 * n_out + 27 * n_out * n_out + skip
+
+    expected = 27 * 8 * 16 + 2 * 16 + 16 * 3 + 3
+    for n in widths:
+        expected += 2 * block(n, n)
+    for n, m in zip(widths, widths[1:]):
+        expected += 2 * n + 8 * n * m + 2 * m + 8 * n * m + block(2 * n, n) + block(n, n)
+    model = UResNet(config, n_classes=3)
+    assert sum(p.numel() for p in model.parameters()) == expected
+    assert 2.7e6 < expected < 2.8e6
+
+
+def test_input_features():
+    features = input_features(torch.tensor([0.5, 1.0]))
+    assert features.shape == (2, 8)
+    expected = [[0.0, 0.5, 1.0], [0.6931472, 1.0, 1.0]]
+    torch.testing.assert_close(features[:, :3], torch.tensor(expected))
+    assert (features[:, 3:] == 0).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("fp32", 1e-4), ("tf32", 2e-2), ("fp16", 5e-2)]
+)
+def test_gpu_equals_cpu(precision, tolerance):
+    """The same weights under spconv's two algorithms; tolerances follow the mantissas."""
+    config = Config(filters=16, depth=4)
+    cpu = make_model(config, double=False).eval()
+    device = torch.device("cuda")
+    gpu = UResNet(config, n_classes=3, device_type="cuda").to(device).eval()
+    gpu.load_state_dict(cpu.state_dict())
+    events = make_events([200, 1, 0, 300], side=64)
+    with arithmetic(precision, device), torch.no_grad():
+        found = gpu(events.to(device)).float().cpu()
+    expected = cpu(events).detach()
+    scale = expected.abs().max()
+    assert (found - expected).abs().max() < tolerance * scale
