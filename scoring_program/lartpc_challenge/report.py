@@ -236,7 +236,7 @@ main > h2 { margin-top: 34px; }
 .alert strong { letter-spacing: .06em; margin-right: 8px; }
 .three, .two { display: grid; gap: 16px; }
 @media (min-width: 760px) { .three { grid-template-columns: 1fr 1fr 1fr; } }
-@media (min-width: 900px) { .two { grid-template-columns: 1fr 1fr; } }
+@media (min-width: 1040px) { .two { grid-template-columns: 1fr 1fr; } }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
   padding: 18px 20px; min-width: 0; overflow-x: auto; }
 figcaption { font-weight: 600; margin-bottom: 10px; }
