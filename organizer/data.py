@@ -32,7 +32,7 @@ from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 
 from .phases import check_distinct, prepare, reference_file, test_file, train_file
 from .seeds import Seeds, fixed_seeds, kept_seeds
-from .simulation.chunks import Order, parts_directory, simulate
+from .simulation.chunks import Order, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 SPLITS = {"train": train_file, "test": test_file}
@@ -65,14 +65,14 @@ def full_plan(out: Path) -> Plan:
 
 
 def demonstration_plan(out: Path) -> Plan:
-    """The tracked data, from fixed seeds; the simulator's files are left in build/."""
+    """The tracked data, from fixed seeds; the simulator's files stay in build/, untracked."""
     return Plan(
         "demonstration",
         DEMONSTRATION_EVENTS,
         fixed_seeds,
         out / "starting_kit" / "data",
         out / "reference_data",
-        ROOT / "build" / "demonstration",
+        out / "build" / "demonstration",
     )
 
 
@@ -91,10 +91,8 @@ def _simulate(out: Path, order: Order, *, jobs: int, dask: str | None) -> None:
     if out.exists():
         _check_length(out, order.events)
         return
-    parts_directory(out).mkdir(parents=True, exist_ok=True)
     with tqdm(total=order.events, desc=out.stem, unit=" events", disable=None) as bar:
         simulate(out, order, jobs=jobs, dask=dask, progress=bar.update)
-    shutil.rmtree(parts_directory(out))
 
 
 def _check_length(path: Path, n_events: int) -> None:

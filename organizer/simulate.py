@@ -1,74 +1,75 @@
-"""Simulate events with Geant4:  python -m organizer.simulate --cycle 1 --events 1000 --out file.h5
+"""Simulate events with Geant4 on all cores:
 
-Runs on all cores and can be stopped: running it again continues. Without --seed it takes 128 bits from
-the operating system; keep the file secret, its labels are the competition's hidden truth.
+    python -m organizer.simulate --cycle 1 --events 1000 --out build/cycle1.h5
+
+It can be stopped, or killed, at any time: the same command goes on where it was. The same seed
+gives the same file, whatever the number of processes. Without --seed it takes 128 bits from the
+operating system, and nobody can make the events again who doesn't have the file: keep it secret,
+its labels are the competition's hidden truth. With --seed the file is for demonstration only, and
+says so.
+
+With --dask the same work is done by a cluster whose workers have this package installed with
+its extra `simulation`. The seed travels to them: use a scheduler at tls:// where others listen.
 """
 
+from __future__ import annotations
+
 import argparse
-import json
 import os
 import secrets
-import shutil
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lartpc_challenge.format import CYCLES, ChallengeError
-from organizer.simulation.chunks import Order, parts_directory, simulate
+from lartpc_challenge.command import run
+from lartpc_challenge.format import CYCLES
+from organizer.simulation.chunks import Order, kept_seed, simulate
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    try:
-        _run(options)
-    except ChallengeError as problem:
-        print(f"simulate: {problem}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("simulate: stopped; run it again to continue", file=sys.stderr)
-        return 130
-    return 0
+    return run(
+        "simulate", lambda: _run(options), stopped="stopped; the same command goes on from here"
+    )
 
 
 def _run(options) -> None:
-    out = options.out
-    order = _order(options, parts_directory(out))
-    with tqdm(total=order.events, unit="event", smoothing=0.05) as bar:
-        simulate(out, order, jobs=options.jobs, dask=options.dask, progress=bar.update)
-    shutil.rmtree(parts_directory(out))
-    print(f"{out}: {order.events} events of cycle {order.cycle}")
+    seed, scale = options.seed, "demonstration"
+    if seed is None:
+        kept = kept_seed(options.out)
+        seed, scale = secrets.randbits(128) if kept is None else kept, "full"
+    order = Order(options.cycle, options.events, seed, scale)
+    with tqdm(total=options.events, unit="event", smoothing=0.1) as bar:
+        simulate(options.out, order, jobs=options.jobs, dask=options.dask, progress=bar.update)
+    print(f"{options.out}: {options.events} events of cycle {options.cycle}")
 
 
-def _order(options, directory: Path) -> Order:
-    """The order that `directory` was begun with, or a new one, kept there for the next start."""
-    directory.mkdir(parents=True, exist_ok=True)
-    kept = directory / "order.json"
-    if kept.exists():
-        begun = json.loads(kept.read_text())
-        root = int(begun["root"], 16)
-        if begun["cycle"] != options.cycle or options.seed not in (None, root):
-            raise ChallengeError(
-                f"{directory} was begun with another cycle or seed; remove it or choose another --out"
-            )
-        scale = begun["scale"]
-    else:
-        root = secrets.randbits(128) if options.seed is None else options.seed
-        scale = "full" if options.seed is None else "demonstration"
-        with open(os.open(kept, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
-            json.dump({"cycle": options.cycle, "root": f"{root:x}", "scale": scale}, file)
-    return Order(options.cycle, options.events, root, scale)
-
-
-def _parse(arguments):
-    parser = argparse.ArgumentParser(prog="python -m organizer.simulate", description=__doc__)
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m organizer.simulate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--cycle", type=int, choices=list(CYCLES), required=True)
-    parser.add_argument("--events", type=int, required=True, help="how many")
-    parser.add_argument("--out", type=Path, required=True, help="HDF5 file to write")
-    parser.add_argument("--seed", type=int, help="a fixed seed: for demonstration data only")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
-    parser.add_argument("--dask", help="address of a Dask scheduler, tcp://host:port")
+    parser.add_argument("--events", type=_at_least(1), required=True, help="how many to accept")
+    parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
+    parser.add_argument("--seed", type=_at_least(0), help="any whole number, for demonstration")
+    parser.add_argument(
+        "--jobs", type=_at_least(1), default=os.cpu_count(), help="processes (all cores)"
+    )
+    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler's address")
     return parser.parse_args(arguments)
+
+
+def _at_least(least: int):
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, found {value}")
+        return value
+
+    return whole_number
 
 
 if __name__ == "__main__":

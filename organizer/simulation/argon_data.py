@@ -14,6 +14,8 @@ and the neutron tables run over all Z because Geant4 loads any that a nuclear fr
 Where the environment names the official data sets, those are used.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,15 +46,16 @@ ELECTRON_MASS_MEV = 0.51099895  # CODATA 2018
 MM2_PER_BARN = 1e-22
 
 # NIST ESTAR (NISTIR 4999, 2017), argon: electron kinetic energy and radiative stopping power.
-ESTAR_ENERGY_MEV = (
-    [1e-3, 1e-2, 0.1, 0.5, 1, 2, 5, 10, 20, 50, 100, 300, 1000]
-)  # fmt: skip
-ESTAR_RADIATIVE_MEV_CM2_G = (
-    [4.171e-3, 8.23e-3, 9.932e-3, 1.611e-2, 2.741e-2, 5.569e-2, 0.1595, 0.3569, 0.7872, 2.176, 4.601, 14.6, 50.12]
-)  # fmt: skip
+ESTAR_ENERGY_MEV, ESTAR_RADIATIVE_MEV_CM2_G = np.array(
+    [
+        (1e-3, 4.171e-3), (1e-2, 8.23e-3), (0.1, 9.932e-3), (0.5, 1.611e-2), (1, 2.741e-2),
+        (2, 5.569e-2), (5, 0.1595), (10, 0.3569), (20, 0.7872), (50, 2.176), (100, 4.601),
+        (300, 14.6), (1000, 50.12),
+    ]
+).T  # fmt: skip
 
-# NIST XCOM (NBSIR 87-3597, version 1.5), argon: photon energy in MeV and cross section in barn an atom.
-# The K edge is at 3.2029 keV.
+# NIST XCOM (NBSIR 87-3597, version 1.5), argon: photon energy in MeV, cross section in barn an
+# atom. The K edge is at 3.2029 keV.
 XCOM_PHOTOELECTRIC = np.array(
     [
         (1e-3, 2.11e5), (3.2029e-3, 1.045e4), (3.20291e-3, 8.42e4), (5e-3, 2.78e4), (1e-2, 4134.0),

@@ -1,205 +1,305 @@
-"""Many events: chunks of them in child processes over all cores, or over a Dask cluster.
+"""Many events: chunks of them, made by child processes on all cores or on a Dask cluster.
 
-A chunk is a file of CHUNK_EVENTS events beside the output, in OUT.parts/. A run that was stopped
-starts again with the chunks that are there; what comes out doesn't depend on who made which chunk.
+A chunk is a file of CHUNK_EVENTS events in OUT.parts/ beside the output. What was stopped goes on
+with the chunks that are there. Which process made which chunk leaves no trace in the output.
 """
 
-import contextlib
+from __future__ import annotations
+
+import fcntl
+import importlib.util
 import json
 import os
-import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import h5py
-
-from lartpc_challenge.events import EventFile
+from lartpc_challenge.events import EventFile, open_h5
 from lartpc_challenge.format import ChallengeError
-from organizer.simulation.store import join_simulations
+from organizer.simulation.event import CONFIGURATIONS
+from organizer.simulation.store import SimulationWriter
 
-CHUNK_EVENTS = 100
-CHUNKS_A_TASK = 4  # of a Dask cluster; each starts a process of its own, which takes a second
-MAX_FRUITLESS_STARTS = 3
-POLL_SECONDS = 0.2
+CHUNK_EVENTS = 100  # some seconds: what a kill loses, and little against a process's start of 1 s
+MAX_CHUNKS_A_TASK = 5  # of a Dask cluster, each of which starts a process
+CRASHES_FORGIVEN = 2  # of one chunk: Geant4 can crash, but the same event would crash again
+POLL_SECONDS = 0.1
+
+_ORDER = "order.json"
+Progress = Callable[[int], object]  # called with a number of events that have become ready
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to simulate: `events` events of `cycle` from the secret `root`."""
+    """What to simulate: the first `events` of those that the secret `seed` defines for `cycle`."""
 
     cycle: int
     events: int
-    root: int
+    seed: int
     scale: str
+
+    def chunks(self) -> list[Chunk]:
+        """The chunks it takes, in order."""
+        firsts = range(0, self.events, CHUNK_EVENTS)
+        return [Chunk(first, min(first + CHUNK_EVENTS, self.events)) for first in firsts]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Events first..last (excluded)."""
+    """The events first..last - 1."""
 
     first: int
     last: int
 
-    @property
-    def name(self) -> str:
-        return f"{self.first:08d}-{self.last:08d}.h5"
+    def file_in(self, directory: Path) -> Path:
+        return directory / f"{self.first:08d}-{self.last:08d}.h5"
 
+    def is_in(self, directory: Path) -> bool:
+        """Whether the directory holds the chunk, whole and readable."""
+        path = self.file_in(directory)
+        if not path.exists():
+            return False
+        try:
+            with EventFile(path, kind="simulation") as events:
+                return events.event_id.tolist() == list(range(self.first, self.last))
+        except ChallengeError:
+            return False
 
-def chunks_of(events: int) -> list[Chunk]:
-    """The chunks of a run, in order."""
-    return [
-        Chunk(first, min(first + CHUNK_EVENTS, events)) for first in range(0, events, CHUNK_EVENTS)
-    ]
-
-
-def is_complete(path: Path, cycle: int, chunk: Chunk) -> bool:
-    """Whether `path` holds the chunk's events, readable."""
-    if not path.is_file():
-        return False
-    try:
-        with EventFile(path, kind="simulation") as events:
-            return events.cycle.number == cycle and events.event_id.tolist() == list(
-                range(chunk.first, chunk.last)
-            )
-    except ChallengeError:
-        return False
-
-
-def run_child(order: Order, chunks: Sequence[Chunk], directory: Path) -> subprocess.Popen:
-    """Start a process that writes `chunks` to `directory`, one after the other."""
-    log = open(directory / f"{chunks[0].name}.log", "w")  # noqa: SIM115 - the child's to close
-    child = subprocess.Popen(
-        [sys.executable, "-m", "organizer.simulation.child"],
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    log.close()
-    orders = {
-        "cycle": order.cycle,
-        "root": f"{order.root:x}",
-        "scale": order.scale,
-        "data_directory": str(directory / "geant4_data"),
-        "chunks": [(str(directory / c.name), c.first, c.last) for c in chunks],
-    }
-    child.stdin.write(json.dumps(orders) + "\n")
-    child.stdin.flush()
-    return child
-
-
-def simulate_here(
-    order: Order, missing: Sequence[Chunk], directory: Path, jobs: int, done: Callable[[Chunk], None]
-) -> None:
-    """Simulate the missing chunks on this machine with `jobs` processes."""
-    lanes = [list(missing[lane::jobs]) for lane in range(jobs)]
-    children: dict[int, subprocess.Popen] = {}
-    fruitless = [0] * jobs
-    try:
-        while any(lanes):
-            for lane, waiting in enumerate(lanes):
-                while waiting and is_complete(
-                    directory / waiting[0].name, order.cycle, waiting[0]
-                ):
-                    done(waiting.pop(0))
-                    fruitless[lane] = 0
-                child = children.get(lane)
-                if waiting and (child is None or child.poll() is not None):
-                    fruitless[lane] += 1
-                    if fruitless[lane] > MAX_FRUITLESS_STARTS:
-                        raise ChallengeError(_why(directory, waiting[0]))
-                    children[lane] = run_child(order, waiting, directory)
-            time.sleep(POLL_SECONDS)
-    finally:
-        for child in children.values():
-            child.kill()
-            child.wait()
-
-
-def _why(directory: Path, chunk: Chunk) -> str:
-    logs = sorted(directory.glob("*.log"), key=lambda path: path.stat().st_mtime)
-    lines = [line for log in logs for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    last = lines[-1] if lines else "it said nothing"
-    return (
-        f"events {chunk.first} to {chunk.last - 1}: the simulation stopped "
-        f"{MAX_FRUITLESS_STARTS} times without finishing them; its last line: {last}"
-    )
-
-
-def simulate_task(order: Order, chunks: Sequence[Chunk]) -> list[bytes]:
-    """What a Dask worker does: simulate `chunks` in a process of its own, return the files."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        simulate_here(order, chunks, directory, jobs=1, done=lambda chunk: None)
-        return [(directory / chunk.name).read_bytes() for chunk in chunks]
-
-
-def simulate_on_dask(
-    address: str, order: Order, missing: Sequence[Chunk], directory: Path, done: Callable[[Chunk], None]
-) -> None:
-    """Simulate the missing chunks on the Dask cluster whose scheduler listens at `address`."""
-    from distributed import Client, as_completed
-
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as reason:
-        raise ChallengeError(f"no Dask scheduler answers at {address}: {reason}") from reason
-    with client:
-        tasks = {
-            client.submit(simulate_task, order, group, pure=False): group
-            for group in (
-                missing[i : i + CHUNKS_A_TASK] for i in range(0, len(missing), CHUNKS_A_TASK)
-            )
-        }
-        for future in as_completed(list(tasks)):
-            for chunk, content in zip(tasks[future], future.result(), strict=True):
-                _write_bytes(directory / chunk.name, content)
-                done(chunk)
-            future.release()
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    def __len__(self) -> int:
+        return self.last - self.first
 
 
 def simulate(
-    out: Path, order: Order, *, jobs: int = 1, dask: str | None = None, progress: Callable
+    out: Path, order: Order, *, jobs: int, dask: str | None = None, progress: Progress
 ) -> None:
-    """Simulate `order` into `out`, through chunk files in OUT.parts/, which go at the end.
+    """Simulate `order` into the file `out`, or finish what was begun there.
 
-    progress(done, total): called with the number of events that are there.
+    Raises ChallengeError for what the user can mend; the finished chunks stay for the next start.
     """
-    directory = parts_directory(out)
-    chunks = chunks_of(order.events)
-    finished = [c for c in chunks if is_complete(directory / c.name, order.cycle, c)]
-    there = sum(c.last - c.first for c in finished)
-    progress(there)
-
-    def done(chunk: Chunk) -> None:
-        progress(chunk.last - chunk.first)
-
-    missing = [chunk for chunk in chunks if chunk not in finished]
-    if missing and dask:
-        simulate_on_dask(dask, order, missing, directory, done)
-    elif missing:
-        simulate_here(order, missing, directory, min(jobs, len(missing)), done)
-    join_simulations(
-        out,
-        [directory / chunk.name for chunk in chunks],
-        cycle=order.cycle,
-        scale=order.scale,
-        attributes={"seed": f"{order.root:x}"},
-    )
+    parts = parts_directory(out)
+    if out.exists():
+        _check_same(out, order)
+        progress(order.events)
+    else:
+        with _locked(parts, order):
+            _simulate_missing(order, parts, jobs, dask, progress)
+            with SimulationWriter(out, order.cycle, order.scale, order.seed) as writer:
+                for chunk in order.chunks():
+                    writer.append_file(chunk.file_in(parts))
+    shutil.rmtree(parts, ignore_errors=True)
 
 
 def parts_directory(out: Path) -> Path:
     """Where the chunks of `out` are kept until it is whole."""
-    return out.with_name(out.name + ".parts")
+    return out.with_name(f"{out.name}.parts")
+
+
+def kept_seed(out: Path) -> int | None:
+    """The seed of the file `out`, or with which it was begun; None where nothing is there."""
+    if out.exists():
+        return int(_attributes(out)["seed"], 16)
+    try:
+        return int(json.loads((parts_directory(out) / _ORDER).read_text())["seed"], 16)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as reason:
+        raise _unusable(parts_directory(out)) from reason
+
+
+def _check_same(out: Path, order: Order) -> None:
+    with EventFile(out, kind="simulation") as file:
+        found = (file.cycle.number, len(file), file.scale, kept_seed(out))
+    if found != (order.cycle, order.events, order.scale, order.seed):
+        raise ChallengeError(
+            f"{out}: is there with {found[1]} events of cycle {found[0]}, made from another order; "
+            "remove it or give another name"
+        )
+
+
+def _attributes(path: Path) -> dict:
+    with open_h5(path) as file:
+        return dict(file.attrs)
+
+
+@contextmanager
+def _locked(parts: Path, order: Order) -> Iterator[None]:
+    """Keep the order in `parts`, or check that it is the one kept; nobody else works there then."""
+    wanted = {
+        **asdict(order),
+        "seed": f"{order.seed:x}",
+        "configuration": CONFIGURATIONS[order.cycle].hash,
+    }
+    del wanted["events"]  # more of them can be asked for later
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+        file = os.fdopen(os.open(parts / _ORDER, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    except OSError as reason:
+        raise ChallengeError(f"{parts}: can't be written: {reason.strerror}") from reason
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as reason:
+            raise ChallengeError(f"{parts}: another process is at work there") from reason
+        text = file.read()
+        if not text:
+            file.write(json.dumps(wanted))
+            file.flush()
+        elif text != json.dumps(wanted):
+            raise _unusable(parts)
+        yield
+
+
+def _unusable(parts: Path) -> ChallengeError:
+    return ChallengeError(
+        f"{parts}: was begun with another cycle, seed or version; remove it or give another name"
+    )
+
+
+def _simulate_missing(
+    order: Order, parts: Path, jobs: int, dask: str | None, progress: Progress
+) -> None:
+    missing = []
+    for chunk in order.chunks():
+        if chunk.is_in(parts):
+            progress(len(chunk))
+        else:
+            missing.append(chunk)
+    if dask is not None:
+        simulate_on_dask(dask, order, missing, parts, progress)
+    else:
+        simulate_here(order, missing, parts, jobs, progress)
+
+
+# ---- on this machine
+
+
+def simulate_here(
+    order: Order, missing: Sequence[Chunk], directory: Path, jobs: int, progress: Progress
+) -> None:
+    """Simulate chunks into `directory`, in `jobs` child processes."""
+    if importlib.util.find_spec("geant4_pybind") is None:
+        raise ChallengeError(
+            "Geant4 is not installed: pip install '.[simulation]' (Python 3.11 to 3.13)"
+        )
+    lanes = [_Lane(order, missing[i::jobs], directory) for i in range(min(jobs, len(missing)))]
+    try:
+        while any(lane.waiting for lane in lanes):
+            for lane in lanes:
+                lane.look(progress)
+            time.sleep(POLL_SECONDS)
+    finally:
+        for lane in lanes:
+            lane.stop()
+
+
+class _Lane:
+    """Chunks that a child process works off in order, and another one if it crashes."""
+
+    def __init__(self, order: Order, chunks: Sequence[Chunk], directory: Path):
+        self.waiting = list(chunks)
+        self._order, self._directory = order, directory
+        self._log = directory / f"{chunks[0].first:08d}.log"
+        self._child: subprocess.Popen | None = None
+        self._crashes = 0
+
+    def look(self, progress: Progress) -> None:
+        """Report the chunks that have become ready, start a child where one is needed."""
+        status = self._child.poll() if self._child else None
+        while self.waiting and self.waiting[0].is_in(self._directory):
+            progress(len(self.waiting.pop(0)))
+            self._crashes = 0
+        if (self._child and status is None) or not self.waiting:
+            return
+        if self._child:
+            self._crashes += 1
+            if status == 1 or self._crashes > CRASHES_FORGIVEN:
+                raise ChallengeError(self._why(status))
+        self._start()
+
+    def _start(self) -> None:
+        orders = {
+            "cycle": self._order.cycle,
+            "seed": f"{self._order.seed:x}",
+            "scale": self._order.scale,
+            "data_directory": str(self._directory / "geant4_data"),
+            "chunks": [
+                (str(chunk.file_in(self._directory)), chunk.first, chunk.last)
+                for chunk in self.waiting
+            ],
+        }
+        with open(self._log, "w") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "organizer.simulation.child"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        try:
+            self._child.stdin.write(json.dumps(orders) + "\n")
+            self._child.stdin.flush()
+        except BrokenPipeError:
+            pass  # it is gone already: the next look finds out why
+
+    def _why(self, status: int) -> str:
+        lines = [
+            line for line in self._log.read_text(errors="replace").splitlines() if line.strip()
+        ]
+        return (
+            f"the simulation of events {self.waiting[0].first} to {self.waiting[0].last - 1} ended "
+            f"with status {status}: {lines[-1] if lines else 'it said nothing'} (see {self._log})"
+        )
+
+    def stop(self) -> None:
+        if self._child:
+            self._child.kill()
+            self._child.wait()
+            self._child.stdin.close()
+
+
+# ---- on a Dask cluster
+
+
+def simulate_on_dask(
+    address: str, order: Order, missing: Sequence[Chunk], directory: Path, progress: Progress
+) -> None:
+    """Simulate chunks on the cluster whose scheduler listens at `address`, into `directory` here.
+
+    The workers need this package and geant4_pybind, and no folder in common with this machine.
+    """
+    import distributed
+
+    try:
+        client = distributed.Client(address, timeout="10 s", set_as_default=False)
+    except (OSError, ValueError) as reason:
+        raise ChallengeError(f"no Dask scheduler answers at {address}: {reason}") from reason
+    with client:
+        lanes = max(1, sum(client.nthreads().values()))
+        size = max(1, min(MAX_CHUNKS_A_TASK, len(missing) // lanes))
+        groups = [missing[i : i + size] for i in range(0, len(missing), size)]
+        tasks = {client.submit(simulate_task, order, group, pure=False): group for group in groups}
+        try:
+            for task in distributed.as_completed(list(tasks)):
+                for chunk, content in zip(tasks.pop(task), task.result()):
+                    _write_whole(chunk.file_in(directory), content)
+                    progress(len(chunk))
+        except (distributed.CancelledError, distributed.KilledWorker, OSError) as reason:
+            raise ChallengeError(f"the Dask cluster at {address} was lost: {reason}") from reason
+
+
+def simulate_task(order: Order, chunks: Sequence[Chunk]) -> list[bytes]:
+    """What a Dask worker does: simulate chunks in a process of their own, return their files."""
+    with tempfile.TemporaryDirectory() as name:
+        simulate_here(order, chunks, Path(name), jobs=1, progress=lambda events: None)
+        return [chunk.file_in(Path(name)).read_bytes() for chunk in chunks]
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,25 +1,52 @@
-"""One event from its seed: draw, simulate, voxelise, accept. The same whatever ran before it."""
+"""One event from its seed: draw, simulate, read out, accept. The same whatever ran before it."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from lartpc_challenge.format import CYCLES, SemanticLabel
-from organizer.simulation.geant4 import LiquidArgon, Particle
-from organizer.simulation.primaries import RECIPES, draw_primaries
-from organizer.simulation.response import draw_detector, measured_readout
+from organizer.simulation.geant4 import LiquidArgon, Particle, Settings
+from organizer.simulation.primaries import RECIPES, Recipe, draw_primaries
+from organizer.simulation.response import Detector, draw_conditions, measured_readout
 from organizer.simulation.voxels import Voxels, deposits_in_crop, ideal_readout
 
 SEED_SCHEME = (
-    "numpy SeedSequence(root, spawn_key=(cycle, event, attempt)).spawn(3): "
-    "primaries (PCG64), Geant4 (MixMax, four words), detector response (PCG64)"
+    "numpy.random.SeedSequence(seed, spawn_key=(cycle, event_id, attempt)).spawn(3) gives "
+    "the streams of primaries (PCG64), Geant4 (MixMax, four words) and detector (PCG64)"
 )
-# Hides the recoils of neutrons, about 1,000 eV-scale voxels an event.
-IDEAL_THRESHOLD_MEV = 0.05
-MEASURED_THRESHOLD_MEV = 0.08  # five times the noise of response.py
-# An event is kept if at least two classes have this many voxels: with one class there is nothing
-# to tell apart. The recipes make that true of nearly every draw.
-MIN_CLASSES, MIN_CLASS_VOXELS = 2, 20
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All that an event of a cycle depends on, besides its seed and Geant4."""
+
+    recipe: Recipe
+    detector: Detector | None  # None: the true energies are read out
+    threshold_mev: float
+    world: Settings = field(default_factory=Settings)
+    # An event is kept if `min_classes` classes have `min_class_voxels` voxels each: with one class
+    # there would be nothing to tell apart. The recipes make that true of nearly every draw.
+    min_classes: int = 2
+    min_class_voxels: int = 20
+
+    @property
+    def hash(self) -> str:
+        """Eight bytes in hexadecimal that change with any of the numbers."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+CONFIGURATIONS = {
+    # 0.05 MeV hides the recoils that neutrons leave, about a thousand an event, of some eV each.
+    1: Configuration(RECIPES[1], None, threshold_mev=0.05),
+    2: Configuration(RECIPES[2], None, threshold_mev=0.05),
+    # About five times the noise.
+    3: Configuration(RECIPES[3], Detector(), threshold_mev=0.08),
+}
 
 
 @dataclass(frozen=True)
@@ -32,26 +59,33 @@ class SimulatedEvent:
     attempts: int
 
 
-def simulate_event(argon: LiquidArgon, cycle: int, root: int, event_id: int) -> SimulatedEvent:
-    """Event number `event_id` of those that the secret `root` defines for `cycle`."""
-    attempt = 0
+def simulate_event(argon: LiquidArgon, cycle: int, seed: int, event_id: int) -> SimulatedEvent:
+    """Event `event_id` of those that the secret `seed` defines for `cycle`.
+
+    `argon` must be made with the world of CONFIGURATIONS[cycle].
+    """
+    configuration = CONFIGURATIONS[cycle]
+    attempts = 0
     while True:
-        seed = np.random.SeedSequence(root, spawn_key=(cycle, event_id, attempt))
-        attempt += 1
-        primaries_seed, geant4_seed, response_seed = seed.spawn(3)
-        particles = draw_primaries(np.random.default_rng(primaries_seed), RECIPES[cycle])
-        steps = argon.simulate(particles, geant4_seed.generate_state(4))
-        proton_is_a_class = SemanticLabel.PROTON in CYCLES[cycle].labels
-        deposits = deposits_in_crop(steps, proton_is_a_class)
-        if cycle == 3:
-            rng = np.random.default_rng(response_seed)
-            voxels = measured_readout(deposits, draw_detector(rng), MEASURED_THRESHOLD_MEV, rng)
+        sequence = np.random.SeedSequence(seed, spawn_key=(cycle, event_id, attempts))
+        attempts += 1
+        of_primaries, of_geant4, of_detector = sequence.spawn(3)
+        particles = draw_primaries(np.random.default_rng(of_primaries), configuration.recipe)
+        steps = argon.simulate(particles, of_geant4.generate_state(4))
+        deposits = deposits_in_crop(steps, SemanticLabel.PROTON in CYCLES[cycle].labels)
+        if configuration.detector is None:
+            voxels = ideal_readout(deposits, configuration.threshold_mev)
         else:
-            voxels = ideal_readout(deposits, IDEAL_THRESHOLD_MEV)
-        if is_accepted(voxels.label):
-            return SimulatedEvent(event_id, particles, voxels, attempt)
+            rng = np.random.default_rng(of_detector)
+            conditions = draw_conditions(rng, configuration.detector)
+            voxels = measured_readout(
+                deposits, configuration.detector, conditions, configuration.threshold_mev, rng
+            )
+        if is_accepted(voxels.label, configuration):
+            return SimulatedEvent(event_id, particles, voxels, attempts)
 
 
-def is_accepted(label: np.ndarray) -> bool:
+def is_accepted(label: np.ndarray, configuration: Configuration) -> bool:
     """Whether (V,) labels hold enough voxels of enough classes."""
-    return bool(np.sum(np.bincount(label) >= MIN_CLASS_VOXELS) >= MIN_CLASSES)
+    is_enough = np.bincount(label) >= configuration.min_class_voxels
+    return bool(np.count_nonzero(is_enough) >= configuration.min_classes)

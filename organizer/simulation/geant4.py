@@ -1,26 +1,29 @@
 """Geant4 in a block of liquid argon: particles in, energy deposits and tracks out.
 
-The only module that imports geant4_pybind. Geant4 allows one run manager in a process, so one process makes
-one `LiquidArgon`; it then simulates any number of events, each from its own seed words and
-independent of those before it.
+The only module that imports geant4_pybind. Geant4 allows one run manager in a process, so that a
+process makes one `LiquidArgon`. It then simulates any number of events, each from its own seed
+words, the same whatever came before it.
 """
+
+from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from organizer.simulation.argon_data import provide_data_directories
 
-# Argon-40's first excited level, 1.461 MeV (NNDC, ENSDF 40Ar): a slower neutron can only recoil, or be
-# captured after some 100 us, when the readout of the event is over.
+# Below argon-40's first excited level at 1.461 MeV (ENSDF) a neutron can only recoil, or be
+# captured after some 100 us, when the event has been read out.
 NEUTRON_LIMIT_MEV = 1.4
 
 
 @dataclass(frozen=True)
 class Particle:
-    """A particle to start with: PDG code, kinetic energy, place in mm, unit direction."""
+    """A particle to start with; positions count from the world's centre, directions are unit."""
 
     pdg: int
     kinetic_energy_mev: float
@@ -30,11 +33,17 @@ class Particle:
 
 @dataclass(frozen=True)
 class Settings:
-    """The world (a cube around the origin) and the physics in it."""
+    """The world, a cube around the origin, and the physics in it.
+
+    Tracks end at the world's walls: it is the crop and 10 cm around it by default, so that what
+    leaves the crop can come back a little, and time isn't spent on what is far away.
+    """
 
     half_size_mm: float = 388.0
-    max_step_mm: float = 1.0  # of charged particles; see `LiquidArgon`
-    production_cut_mm: float = 0.7
+    # Of charged particles. Geant4's own steps are several cm long: voxels that share one would
+    # share one perfectly smooth dE/dx, which a classifier learns at once.
+    max_step_mm: float = 1.0
+    production_cut_mm: float = 0.7  # Geant4's default
     hadronic: bool = True
     decay: bool = True
     neutron_limit_mev: float = NEUTRON_LIMIT_MEV
@@ -42,7 +51,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Tracks:
-    """Every track of an event, in the order of tracking. T is the number of tracks."""
+    """Every track of an event in the order of tracking, parents before children. T tracks."""
 
     track_id: np.ndarray  # (T,) int32, Geant4's; primaries are 1, 2, ... in the order given
     parent_id: np.ndarray  # (T,) int32, 0 for primaries
@@ -54,7 +63,7 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Steps:
-    """Every step that left energy. S is the number of steps."""
+    """Every step that left energy, track after track. S is the number of steps."""
 
     start_mm: np.ndarray  # (S, 3) float64
     end_mm: np.ndarray  # (S, 3) float64
@@ -67,39 +76,34 @@ class Steps:
 class LiquidArgon:
     """Geant4's run manager with a world of liquid argon.
 
-    Charged particles take steps of at most `settings.max_step_mm`: Geant4's own steps in argon are
-    several cm long, and voxels that share one long step would share one perfectly smooth dE/dx.
+    data_directory: where the argon-only data are written if the environment names no others.
     """
 
-    def __init__(self, settings: Settings, data_directory):
+    def __init__(self, settings: Settings, data_directory: Path):
         provide_data_directories(data_directory)
         import geant4_pybind as g4
 
         self._g4 = g4
-        manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
-        manager.SetVerboseLevel(0)
+        self._manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
+        self._manager.SetVerboseLevel(0)
+        # Geant4 keeps pointers only; the attributes keep the objects alive. The actions must be
+        # made after the physics list is known.
         self._detector, self._actions = _user_classes(g4, settings)
-        manager.SetUserInitialization(self._detector)
         self._physics = _physics_list(g4, settings)
-        manager.SetUserInitialization(self._physics)
-        manager.SetUserInitialization(self._actions)
-        manager.Initialize()
-        # SetDefaultCutValue of the physics list has no effect through the bindings; the command has.
-        ui = g4.G4UImanager.GetUIpointer()
-        ui.ApplyCommand(f"/run/setCut {settings.production_cut_mm} mm")
-        self._manager = manager
+        for part in (self._detector, self._physics, self._actions):
+            self._manager.SetUserInitialization(part)
+        self._manager.Initialize()
+        # The physics list's SetDefaultCutValue has no effect through the bindings, the command has.
+        interface = g4.G4UImanager.GetUIpointer()
+        interface.ApplyCommand(f"/run/setCut {settings.production_cut_mm} mm")
 
     def simulate(self, particles: Sequence[Particle], seed_words: Sequence[int]) -> Steps:
-        """Track `particles` and all they set free. `seed_words`: four 32-bit words (MixMax)."""
+        """Track `particles` and all that they set free. seed_words: four words of 32 bits."""
         # The bindings read the words up to a zero: none may be zero, and one must follow.
         words = [max(1, int(word)) for word in seed_words]
         self._g4.G4Random.setTheSeeds([*words, 0], len(words))
-        generator, stepping, tracking = (
-            self._actions.generator,
-            self._actions.stepping,
-            self._actions.tracking,
-        )
-        generator.particles = particles
+        stepping, tracking = self._actions.stepping, self._actions.tracking
+        self._actions.generator.particles = particles
         stepping.values, tracking.values, tracking.creators = array("d"), array("d"), []
         self._manager.BeamOn(1)
         return _as_steps(stepping.values, tracking.values, tracking.creators)
@@ -126,12 +130,12 @@ def _physics_list(g4, settings: Settings):
 
 
 def _user_classes(g4, settings: Settings):
-    """Geant4's detector and actions, made here because their bases exist only once g4 is imported."""
+    """Geant4's detector and actions; their bases exist only once geant4_pybind is imported."""
 
     class Detector(g4.G4VUserDetectorConstruction):
         def Construct(self):
-            argon = g4.G4NistManager.Instance().FindOrBuildMaterial("G4_lAr")
             half = settings.half_size_mm * g4.mm
+            argon = g4.G4NistManager.Instance().FindOrBuildMaterial("G4_lAr")
             self.solid = g4.G4Box("world", half, half, half)
             self.volume = g4.G4LogicalVolume(self.solid, argon, "world")
             self.limits = g4.G4UserLimits(settings.max_step_mm * g4.mm)
@@ -150,16 +154,15 @@ def _user_classes(g4, settings: Settings):
         def GeneratePrimaries(self, event):
             table = g4.G4ParticleTable.GetParticleTable()
             for particle in self.particles:
+                position, direction = particle.position_mm, particle.direction
                 self.gun.SetParticleDefinition(table.FindParticle(int(particle.pdg)))
                 self.gun.SetParticleEnergy(float(particle.kinetic_energy_mev) * g4.MeV)
-                self.gun.SetParticlePosition(g4.G4ThreeVector(*map(float, particle.position_mm)))
-                self.gun.SetParticleMomentumDirection(
-                    g4.G4ThreeVector(*map(float, particle.direction))
-                )
+                self.gun.SetParticlePosition(g4.G4ThreeVector(*map(float, position)))
+                self.gun.SetParticleMomentumDirection(g4.G4ThreeVector(*map(float, direction)))
                 self.gun.GeneratePrimaryVertex(event)
 
     class Stepping(g4.G4UserSteppingAction):
-        """Called some ten thousand times an event: it must do the least possible."""
+        """Called thousands of times an event: it does the least possible."""
 
         def __init__(self):
             super().__init__()
@@ -173,10 +176,10 @@ def _user_classes(g4, settings: Settings):
             end = step.GetPostStepPoint().GetPosition()
             self.values.extend(
                 (
-                    start.x, start.y, start.z, end.x, end.y, end.z,
-                    energy, step.GetStepLength(), step.GetTrack().GetTrackID(),
+                    *(start.x, start.y, start.z, end.x, end.y, end.z),
+                    *(energy, step.GetStepLength(), step.GetTrack().GetTrackID()),
                 )
-            )  # fmt: skip
+            )
 
     class Tracking(g4.G4UserTrackingAction):
         def __init__(self):
@@ -185,17 +188,15 @@ def _user_classes(g4, settings: Settings):
             self.creators = []
 
         def PreUserTrackingAction(self, track):
-            process = track.GetCreatorProcess()
             vertex = track.GetVertexPosition()
+            process = track.GetCreatorProcess()
             self.values.extend(
                 (
-                    track.GetTrackID(),
-                    track.GetParentID(),
-                    track.GetDefinition().GetPDGEncoding(),
-                    track.GetKineticEnergy(),
-                    vertex.x, vertex.y, vertex.z,
+                    *(track.GetTrackID(), track.GetParentID()),
+                    *(track.GetDefinition().GetPDGEncoding(), track.GetKineticEnergy()),
+                    *(vertex.x, vertex.y, vertex.z),
                 )
-            )  # fmt: skip
+            )
             self.creators.append("" if process is None else process.GetProcessName())
 
     class Actions(g4.G4VUserActionInitialization):
@@ -208,24 +209,23 @@ def _user_classes(g4, settings: Settings):
 
 
 def _as_steps(step_values: array, track_values: array, creators: list[str]) -> Steps:
-    table = np.array(track_values).reshape(-1, 7)
-    track_id = table[:, 0].astype(np.int32)
+    track_table = np.array(track_values).reshape(-1, 7)
     tracks = Tracks(
-        track_id=track_id,
-        parent_id=table[:, 1].astype(np.int32),
-        pdg=table[:, 2].astype(np.int64),
-        kinetic_energy_mev=table[:, 3].copy(),
-        vertex_mm=table[:, 4:7].copy(),
+        track_id=track_table[:, 0].astype(np.int32),
+        parent_id=track_table[:, 1].astype(np.int32),
+        pdg=track_table[:, 2].astype(np.int64),
+        kinetic_energy_mev=track_table[:, 3],
+        vertex_mm=track_table[:, 4:7],
         creator=np.array(creators, dtype=str),
     )
-    steps = np.array(step_values).reshape(-1, 9)
-    row_of_id = np.zeros(track_id.max(initial=0) + 1, np.int64)
-    row_of_id[track_id] = np.arange(len(track_id))
+    step_table = np.array(step_values).reshape(-1, 9)
+    row_of_id = np.zeros(tracks.track_id.max(initial=0) + 1, np.int64)
+    row_of_id[tracks.track_id] = np.arange(len(tracks.track_id))
     return Steps(
-        start_mm=steps[:, 0:3].copy(),
-        end_mm=steps[:, 3:6].copy(),
-        energy_mev=steps[:, 6].copy(),
-        length_mm=steps[:, 7].copy(),
-        track=row_of_id[steps[:, 8].astype(np.int64)],
+        start_mm=step_table[:, 0:3],
+        end_mm=step_table[:, 3:6],
+        energy_mev=step_table[:, 6],
+        length_mm=step_table[:, 7],
+        track=row_of_id[step_table[:, 8].astype(np.int64)],
         tracks=tracks,
     )

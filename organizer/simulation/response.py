@@ -1,128 +1,141 @@
-"""What a TPC makes of energy deposits (cycle 3): charge lost, spread out, noisy, and not read everywhere.
+"""What a TPC makes of energy deposits: charge gets lost, spreads, is noisy, isn't read everywhere.
 
-The charge drifts along -x to the anode. Recombination -> attachment during the drift -> diffusion -> dead
-slabs -> noise on the voxels that hold charge -> threshold. Energies are given back in MeV as if every
-voxel held a minimum-ionising track close to the anode: a constant factor, since a participant knows
-neither the true dE/dx nor the drift distance.
+The charge drifts against x to the anode: recombination where it is set free, attachment on the way,
+diffusion, dead slabs, noise on the voxels that hold charge. Energies are given back in MeV as if
+every voxel held a minimum-ionising track beside the anode: one constant factor, as neither the true
+dE/dx nor the drift distance is known to whoever looks at the event.
 """
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from organizer.simulation.voxels import (
-    GRID,
-    VOXEL_SIZE_MM,
-    Deposits,
-    Tally,
-    Voxels,
-    read_out,
-    tally,
-)
+from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, VOXEL_SIZE_MM
+from organizer.simulation.voxels import Deposits, Tally, Voxels, read_out, tally
 
-FIELD_KV_CM = 0.5
-LAR_DENSITY_G_CM3 = 1.396  # NIST, as Geant4's G4_lAr
-# Modified Box model, ArgoNeuT, R. Acciarri et al., JINST 8 (2013) P08005.
+LAR_DENSITY_G_CM3 = 1.396  # Geant4's G4_lAr; boiling point at 1 bar, PDG 2024, table 6.1
+MIP_DEDX_MEV_CM = 2.11  # minimum in liquid argon, PDG 2024, table 6.1
+MEV_PER_ELECTRON = 23.6e-6  # M. Miyajima et al., Phys. Rev. A 9 (1974) 1438
+# Modified Box model: ArgoNeuT, R. Acciarri et al., JINST 8 (2013) P08005.
 BOX_ALPHA = 0.93
 BOX_BETA_KV_G_CM3_MEV = 0.212
-MIP_DEDX_MEV_CM = 2.11  # PDG 2024, minimum in liquid argon
-# Measured up to some 30 MeV/cm; where a particle stops, Geant4's steps have no useful length.
-MAX_DEDX_MEV_CM = 50.0
-MEV_PER_ELECTRON = 23.6e-6  # M. Miyajima et al., Phys. Rev. A 9 (1974) 1438
-DRIFT_SPEED_MM_US = 1.6  # at 0.5 kV/cm and 87 K, W. Walkowiak, NIM A 449 (2000) 288
-# At 0.5 kV/cm: Y. Li et al., NIM A 816 (2016) 160; the Wire-Cell toolkit's defaults.
-DIFFUSION_LONGITUDINAL_MM2_US = 7.2e-4
-DIFFUSION_TRANSVERSE_MM2_US = 12.0e-4
-LIFETIME_US = 8000.0  # ProtoDUNE-SP, JINST 15 (2020) P12004, and Wire-Cell's default
-NOISE_ELECTRONS = 500.0  # a collection wire's equivalent noise charge, ProtoDUNE-SP, ibid.
-
-NEGLIGIBLE_ELECTRONS = 1.0
+# Its range. Steps where a particle stops, or that have no length, would lie far above.
+BOX_DEDX_MEV_CM = (1.0, 50.0)
 
 
 @dataclass(frozen=True)
 class Detector:
-    """Where the crop lies in the TPC, and what is dead. `dead` (3, GRID) bool, slabs by axis."""
+    """A TPC. Lengths in mm unless said otherwise; ranges are (least, most), both possible."""
 
-    drift_mm: float  # from the anode to the crop's lower face in x
+    field_kv_cm: float = 0.5
+    drift_speed_mm_us: float = 1.6  # at 0.5 kV/cm, 87 K: W. Walkowiak, NIM A 449 (2000) 288
+    # At 0.5 kV/cm, the Wire-Cell toolkit's values, after Y. Li et al., NIM A 816 (2016) 160.
+    diffusion_longitudinal_mm2_us: float = 7.2e-4
+    diffusion_transverse_mm2_us: float = 12.0e-4
+    lifetime_us: float = 8000.0  # the Wire-Cell toolkit's; ProtoDUNE-SP: JINST 15 (2020) P12004
+    noise_electrons: float = 500.0  # a collection wire's, ProtoDUNE-SP, ibid.
+    drift_mm: tuple[float, float] = (0.0, 1500.0)  # anode to the crop; 2 m in all, as SBND's TPC
+    # Broken wires and the gaps between anode planes: slabs across y and z, where the wires are.
+    dead_slabs: tuple[int, int] = (1, 4)  # on each of the two axes
+    dead_width_voxels: tuple[int, int] = (1, 5)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where in the detector an event lies. dead (3, GRID_SIZE) bool: dead slabs, axis by axis."""
+
+    drift_mm: float
     dead: np.ndarray
 
 
-MAX_DRIFT_MM = 1500.0  # of the crop's lower face: a TPC of 2 m, as SBND's (arXiv:1503.01520)
-WIRE_AXES = (1, 2)  # the wires lie in planes across the drift
-DEAD_SLABS = (1, 4)  # least and most on each axis
-DEAD_WIDTH_VOXELS = (1, 5)
-
-
-def draw_detector(rng: np.random.Generator) -> Detector:
-    """A place for the crop in the TPC and its dead slabs (broken wires, gaps between anode planes)."""
-    dead = np.zeros((3, GRID), bool)
-    for axis in WIRE_AXES:
-        for _ in range(rng.integers(*DEAD_SLABS, endpoint=True)):
-            width = rng.integers(*DEAD_WIDTH_VOXELS, endpoint=True)
-            first = rng.integers(0, GRID - width, endpoint=True)
+def draw_conditions(rng: np.random.Generator, detector: Detector) -> Conditions:
+    """A place for the crop in the detector, and with it the dead slabs."""
+    dead = np.zeros((3, GRID_SIZE), bool)
+    for axis in (1, 2):
+        for _ in range(rng.integers(*detector.dead_slabs, endpoint=True)):
+            width = rng.integers(*detector.dead_width_voxels, endpoint=True)
+            first = rng.integers(0, GRID_SIZE - width, endpoint=True)
             dead[axis, first : first + width] = True
-    return Detector(drift_mm=rng.uniform(0, MAX_DRIFT_MM), dead=dead)
-
-
-def recombination(dedx_mev_cm: np.ndarray) -> np.ndarray:
-    """Share of the electrons that escape recombination, modified Box model."""
-    beta = BOX_BETA_KV_G_CM3_MEV / (LAR_DENSITY_G_CM3 * FIELD_KV_CM) * dedx_mev_cm
-    return np.log(BOX_ALPHA + beta) / beta
+    return Conditions(rng.uniform(*detector.drift_mm), dead)
 
 
 def measured_readout(
-    deposits: Deposits, detector: Detector, threshold_mev: float, rng: np.random.Generator
+    deposits: Deposits,
+    detector: Detector,
+    conditions: Conditions,
+    threshold_mev: float,
+    rng: np.random.Generator,
 ) -> Voxels:
-    """What the detector reads out of the deposits."""
-    electrons = collected_electrons(deposits, detector)
-    spread = diffuse(deposits, electrons, detector)
-    # Where less than the noise arrives, nothing is read: noise must not make voxels of its own.
+    """The voxels above the threshold; a voxel's label is the class of most of its charge."""
+    electrons = arriving_electrons(deposits, detector, conditions)
+    spread = diffuse(deposits, electrons, detector, conditions)
     charge = spread.parts.sum(axis=(1, 2))
-    index = np.stack(np.unravel_index(spread.key, (GRID,) * 3))
-    alive = ~np.any(np.take_along_axis(detector.dead, index, axis=1), axis=0)
-    holds = alive & (charge > NOISE_ELECTRONS)
-    noisy = np.where(holds, charge + rng.normal(0, NOISE_ELECTRONS, len(charge)), 0)
-    energy = noisy * MEV_PER_ELECTRON / recombination(MIP_DEDX_MEV_CM)
-    return read_out(spread, energy, energy > threshold_mev)
+    x, y, z = np.unravel_index(spread.key, GRID_SHAPE)
+    is_dead = conditions.dead[0, x] | conditions.dead[1, y] | conditions.dead[2, z]
+    # Where less than the noise arrives no voxel is made: noise alone must not get a label.
+    is_read = ~is_dead & (charge > detector.noise_electrons)
+    noisy = charge + rng.normal(0, detector.noise_electrons, len(charge))
+    energy = noisy * MEV_PER_ELECTRON / recombination(MIP_DEDX_MEV_CM, detector.field_kv_cm)
+    return read_out(spread, energy, is_read & (energy > threshold_mev))
 
 
-def collected_electrons(deposits: Deposits, detector: Detector) -> np.ndarray:
+def recombination(dedx_mev_cm: np.ndarray, field_kv_cm: float) -> np.ndarray:
+    """Share of the electrons set free that escape recombination, by the modified Box model."""
+    dedx = np.clip(dedx_mev_cm, *BOX_DEDX_MEV_CM)
+    scaled = BOX_BETA_KV_G_CM3_MEV * dedx / (LAR_DENSITY_G_CM3 * field_kv_cm)
+    return np.log(BOX_ALPHA + scaled) / scaled
+
+
+def arriving_electrons(
+    deposits: Deposits, detector: Detector, conditions: Conditions
+) -> np.ndarray:
     """(P,) electrons of each deposit that arrive at the anode."""
-    length_cm = np.maximum(deposits.length_mm / 10, 1e-9)
-    dedx = np.clip(deposits.energy_mev / length_cm, None, MAX_DEDX_MEV_CM)
-    # Below the Box model's range (ln < 0) nothing recombines less than a minimum-ionising track's 1 - R.
-    escaped = recombination(np.maximum(dedx, 1.0))
-    survived = np.exp(-drift_time_us(deposits, detector) / LIFETIME_US)
-    return deposits.energy_mev / MEV_PER_ELECTRON * escaped * survived
+    with np.errstate(divide="ignore"):
+        dedx = deposits.energy_mev / (deposits.length_mm / 10)
+    free = deposits.energy_mev / MEV_PER_ELECTRON * recombination(dedx, detector.field_kv_cm)
+    return free * np.exp(-_drift_time_us(deposits, detector, conditions) / detector.lifetime_us)
 
 
-def drift_time_us(deposits: Deposits, detector: Detector) -> np.ndarray:
-    """(P,) time from each deposit to the anode."""
-    return (detector.drift_mm + deposits.position_mm[:, 0]) / DRIFT_SPEED_MM_US
+def _drift_time_us(deposits: Deposits, detector: Detector, conditions: Conditions) -> np.ndarray:
+    return (conditions.drift_mm + deposits.position_mm[:, 0]) / detector.drift_speed_mm_us
 
 
-REACH = np.arange(-2, 3)  # voxels: at least 6 mm, three times the widest spread
-_CDF_AT = np.linspace(-6, 6, 2401)
-_CDF = np.array([(1 + math.erf(x / math.sqrt(2))) / 2 for x in _CDF_AT])
+_REACH = np.arange(-2, 3)  # voxels around a deposit's: at least 6 mm, three times the widest spread
+_NEGLIGIBLE_ELECTRONS = 1.0
+_BLOCK = 512  # deposits at a time, so that their 125 voxels each stay in the cache
+_SIGMAS = np.linspace(-6, 6, 2401)
+_NORMAL_CDF = np.array([math.erfc(-x / math.sqrt(2)) / 2 for x in _SIGMAS])
 
 
-def diffuse(deposits: Deposits, electrons: np.ndarray, detector: Detector) -> Tally:
-    """Spread each deposit's electrons over the voxels around it: a Gaussian, integrated voxel by voxel."""
-    coefficients = [DIFFUSION_LONGITUDINAL_MM2_US] + 2 * [DIFFUSION_TRANSVERSE_MM2_US]
-    time_us = drift_time_us(deposits, detector)[:, None]
-    sigma_voxels = np.sqrt(2 * time_us * coefficients) / VOXEL_SIZE_MM + 1e-6
-    position = deposits.position_mm / VOXEL_SIZE_MM
-    voxel = np.floor(position).astype(np.int64)
-    edges = np.arange(REACH[0], REACH[-1] + 2)
-    distance = (voxel - position)[:, :, None] + edges
-    share = np.diff(np.interp(distance / sigma_voxels[:, :, None], _CDF_AT, _CDF), axis=2)
+def diffuse(
+    deposits: Deposits, electrons: np.ndarray, detector: Detector, conditions: Conditions
+) -> Tally:
+    """Spread each deposit's electrons: a Gaussian, integrated over the voxels that it reaches."""
+    along, across = detector.diffusion_longitudinal_mm2_us, detector.diffusion_transverse_mm2_us
+    time_us = _drift_time_us(deposits, detector, conditions)
+    sigma_mm = np.sqrt(2 * time_us[:, None] * np.array([along, across, across])) + 1e-6
+    blocks = [
+        _spread(deposits.position_mm[i], sigma_mm[i], electrons[i], first)
+        for first in range(0, len(electrons), _BLOCK)
+        for i in [slice(first, first + _BLOCK)]
+    ]
+    key, weight, row = map(np.concatenate, zip(*blocks)) if blocks else np.zeros((3, 0), int)
+    return tally(key, weight, deposits.label[row], deposits.origin[row])
+
+
+def _spread(position_mm, sigma_mm, electrons, first_row):
+    """Voxel key, electrons and deposit of every voxel that the deposits reach."""
+    voxel = np.floor(position_mm / VOXEL_SIZE_MM).astype(np.int64)
+    edge_mm = (voxel[:, :, None] + np.append(_REACH, _REACH[-1] + 1)) * VOXEL_SIZE_MM
+    sigmas = (edge_mm - position_mm[:, :, None]) / sigma_mm[:, :, None]
+    share = np.diff(np.interp(sigmas, _SIGMAS, _NORMAL_CDF))
     share /= share.sum(axis=2, keepdims=True)
-    weight = np.einsum("p,pi,pj,pk->pijk", electrons, share[:, 0], share[:, 1], share[:, 2])
-    x, y, z = np.moveaxis(voxel[:, :, None] + REACH, 1, 0)
-    key = (x[:, :, None, None] * GRID + y[:, None, :, None]) * GRID + z[:, None, None, :]
-    in_grid = [(axis >= 0) & (axis < GRID) for axis in (x, y, z)]
-    inside = in_grid[0][:, :, None, None] & in_grid[1][:, None, :, None] & in_grid[2][:, None, None]
-    inside &= weight > NEGLIGIBLE_ELECTRONS
-    point = np.nonzero(inside)[0]
-    return tally(key[inside], weight[inside], deposits.label[point], deposits.origin[point])
+    reached = voxel[:, :, None] + _REACH
+    share[(reached < 0) | (reached >= GRID_SIZE)] = 0  # leaves the crop
+    weight = np.einsum("p,pi,pj,pk->pijk", electrons, *np.moveaxis(share, 1, 0))
+    row, i, j, k = np.nonzero(weight > _NEGLIGIBLE_ELECTRONS)
+    index = (reached[row, 0, i], reached[row, 1, j], reached[row, 2, k])
+    return np.ravel_multi_index(index, GRID_SHAPE), weight[row, i, j, k], row + first_row

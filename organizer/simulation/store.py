@@ -1,13 +1,23 @@
-"""The simulator's file: an events file with what only the organiser may know.
+"""The simulator's file: an events file of kind `simulation`, with what only the organiser may know.
 
-Beyond the events file (FORMAT.md) of kind `simulation` it holds, per voxel, `origin` (uint8, see the
-attribute `origins`) and `second_share` (float32, share of the second class's energy); per event
-`attempts` (uint8); and the particles that were drawn, group `particles/`: offset (N+1,) int64,
-pdg (P,) int32, kinetic_energy_mev (P,) float32, vertex (P, 3) float32 in voxels, direction (P, 3)
-float32. Attributes `seed` (hexadecimal: the root of all randomness), `seed_scheme`, `configuration`.
+Besides the columns of every events file it holds
+
+    origin                        (M,) uint8     a voxel's `Origin`; attribute `origins` names them
+    second_share                  (M,) float32   share of its energy that the second class left
+    attempts                      (N,) uint8     draws that an event took until one was accepted
+    particles/offset              (N+1,) int64   bounds of an event's particles
+    particles/pdg                 (P,) int32
+    particles/kinetic_energy_mev  (P,) float32
+    particles/vertex              (P, 3) float32, in voxels from the grid's corner
+    particles/direction           (P, 3) float32
+
+and the attributes `seed` (hexadecimal) with `seed_scheme`: all that is random follows from it; and
+`configuration`: changes with anything that the events depend on.
 """
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import h5py
@@ -15,11 +25,12 @@ import numpy as np
 
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import VOXEL_SIZE_MM
-from organizer.simulation.event import SEED_SCHEME, SimulatedEvent
+from organizer.simulation.event import CONFIGURATIONS, SEED_SCHEME, SimulatedEvent
+from organizer.simulation.geant4 import Particle
 from organizer.simulation.voxels import HALF_CROP_MM, Origin
 
-COLUMNS = {"origin": np.uint8, "second_share": np.float32}
-PARTICLE_COLUMNS = {
+_COLUMNS = {"origin": np.uint8, "second_share": np.float32}
+_PARTICLE_COLUMNS = {
     "pdg": (np.int32, ()),
     "kinetic_energy_mev": (np.float32, ()),
     "vertex": (np.float32, (3,)),
@@ -27,88 +38,76 @@ PARTICLE_COLUMNS = {
 }
 
 
-def write_simulation(
-    path: Path, events: Iterable[SimulatedEvent], *, cycle: int, scale: str, attributes: dict
-) -> None:
-    """Write `events` to `path`."""
-    particles, attempts = [], []
-    with _writer(path, cycle, scale, attributes) as out:
-        for event in events:
-            voxels = event.voxels
-            out.append(
-                Event(event.event_id, voxels.coords, voxels.energy, voxels.label),
-                origin=voxels.origin,
-                second_share=voxels.second_share,
-            )
-            particles.append(_particle_table(event))
-            attempts.append(event.attempts)
-        _write_particles(out.file, particles, attempts)
+class SimulationWriter(EventWriter):
+    """Writes the simulator's file event by event; it takes its name when the block ends well."""
+
+    def __init__(self, path: Path, cycle: int, scale: str, seed: int):
+        super().__init__(
+            path,
+            kind="simulation",
+            cycle=cycle,
+            scale=scale,
+            columns=_COLUMNS,
+            attributes={
+                "origins": [f"{origin.value} {origin.name.lower()}" for origin in Origin],
+                "seed": f"{seed:x}",
+                "seed_scheme": SEED_SCHEME,
+                "configuration": CONFIGURATIONS[cycle].hash,
+            },
+        )
+        self._particles, self._attempts = [], []
+
+    def append_simulated(self, event: SimulatedEvent) -> None:
+        """Add an event as `simulate_event` returns it."""
+        voxels = event.voxels
+        self.append(
+            Event(event.event_id, voxels.coords, voxels.energy, voxels.label),
+            origin=voxels.origin,
+            second_share=voxels.second_share,
+        )
+        self._particles.append(_particle_table(event.particles))
+        self._attempts.append(event.attempts)
+
+    def append_file(self, path: Path) -> None:
+        """Add all events of another of the simulator's files."""
+        with EventFile(path, kind="simulation") as events:
+            columns = {name: events.column(name) for name in _COLUMNS}
+            bounds = zip(events.offset[:-1], events.offset[1:])
+            for event, (start, stop) in zip(events, bounds):
+                self.append(event, **{name: column[start:stop] for name, column in columns.items()})
+        with h5py.File(path) as file:
+            self._particles.extend(iter_particles(file))
+            self._attempts.extend(file["attempts"][:])
+
+    def _finish(self) -> None:
+        super()._finish()
+        self.file["attempts"] = np.array(self._attempts, np.uint8)
+        group = self.file.create_group("particles")
+        counts = [len(table["pdg"]) for table in self._particles]
+        group["offset"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        for name, (dtype, tail) in _PARTICLE_COLUMNS.items():
+            rows = [table[name] for table in self._particles]
+            group[name] = np.concatenate([np.zeros((0, *tail), dtype), *rows])
 
 
-def join_simulations(
-    path: Path, parts: Iterable[Path], *, cycle: int, scale: str, attributes: dict
-) -> None:
-    """Write the events of `parts`, in their order, to one file at `path`."""
-    particles, attempts = [], []
-    with _writer(path, cycle, scale, attributes) as out:
-        for part in parts:
-            with EventFile(part, kind="simulation") as events:
-                columns = {name: events.column(name) for name in COLUMNS}
-                for event, start, stop in zip(
-                    events, events.offset[:-1], events.offset[1:], strict=True
-                ):
-                    out.append(event, **{name: c[start:stop] for name, c in columns.items()})
-            tables, tries = read_particles(part)
-            particles += tables
-            attempts += tries
-        _write_particles(out.file, particles, attempts)
+def iter_particles(file: h5py.File) -> Iterator[dict[str, np.ndarray]]:
+    """Event by event the particles that were drawn, column by name. For train files too."""
+    group = file["particles"]
+    offset = group["offset"][:]
+    columns = {name: group[name][:] for name in _PARTICLE_COLUMNS}
+    for start, stop in zip(offset[:-1], offset[1:]):
+        yield {name: column[start:stop] for name, column in columns.items()}
 
 
-def read_particles(path: Path) -> tuple[list[dict[str, np.ndarray]], list[int]]:
-    """Per event the table of its particles, name -> column, and the attempts it took."""
-    with h5py.File(path) as file:
-        group = file["particles"]
-        offset = group["offset"][:]
-        columns = {name: group[name][:] for name in PARTICLE_COLUMNS}
-        attempts = file["attempts"][:].tolist()
-    tables = [
-        {name: column[start:stop] for name, column in columns.items()}
-        for start, stop in zip(offset[:-1], offset[1:], strict=True)
+def _particle_table(particles: Iterable[Particle]) -> dict[str, np.ndarray]:
+    rows = [
+        (
+            p.pdg,
+            p.kinetic_energy_mev,
+            np.add(p.position_mm, HALF_CROP_MM) / VOXEL_SIZE_MM,
+            p.direction,
+        )
+        for p in particles
     ]
-    return tables, attempts
-
-
-def _writer(path: Path, cycle: int, scale: str, attributes: dict) -> EventWriter:
-    return EventWriter(
-        path,
-        kind="simulation",
-        cycle=cycle,
-        scale=scale,
-        columns=COLUMNS,
-        attributes={
-            "origins": [f"{origin.value} {origin.name.lower()}" for origin in Origin],
-            "seed_scheme": SEED_SCHEME,
-            **attributes,
-        },
-    )
-
-
-def _particle_table(event: SimulatedEvent) -> dict[str, np.ndarray]:
-    particles = event.particles
-    position_mm = np.array([particle.position_mm for particle in particles])
-    return {
-        "pdg": np.array([particle.pdg for particle in particles], np.int32),
-        "kinetic_energy_mev": np.array([p.kinetic_energy_mev for p in particles], np.float32),
-        "vertex": ((position_mm + HALF_CROP_MM) / VOXEL_SIZE_MM).astype(np.float32),
-        "direction": np.array([particle.direction for particle in particles], np.float32),
-    }
-
-
-def _write_particles(file: h5py.File, tables: list[dict], attempts: list[int]) -> None:
-    group = file.create_group("particles")
-    length = [len(table["pdg"]) for table in tables]
-    group["offset"] = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
-    for name, (dtype, tail) in PARTICLE_COLUMNS.items():
-        rows = [table[name] for table in tables]
-        group[name] = np.concatenate(rows) if rows else np.zeros((0, *tail), dtype)
-    file["attempts"] = np.array(attempts, np.uint8)
+    columns = zip(_PARTICLE_COLUMNS.items(), zip(*rows))
+    return {name: np.array(values, dtype) for (name, (dtype, _)), values in columns}
