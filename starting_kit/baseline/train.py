@@ -46,6 +46,10 @@ def train(
     """
     out = Path(out)
     chosen = choose_device(device, config.precision)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise ChallengeError(f"{out}: can't be a folder for the results: {reason}") from reason
     with joined_processes(chosen) as where, explaining_memory("--batch-events or --filters"):
         events, cycle = read_events(paths, labelled=True)
         events = events.select(torch.nonzero(events.length)[:, 0])

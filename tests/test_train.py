@@ -1,0 +1,398 @@
+"""Training: it learns, resumes bit by bit, shares its work exactly and stops in good order."""
+
+import csv
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import toy
+from torch import multiprocessing
+
+from baseline import checkpoint, train
+from baseline.config import Config
+from baseline.dataset import Ragged, read_events
+from baseline.device import choose_device, explaining_memory
+from baseline.training import Training, event_loss, learning_rate
+from lartpc_challenge.format import CYCLES, ChallengeError
+
+CPU = torch.device("cpu")
+CHOICES = {
+    "filters": 4,
+    "depth": 3,
+    "blocks": 1,
+    "epochs": 3,
+    "batch_events": 4,
+    "ema": 0.9,
+    "views": 2,
+    "holdout": 0.2,
+}
+SMALL = Config(**CHOICES)
+FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in CHOICES.items()]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def file(tmp_path):
+    events = toy.make_events(20, n_voxels=(20, 60), seed=3)
+    toy.make_events_file(tmp_path / "train.h5", events, kind="train", cycle=2)
+    return tmp_path / "train.h5"
+
+
+@pytest.fixture
+def events(file):
+    return read_events([file], labelled=True)[0]
+
+
+def start(events, **changes):
+    return Training(replace(SMALL, **changes), CYCLES[2], events, CPU)
+
+
+def advance(training, steps):
+    for _ in range(steps):
+        training.advance()
+        if training.step % training.steps_per_epoch == 0:
+            training.close_epoch()
+
+
+def everything(training):
+    """The state without clocks, flat."""
+    state = training.state_checkpoint()["state"]
+    clocks = ("seconds", "events_per_second")
+    state["record"] = [{k: v for k, v in row.items() if k not in clocks} for row in state["record"]]
+    del state["seconds"]
+    return state
+
+
+def assert_identical(a, b):
+    assert type(a) is type(b)
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_identical(a[key], b[key])
+    elif isinstance(a, list):
+        assert len(a) == len(b)
+        for x, y in zip(a, b):
+            assert_identical(x, y)
+    else:
+        assert a == b
+
+
+def test_two_events_are_learnt_by_heart():
+    """Random labels on a random walk: only memory helps. 60 steps reach what chance does not."""
+    draw = torch.Generator().manual_seed(1)
+    walk = torch.randint(-1, 2, (600, 3), generator=draw).cumsum(0) + 90
+    walk = torch.unique(walk, dim=0).int()
+    n = len(walk) // 2
+    label = torch.randint(1, 4, (2 * n,), generator=draw)
+    events = Ragged(
+        walk[: 2 * n], torch.rand(2 * n, generator=draw) + 0.1, torch.tensor([n, n]), label
+    )
+    config = Config(
+        filters=8,
+        depth=3,
+        epochs=60,
+        batch_events=2,
+        learning_rate=1e-2,
+        holdout=0,
+        symmetries=False,
+    )
+    training = Training(config, CYCLES[2], events, CPU)
+    while training.step < training.n_steps:
+        training.advance()
+    with torch.no_grad():
+        logits = training.model.eval()(events)
+    assert (logits.argmax(1) + 1 == label).double().mean() > 0.99
+
+
+@pytest.mark.parametrize("steps", [4, 6])
+def test_resumed_equals_uninterrupted(tmp_path, events, steps):
+    """Bit by bit, from the end of an epoch and from its middle, through a file."""
+    config = {"energy_jitter": 0.1, "voxel_dropout": 0.1, "dead_slabs": 1}
+    whole = start(events, **config)
+    advance(whole, whole.n_steps)
+    first = start(events, **config)
+    advance(first, steps)
+    checkpoint.save(first.state_checkpoint(), tmp_path / "last.pt")
+    second = start(events, **config)
+    second.resume(checkpoint.load(tmp_path / "last.pt"), "last.pt")
+    assert second.step == steps
+    advance(second, second.n_steps - steps)
+    assert whole.n_steps == 12
+    assert_identical(everything(second), everything(whole))
+
+
+def test_equal_seeds_give_equal_weights(events):
+    runs = [start(events, seed=seed) for seed in (1, 1, 2)]
+    for training in runs:
+        advance(training, 2)
+    one, same, other = (training.averaged.state_dict() for training in runs)
+    assert_identical(one, same)
+    assert not torch.equal(one["head.weight"], other["head.weight"])
+
+
+def test_averaged_weights_follow_by_hand(events):
+    """With a decay of 1/2 after the first steps' (1 + t) / (10 + t), computed from copies."""
+    training = start(events, ema=0.15)
+    mean = training.model.head.weight.detach().clone()
+    for decay in (1 / 10, 0.15, 0.15):
+        training.advance()
+        mean = decay * mean + (1 - decay) * training.model.head.weight.detach()
+        torch.testing.assert_close(training.averaged.head.weight.detach(), mean)
+
+
+def test_loss_counts_every_event_alike():
+    """Two events of 1 and 3 voxels; by hand: the mean of -log p over each, then over both."""
+    logits = torch.log(torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.2, 0.8], [0.4, 0.6]]))
+    events = Ragged(
+        torch.zeros(4, 3), torch.ones(4), torch.tensor([1, 3]), torch.tensor([1, 1, 2, 1])
+    )
+    expected = (0.6931472 + (0.1053605 + 0.2231436 + 0.9162907) / 3) / 2
+    assert float(event_loss(logits, events, 2)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_learning_rate_climbs_and_falls():
+    config = Config(learning_rate=2.0, warmup=0.1)
+    rates = [learning_rate(config, step, 1000) for step in range(1000)]
+    assert rates[0] == pytest.approx(2 / 101)
+    assert rates[100] == max(rates) == 2.0
+    assert all(a < b for a, b in zip(rates[:100], rates[1:101]))
+    assert all(a > b for a, b in zip(rates[100:], rates[101:]))
+    assert rates[550] == pytest.approx(1.0)
+    assert 0 < rates[-1] < 1e-4
+
+
+def test_measure_equals_counting_voxel_by_voxel(events):
+    training = start(events)
+    advance(training, 3)
+    model = training.averaged
+    found = training.measure(model, n_views=1)
+    accuracies = []
+    for index in training.holdout_index:
+        event = training.events.select(index[None])
+        with torch.no_grad():
+            right = model(event).argmax(1) + 1 == event.label
+        accuracies.append(sum(right.tolist()) / len(right))
+    assert len(accuracies) == 4
+    assert found["acc_mean"] == pytest.approx(sum(accuracies) / 4)
+    low, high = sorted(accuracies)[1:3]
+    assert found["acc_at_50"] == pytest.approx((low + high) / 2)
+
+
+def test_other_events_are_no_continuation(events):
+    state = start(events).state_checkpoint()
+    others = replace(events, energy=events.energy + 1)
+    with pytest.raises(ChallengeError, match="trained on other events"):
+        start(others).resume(state, "last.pt")
+
+
+def test_a_model_is_nothing_to_resume_from(events):
+    training = start(events)
+    with pytest.raises(ChallengeError, match="the one to resume from"):
+        training.resume(training.model_checkpoint(), "best.pt")
+
+
+ODD_BATCH = {"symmetries": False, "batch_events": 5, "holdout": 0.25}
+
+
+def _gradients(training):
+    """Of one step with the norms' statistics held fixed, as one flat tensor."""
+    training.model.eval()
+    training.backward()
+    return torch.cat([p.grad.flatten() for p in training.model.parameters()])
+
+
+def _two_processes(rank, port, path, folder):
+    torch.set_num_threads(1)
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ.update({**where, "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)})
+    dist.init_process_group("gloo")
+    training = start(read_events([path], labelled=True)[0], **ODD_BATCH)
+    gradients = _gradients(training)
+    advance(training, training.steps_per_epoch)
+    weights = {name: p.detach() for name, p in training.model.named_parameters()}
+    torch.save((gradients, weights, training.record), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_share_a_batch_exactly(tmp_path, file, events):
+    """Unequal shares (3 + 2 events): the gradients of one process on the whole batch, to fp32's
+    rounding; after an epoch both hold the same weights and the same record."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    multiprocessing.spawn(_two_processes, (port, str(file), str(tmp_path)), nprocs=2)
+    (first, weights, record), (second, same, also) = (
+        torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)
+    )
+    alone = start(events, **ODD_BATCH)
+    expected = _gradients(alone)
+    assert len(alone.batch()[0]) == 5
+    torch.testing.assert_close(first, expected, rtol=1e-4, atol=1e-6)
+    assert torch.equal(first, second)
+    assert_identical(weights, same)
+    scores = [{k: v for k, v in r[0].items() if "second" not in k} for r in (record, also)]
+    assert scores[0] == scores[1]
+    assert 0 < scores[0]["acc_mean"] < 1
+
+
+def run_command(*arguments):
+    return train.main([*map(str, arguments)])
+
+
+def test_the_command_leaves_all_it_promises(tmp_path, file, capsys):
+    out = tmp_path / "run"
+    assert run_command("--events", file, "--out", out, *FLAGS) == 0
+    printed = capsys.readouterr().out
+    assert "epoch 3/3: train_loss" in printed
+    assert f"{out / 'best.pt'} over 2 views of the hold-out: acc_at_80 " in printed
+    assert sorted(p.name for p in out.iterdir()) == [
+        "best.pt",
+        "curves.png",
+        "last.pt",
+        "record.csv",
+    ]
+    with open(out / "record.csv") as table:
+        rows = list(csv.DictReader(table))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert {"train_loss", "loss", "acc_at_80", "acc_at_50", "acc_mean"} <= rows[0].keys()
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    model, config, cycle = checkpoint.load_model(out / "best.pt", CPU)
+    assert (config, cycle.number) == (SMALL, 2)
+    assert not model.training
+
+
+def test_ctrl_c_stops_with_a_checkpoint_that_goes_on(tmp_path, file, capsys):
+    """Interrupted after its first epoch and resumed, the command leaves the very same model."""
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    more = [*FLAGS, "--epochs=6"]
+    assert run_command("--events", file, "--out", whole, *more) == 0
+
+    def interrupt():
+        deadline = time.monotonic() + 120
+        while not (parted / "last.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    status = run_command("--events", file, "--out", parted, *more)
+    watcher.join()
+    assert status == 130
+    assert "go on with --resume" in capsys.readouterr().out
+    assert checkpoint.load(parted / "last.pt")["state"]["step"] < 24
+    assert run_command("--events", file, "--resume", parted / "last.pt") == 0
+    first, second = (checkpoint.load(folder / "best.pt") for folder in (whole, parted))
+    assert_identical(first, second)
+
+
+def test_two_processes_by_torchrun(tmp_path, file):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += [
+        "-m",
+        "baseline.train",
+        "--events",
+        str(file),
+        "--out",
+        str(tmp_path / "run"),
+        *FLAGS,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 3/3") == 1
+    assert done.stdout.count("views of the hold-out") == 1
+    assert checkpoint.load_model(tmp_path / "run" / "best.pt", CPU)[1] == SMALL
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--events", "none.h5", "--out", "new"], "none.h5: no such file"),
+        (["--events", "train.h5"], "--out is missing"),
+        (["--events", "train.h5", "--out", "new", "--device", "cuda"], "no CUDA GPU"),
+        (["--events", "train.h5", "--out", "new", "--preset", "gpu"], "needs a CUDA GPU"),
+        (["--events", "train.h5", "--out", "new", "--depth", "9"], "depth must be"),
+        (["--events", "train.h5", "--resume", "train.h5"], "not a readable checkpoint"),
+        (["--events", "rubbish.h5", "--out", "new"], "not a readable HDF5 file"),
+        (["--events", "train.h5", "--out", "train.h5"], "can't be a folder"),
+        (["--events", "train.h5", "--out", "held"], "holds a training already"),
+        (
+            ["--events", "train.h5", "--resume", "held/last.pt", "--epochs", "9"],
+            "leave out --epochs",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(
+    tmp_path, file, capsys, monkeypatch, arguments, sentence
+):
+    if torch.cuda.is_available() and "CUDA" in sentence:
+        pytest.skip("there is a GPU")
+    monkeypatch.chdir(tmp_path)
+    Path("rubbish.h5").write_bytes(b"no events")
+    Path("held").mkdir()
+    Path("held/last.pt").write_bytes(b"")
+    assert run_command(*arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("baseline.train: ")
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+def test_a_full_disk_keeps_the_former_checkpoint(tmp_path, events):
+    """A limit on the size of files stands in for the disk's end."""
+    training = start(events)
+    checkpoint.save(training.model_checkpoint(), tmp_path / "best.pt")
+    before = (tmp_path / "best.pt").read_bytes()
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, former[1]))
+    try:
+        with pytest.raises(ChallengeError, match="can't be written"):
+            checkpoint.save(training.model_checkpoint(), tmp_path / "best.pt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert (tmp_path / "best.pt").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".h5"] == ["best.pt"]
+
+
+def test_the_end_of_memory_names_what_to_lower():
+    with (
+        pytest.raises(ChallengeError, match="out of memory: lower --batch-events"),
+        explaining_memory("--batch-events"),
+    ):
+        torch.empty(2**50)
+
+
+def test_other_failures_are_not_called_memory():
+    with pytest.raises(RuntimeError, match="negative dimension"), explaining_memory("it"):
+        torch.empty(-1)
+
+
+def test_auto_takes_what_is_there():
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+@pytest.mark.parametrize("precision", ["fp16", "tf32", "fp32"])
+def test_a_gpu_trains_what_a_cpu_reads(tmp_path, file, precision):
+    out = tmp_path / "run"
+    flags = ["--device", "cuda", "--precision", precision, "--filters", "16"]
+    assert run_command("--events", file, "--out", out, *FLAGS, *flags) == 0
+    loss = [row["train_loss"] for row in checkpoint.load(out / "last.pt")["state"]["record"]]
+    assert loss[-1] < loss[0]
+    assert checkpoint.load_model(out / "best.pt", CPU)[1].precision == precision
