@@ -80,19 +80,12 @@ def make_cycle(plan: Plan, cycle: Cycle, *, jobs: int, dask: str | None) -> None
     """Simulate and split one cycle's events. What is there already is kept."""
     for split, name_in in SPLITS.items():
         n_events = plan.events[cycle.number][split]
-        root = int.from_bytes(plan.seeds(f"cycle{cycle.number} {split}"), "big")
-        order = Order(cycle.number, n_events, root, plan.scale)
-        _simulate(name_in(plan.raw, cycle), order, jobs=jobs, dask=dask)
+        seed = int.from_bytes(plan.seeds(f"cycle{cycle.number} {split}"), "big")
+        order, out = Order(cycle.number, n_events, seed, plan.scale), name_in(plan.raw, cycle)
+        with tqdm(total=n_events, desc=out.stem, unit=" events", disable=None) as bar:
+            simulate(out, order, jobs=jobs, dask=dask, progress=bar.update)
     secret = plan.seeds(f"cycle{cycle.number} phases")
     prepare(plan.raw, plan.public, plan.private, cycle=cycle, secret=secret)
-
-
-def _simulate(out: Path, order: Order, *, jobs: int, dask: str | None) -> None:
-    if out.exists():
-        _check_length(out, order.events)
-        return
-    with tqdm(total=order.events, desc=out.stem, unit=" events", disable=None) as bar:
-        simulate(out, order, jobs=jobs, dask=dask, progress=bar.update)
 
 
 def _check_length(path: Path, n_events: int) -> None:
@@ -136,10 +129,9 @@ def _run(options) -> None:
     else:
         plan = full_plan(options.out or ROOT / "build" / "data")
     plan = _at_most(plan, options.events)
-    for folder in (plan.raw, plan.private):
-        folder.mkdir(parents=True, exist_ok=True)
-        if plan.scale == "full":
-            folder.chmod(0o700)
+    if plan.scale == "full":
+        _make_private(plan.raw)
+        _make_private(plan.private)
     cycles = [CYCLES[options.cycle]] if options.cycle else list(CYCLES.values())
     for cycle in cycles:
         if plan.scale == "full" and is_complete(plan, cycle):
@@ -149,6 +141,15 @@ def _run(options) -> None:
         for path in outputs(plan, cycle):
             print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     _check_all(plan)
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that its owner alone can look into."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as reason:
+        raise ChallengeError(f"{folder}: can't be written: {reason.strerror}") from reason
 
 
 def _at_most(plan: Plan, limit: int | None) -> Plan:

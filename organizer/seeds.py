@@ -34,22 +34,27 @@ def kept_seeds(path: Path) -> Seeds:
     def seeds(purpose: str) -> bytes:
         kept = _read(path)
         if purpose not in kept:
-            kept[purpose] = secrets.token_hex(SEED_BYTES)
-            with replacing(path) as temporary:
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with open(descriptor, "w") as file:
-                    json.dump(kept, file, indent=1)
-        return bytes.fromhex(kept[purpose])
+            kept[purpose] = secrets.token_bytes(SEED_BYTES)
+            _write(path, kept)
+        return kept[purpose]
 
     return seeds
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: Path) -> dict[str, bytes]:
     if not path.exists():
         return {}
     try:
-        return {name: str(seed) for name, seed in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError) as reason:
+        kept = json.loads(path.read_text())
+        return {purpose: bytes.fromhex(seed) for purpose, seed in kept.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as reason:
         raise ChallengeError(
-            f"{path}: the seeds can't be read; put the file back, or begin elsewhere: {reason}"
+            f"{path}: the seeds can't be read, put the file back or begin elsewhere ({reason})"
         ) from reason
+
+
+def _write(path: Path, kept: dict[str, bytes]) -> None:
+    with replacing(path) as temporary:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w") as file:
+            json.dump({purpose: seed.hex() for purpose, seed in kept.items()}, file, indent=1)

@@ -117,8 +117,8 @@ def _write(options, kind: str, events: Iterable[Event], counts: Counts) -> None:
                 "to keep; nothing was written"
             )
     print(
-        f"{options.out}: {counts.events:,} {kind} events of cycle {options.cycle}, "
-        f"{counts.voxels:,} voxels; left out: {counts.without_voxel:,} events without a voxel"
+        f"{options.out}: {counts.events:,} events, {counts.voxels:,} voxels ({kind}, cycle "
+        f"{options.cycle}); left out: {counts.without_voxel:,} events without a voxel"
     )
 
 

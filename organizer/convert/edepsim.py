@@ -34,6 +34,8 @@ def read(path) -> Iterator[Deposits]:
     with open_h5(path) as file:
         segments, fields = _segments(file, path)
         event = _read(segments, fields["event"], slice(None), path)
+        if len(event) and (event.min() < 0 or event.max() > np.iinfo(np.uint32).max):
+            raise ChallengeError(f"{path}: an event number is not a 32-bit one, 0 to 4294967295")
         order = np.argsort(event, kind="stable")
         numbers, first = np.unique(event[order], return_index=True)
         for number, rows in zip(numbers.tolist(), np.split(order, first[1:])):

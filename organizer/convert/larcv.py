@@ -82,8 +82,8 @@ def _tree(path, file, name: str):
 
 
 def _branch(path, tree, name: str):
-    """The branch whose last name is `name`, however deep ROOT split the object."""
+    """The branch of the member `name`, however deep ROOT split the object."""
     for found in tree.keys(recursive=True):
-        if found.split("/")[-1] == name:
+        if f".{found.split('/')[-1]}".endswith(f".{name}"):
             return tree[found]
     raise ChallengeError(f"{path}: the tree {tree.name} has no branch {name}")

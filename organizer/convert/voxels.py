@@ -8,6 +8,7 @@ import numpy as np
 
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError, Cycle, SemanticLabel
+from organizer.simulation.voxels import read_out, tally
 
 # What our own simulation keeps, and about what the data of 2018 hold.
 THRESHOLD_MEV = 0.05
@@ -39,7 +40,7 @@ def restrict_labels(label: np.ndarray, cycle: Cycle) -> np.ndarray:
 def to_event(deposits: Deposits, cycle: Cycle, threshold_mev: float) -> Event:
     """The busiest 192^3 voxels of an event; those with more than `threshold_mev`.
 
-    A voxel's label is the class that left most energy in it. Voxels come in order of z, y, x.
+    A voxel's label is the class that left most energy in it. Voxels come in order of x, y, z.
     """
     energy = deposits.energy.astype(np.float64)
     if not np.isfinite(energy).all():
@@ -47,22 +48,12 @@ def to_event(deposits: Deposits, cycle: Cycle, threshold_mev: float) -> Event:
     label = restrict_labels(deposits.label, cycle)
     cell = deposits.cell - crop_origin(deposits.cell, energy)
     inside = ((cell >= 0) & (cell < GRID_SIZE)).all(axis=1)
-    voxel, row = np.unique(
-        np.ravel_multi_index(tuple(cell[inside].T[::-1]), GRID_SHAPE), return_inverse=True
-    )
-    n_labels = max(SemanticLabel) + 1
-    by_label = np.bincount(
-        row.ravel() * n_labels + label[inside], energy[inside], minlength=len(voxel) * n_labels
-    ).reshape(len(voxel), n_labels)
-    total = by_label.sum(axis=1)
-    kept = total > threshold_mev
-    z, y, x = np.unravel_index(voxel[kept], GRID_SHAPE)
-    return Event(
-        deposits.event_id,
-        np.column_stack((x, y, z)).astype(np.uint8),
-        total[kept].astype(np.float32),
-        by_label[kept].argmax(axis=1).astype(np.uint8),
-    )
+    key = np.ravel_multi_index(tuple(cell[inside].T), GRID_SHAPE)
+    no_origin = np.zeros(len(key), np.int64)
+    tallied = tally(key, energy[inside], label[inside], no_origin)
+    total = tallied.parts.sum(axis=(1, 2))
+    voxels = read_out(tallied, total, total > threshold_mev)
+    return Event(deposits.event_id, voxels.coords, voxels.energy, voxels.label)
 
 
 def crop_origin(cell: np.ndarray, energy: np.ndarray) -> np.ndarray:
