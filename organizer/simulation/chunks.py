@@ -275,7 +275,7 @@ def simulate_on_dask(
     import distributed
 
     try:
-        client = distributed.Client(address, timeout="10 s", set_as_default=False)
+        client = distributed.Client(address, timeout="10 s")
     except (OSError, ValueError) as reason:
         raise ChallengeError(f"no Dask scheduler answers at {address}: {reason}") from reason
     with client:

@@ -1,0 +1,49 @@
+"""Predictions that take no thought: what a network must beat, and how hard a mix of events is.
+
+majority    the label that most voxels have, everywhere
+threshold   the best labels by energy intervals (lartpc_challenge.trivial)
+hindsight   in each event the label that most of its voxels have, which takes the truth to know
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from lartpc_challenge.events import Event
+from lartpc_challenge.format import ChallengeError, Cycle
+from lartpc_challenge.metrics import leaderboard
+from lartpc_challenge.trivial import fit_threshold
+
+Rule = Callable[[Event], np.ndarray]  # an event's (n,) labels, or one for all its voxels
+
+
+def fit_trivial_rules(events: Iterable[Event], cycle: Cycle) -> dict[str, Rule]:
+    """The rules `majority` and `threshold`, by name, fitted on labelled events (read twice).
+
+    Raises ChallengeError where no event holds a labelled voxel.
+    """
+    threshold = fit_threshold(events, cycle)
+    counts = sum(np.bincount(event.label, minlength=max(cycle.labels) + 1) for event in events)
+    majority = np.argmax(counts).astype(np.uint8)
+    return {
+        "majority": lambda event: majority,
+        "threshold": lambda event: threshold.predict(event.energy),
+    }
+
+
+def hindsight(event: Event) -> np.uint8:
+    """The label that most of the event's voxels have."""
+    return np.argmax(np.bincount(event.label)).astype(np.uint8)
+
+
+def score_rule(rule: Rule, events: Iterable[Event]) -> dict[str, float]:
+    """The leaderboard's metrics of a rule on labelled events; events without voxels are skipped.
+
+    Raises ChallengeError where all are.
+    """
+    accuracies = [np.mean(rule(event) == event.label) for event in events if len(event)]
+    if not accuracies:
+        raise ChallengeError("no event to score a rule on: all of them are empty")
+    return leaderboard(np.array(accuracies))
