@@ -1,0 +1,99 @@
+"""What is kept of one simulated particle: each function makes named numbers or arrays of its steps.
+
+The primary is the first row of the tracks. Lengths in cm, energies in MeV.
+"""
+
+import numpy as np
+
+from organizer.physics.published import ELECTRON_MASS_MEV, RADIATION_LENGTH_CM
+from organizer.simulation.geant4 import Steps
+from organizer.simulation.voxels import HALF_CROP_MM, VOXEL_SIZE_MM, deposits_in_crop
+
+RESIDUAL_BINS_CM = np.arange(0, 41, 1.0)
+SLICE_EDGES_MM = np.arange(-33, 34) * VOXEL_SIZE_MM  # 66 slices of a voxel's size
+RADIUS_BINS_CM = np.append(np.arange(0, 100.1, 0.5), np.inf)
+DEPTH_BINS_X0 = np.append(np.arange(0, 20.1, 0.25), np.inf)
+
+
+def stopping_track(steps: Steps) -> dict:
+    """Path length, and energy lost and path in bins of residual range.
+
+    Lost: what the particle leaves and what it gives to those that it sets free.
+    """
+    primary = steps.track == 0
+    end_of_step = np.cumsum(steps.length_mm[primary]) / 10
+    length = end_of_step[-1]
+    to_go = length - end_of_step
+    children = _children(steps)
+    born = _nearest(steps.tracks.vertex_mm[children], steps.end_mm[primary])
+    lost = steps.energy_mev[primary].copy()
+    np.add.at(lost, born, steps.tracks.kinetic_energy_mev[children])
+    return {
+        "length": length,
+        "residual_loss": np.histogram(to_go, RESIDUAL_BINS_CM, weights=lost)[0],
+        "residual_path": np.histogram(
+            to_go, RESIDUAL_BINS_CM, weights=steps.length_mm[primary] / 10
+        )[0],
+    }
+
+
+def crossing_track(steps: Steps) -> dict:
+    """Energy lost and path in the world; energy in each slice of a voxel's size along z."""
+    primary = steps.track == 0
+    given_away = steps.tracks.kinetic_energy_mev[_children(steps)].sum()
+    deposits = deposits_in_crop(steps, proton_is_a_class=True)
+    z_mm = deposits.position_mm[:, 2] - HALF_CROP_MM
+    return {
+        "loss": steps.energy_mev[primary].sum() + given_away,
+        "path": steps.length_mm[primary].sum() / 10,
+        "slices": np.histogram(z_mm, SLICE_EDGES_MM, weights=deposits.energy_mev)[0],
+    }
+
+
+def first_interaction(steps: Steps) -> dict:
+    """Distance to the first particle that the primary sets free; infinite where it leaves."""
+    way = steps.tracks.vertex_mm[_children(steps)] - steps.tracks.vertex_mm[0]
+    return {"distance": np.linalg.norm(way, axis=1).min(initial=np.inf) / 10}
+
+
+def shower(steps: Steps) -> dict:
+    """Energy that stays in the world, by distance from the axis and by depth."""
+    where_cm, energy = steps.end_mm / 10, steps.energy_mev
+    radius = np.hypot(where_cm[:, 0], where_cm[:, 1])
+    depth = np.maximum(where_cm[:, 2], 0) / RADIATION_LENGTH_CM
+    return {
+        "radial": np.histogram(radius, RADIUS_BINS_CM, weights=energy)[0],
+        "depth": np.histogram(depth, DEPTH_BINS_X0, weights=energy)[0],
+    }
+
+
+def decay_electron(steps: Steps) -> dict:
+    """Total energy of the electron or positron of the primary's decay."""
+    tracks = steps.tracks
+    electron = _children(steps) & (np.abs(tracks.pdg) == 11) & (tracks.creator == "Decay")
+    return {"energy": tracks.kinetic_energy_mev[electron].sum() + ELECTRON_MASS_MEV}
+
+
+def muon_decay(steps: Steps) -> dict:
+    """Whether a mu- decayed: the electron's antineutrino tells; capture makes a neutrino only."""
+    return {"decayed": (steps.tracks.pdg[_children(steps)] == -12).any()}
+
+
+def pion_reaction(steps: Steps) -> dict:
+    """Path in the world, and whether a nuclear reaction (not elastic) ended it."""
+    creators = steps.tracks.creator[_children(steps)]
+    return {
+        "path": steps.length_mm[steps.track == 0].sum() / 10,
+        "reacted": np.char.endswith(creators, "Inelastic").any(),
+    }
+
+
+def _children(steps: Steps) -> np.ndarray:
+    return steps.tracks.parent_id == steps.tracks.track_id[0]
+
+
+def _nearest(points: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Row of `among` nearest to each point."""
+    return np.array(
+        [np.argmin(((among - point) ** 2).sum(axis=1)) for point in points], dtype=np.int64
+    )

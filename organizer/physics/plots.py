@@ -1,0 +1,243 @@
+"""The figures of the report: samples as points or histograms, published numbers as lines."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import stats
+
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.format import CLASS_NAMES, ChallengeError, SemanticLabel
+from organizer.physics import beams, checks, published
+from organizer.physics.observe import DEPTH_BINS_X0, RADIUS_BINS_CM, RESIDUAL_BINS_CM
+from organizer.physics.runs import Samples
+from organizer.simulation.voxels import VOXEL_SIZE_MM
+
+STYLE = {
+    "figure.figsize": (9, 4), "figure.dpi": 120, "figure.constrained_layout.use": True,
+    "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "grid.alpha": 0.3, "legend.frameon": False, "legend.fontsize": 9, "savefig.facecolor": "white",
+}  # fmt: skip
+MUON, PION, PROTON, ELECTRON, PHOTON = "#1f77b4", "#d95f02", "#2ca02c", "#c0392b", "#7b4fa3"
+COLOUR = {13: MUON, 211: PION, 2212: PROTON}
+SYMBOL = {13: r"$\mu^-$", 211: r"$\pi^+$", 2212: "p"}
+TABLE = {13: "PDG", 211: "PDG muon, scaled", 2212: "PSTAR"}
+CLASS_COLOUR = {
+    CLASS_NAMES[SemanticLabel.ELECTROMAGNETIC]: ELECTRON,
+    CLASS_NAMES[SemanticLabel.OTHER]: MUON,
+    CLASS_NAMES[SemanticLabel.PROTON]: PROTON,
+}
+PUBLISHED = {"color": "black", "lw": 1.2, "ls": "--"}
+
+
+def all_figures(
+    samples: Samples, shares: Mapping[str, Mapping[str, float]]
+) -> dict[str, tuple[Figure, str]]:
+    """Name -> figure and its caption, in the report's order; shares: event file -> class_shares."""
+    with plt.rc_context(STYLE):
+        figures = {
+            "ranges": draw_ranges(samples),
+            "stopping": draw_stopping(samples),
+            "fluctuation": draw_fluctuation(samples),
+            "photons": draw_photons(samples),
+            "showers": draw_showers(samples),
+            "michel": draw_michel(samples),
+        }
+        if shares:
+            figures["classes"] = draw_class_shares(shares)
+    return figures
+
+
+def draw_ranges(samples: Samples) -> tuple[Figure, str]:
+    figure, (left, right) = plt.subplots(1, 2)
+    for pdg, table in published.STOPPING.items():
+        energy, _, reach = table.T
+        left.loglog(energy, reach / published.LAR_DENSITY_G_CM3, color=COLOUR[pdg], lw=1)
+        rows = [row for particle, row in beams.RANGES if particle == pdg]
+        measured = [
+            checks.mean_and_error(samples[beams.RANGES[pdg, row].name]["length"]) for row in rows
+        ]
+        mean, error = np.array(measured).T
+        label = f"{SYMBOL[pdg]} ({TABLE[pdg]})"
+        left.loglog(energy[rows], mean, "o", ms=5, color=COLOUR[pdg], label=label)
+        expected = np.array([published.range_cm(pdg, row) for row in rows])
+        right.errorbar(
+            energy[rows], mean / expected, error / expected, fmt="o", ms=5, color=COLOUR[pdg],
+            label=label,
+        )  # fmt: skip
+    left.set(xlabel="kinetic energy (MeV)", ylabel="range (cm)", xlim=(9, 1500))
+    left.legend(title="points: simulated, lines: published")
+    right.axhspan(0.98, 1.02, color="grey", alpha=0.15, lw=0, label="tolerance")
+    right.axhline(1, **PUBLISHED)
+    right.set(
+        xscale="log", xlabel="kinetic energy (MeV)", ylabel="simulated / published range",
+        ylim=(0.96, 1.04),
+    )  # fmt: skip
+    right.legend(loc="lower right", ncols=2)
+    return figure, "Path length until the particle stops, hadronic processes and decay off."
+
+
+def draw_stopping(samples: Samples) -> tuple[Figure, str]:
+    figure, axes = plt.subplots()
+    centre = (RESIDUAL_BINS_CM[:-1] + RESIDUAL_BINS_CM[1:]) / 2
+    fine = np.geomspace(0.5, 40, 200)
+    for pdg, table in published.STOPPING.items():
+        sample = samples[beams.RANGES[pdg, published.RANGE_ROWS[pdg][-1]].name]
+        loss, path = sample["residual_loss"].sum(axis=0), sample["residual_path"].sum(axis=0)
+        energy, stopping, _ = table.T
+        at_residual = [published.energy_at_residual_range(pdg, cm) for cm in fine]
+        curve = np.exp(np.interp(np.log(at_residual), np.log(energy), np.log(stopping)))
+        axes.plot(fine, curve * published.LAR_DENSITY_G_CM3, color=COLOUR[pdg], lw=1)
+        axes.plot(
+            centre, loss / path, "o", ms=4, color=COLOUR[pdg], label=f"{SYMBOL[pdg]} ({TABLE[pdg]})"
+        )
+    axes.set(
+        xlabel="residual range (cm)", ylabel="mean dE/dx (MeV/cm)", xlim=(0, 40), yscale="log",
+        ylim=(1.8, 30),
+    )  # fmt: skip
+    axes.set_yticks([2, 3, 5, 10, 20, 30], ["2", "3", "5", "10", "20", "30"], minor=False)
+    axes.minorticks_off()
+    axes.legend(title="points: simulated, lines: published")
+    return figure, "Mean energy loss against the way still to go, in bins of 1 cm."
+
+
+def draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
+    figure, (left, right) = plt.subplots(1, 2, width_ratios=(1.6, 1))
+    slices = samples[beams.CROSSING_MUONS.name]["slices"]
+    energy = checks.minimum_ionising_energy()
+    most_probable, xi = published.landau_of_muon(energy, VOXEL_SIZE_MM / 10)
+    at = np.linspace(0.2, 1.6, 400)
+    # SciPy's distribution has its mode 0.2228 scales below its location (Landau's lambda).
+    landau = stats.landau(loc=most_probable + 0.22278 * xi, scale=xi)
+    left.hist(
+        slices.ravel(), np.arange(0.2, 1.6, 0.02), density=True, color=MUON, alpha=0.6,
+        label=f"simulated, {VOXEL_SIZE_MM:.0f} mm slices",
+    )  # fmt: skip
+    left.plot(at, landau.pdf(at), **PUBLISHED, label="Landau with density effect (PDG)")
+    left.set(
+        xlabel=f"energy in {VOXEL_SIZE_MM:.0f} mm (MeV)", ylabel="density (1/MeV)",
+        title=rf"$\mu^-$ at {energy:.0f} MeV", xlim=(0.2, 1.6),
+    )  # fmt: skip
+    left.legend()
+    lags = np.arange(1, 9)
+    right.bar(lags, [checks.rank_correlation(slices, lag) for lag in lags], color=MUON, alpha=0.6)
+    right.axhspan(-0.15, 0.15, color="grey", alpha=0.15, lw=0, label="tolerance")
+    right.axhline(0, **PUBLISHED)
+    right.set(
+        xlabel=f"distance ({VOXEL_SIZE_MM:.0f} mm slices)", ylabel="rank correlation",
+        ylim=(-0.2, 0.6),
+    )  # fmt: skip
+    right.legend()
+    caption = (
+        "Energy in slices of a voxel's size along a minimum-ionising track. Without a step limit "
+        "the distribution is less than half as wide and the correlation of neighbours is 0.5."
+    )
+    return figure, caption
+
+
+def draw_photons(samples: Samples) -> tuple[Figure, str]:
+    figure, (left, right) = plt.subplots(1, 2)
+    energies = np.array(list(beams.PHOTONS))
+    measured = [
+        checks.mean_and_error(samples[beam.name]["distance"]) for beam in beams.PHOTONS.values()
+    ]
+    mean, error = np.array(measured).T
+    expected = np.array([published.photon_path_cm(energy) for energy in beams.PHOTONS])
+    left.plot(energies, expected, "*", ms=12, color="black", label="XCOM, without coherent")
+    left.errorbar(energies, mean, error, fmt="o", ms=5, color=PHOTON, label="simulated")
+    left.set(
+        xscale="log", xlabel="photon energy (MeV)", ylabel="mean free path (cm)", ylim=(15, 30)
+    )
+    left.legend()
+    depth = np.arange(0, 101, 5.0)
+    distance = samples[beams.PHOTONS[300].name]["distance"]
+    alive = np.array([(distance > cm).mean() for cm in depth])
+    spread = np.sqrt(alive * (1 - alive) / len(distance))
+    right.errorbar(depth, alive, spread, fmt="o", ms=4, color=PHOTON, label="simulated")
+    right.semilogy(depth, np.exp(-depth / published.photon_path_cm(300)), **PUBLISHED, label="XCOM")
+    right.set(xlabel="depth (cm)", ylabel="photons without interaction", title="300 MeV")
+    right.legend()
+    return figure, "Distance to a photon's first interaction."
+
+
+def draw_showers(samples: Samples) -> tuple[Figure, str]:
+    figure, (left, right) = plt.subplots(1, 2)
+    edges = DEPTH_BINS_X0[:-1]
+    centre = (edges[:-1] + edges[1:]) / 2
+    contained_to = RADIUS_BINS_CM[1:-1]
+    for energy, colour in zip(beams.SHOWERS, (ELECTRON, PION), strict=True):
+        sample = samples[beams.SHOWERS[energy].name]
+        depth, radial = sample["depth"], sample["radial"].sum(axis=0)
+        maximum, shape = checks.shower_shape(depth)
+        profile = depth[:, :-1].sum(axis=0) / depth.sum() / np.diff(edges)
+        left.plot(centre, profile, "o", ms=3, color=colour, label=f"{energy} MeV, simulated")
+        left.plot(centre, shape(centre), color=colour, lw=1, label=f"gamma fit, max. {maximum:.2f}")
+        left.axvspan(*published.shower_maximum(energy), color=colour, alpha=0.15, lw=0)
+        contained = np.cumsum(radial)[:-1] / radial.sum()
+        right.plot(
+            contained_to, contained, color=colour,
+            label=f"{energy} MeV: 90 % in {checks.radius_holding_90(sample['radial']):.1f} cm",
+        )  # fmt: skip
+    left.axvspan(np.nan, np.nan, color="grey", alpha=0.3, label="maximum: Rossi to PDG")
+    left.set(
+        xlabel="depth (radiation lengths)", ylabel="share of energy a radiation length",
+        xlim=(0, 12), ylim=(0, None),
+    )  # fmt: skip
+    left.legend()
+    right.axhline(0.9, **PUBLISHED)
+    right.axvspan(
+        *published.SHOWER_RADIUS_CM, color="grey", alpha=0.15, lw=0, label="1 to 1.75 Molière radii"
+    )
+    right.set(xlabel="radius (cm)", ylabel="share of energy within", xlim=(0, 40), ylim=(0, 1))
+    right.legend(loc="lower right")
+    return figure, "Mean profile of electron showers along and across their axis."
+
+
+def draw_michel(samples: Samples) -> tuple[Figure, str]:
+    figure, axes = plt.subplots()
+    energy = samples[beams.STOPPED_ANTIMUONS.name]["energy"]
+    axes.hist(
+        energy, np.arange(0, 56, 1), density=True, color=ELECTRON, alpha=0.6, label="simulated"
+    )
+    at = np.linspace(0, published.MICHEL_ENDPOINT_MEV, 200)
+    axes.plot(at, published.michel_density(at), **PUBLISHED, label=r"Michel, $\rho$ = 3/4 (PDG)")
+    axes.axvline(published.MICHEL_ENDPOINT_MEV, color="grey", lw=1, label="endpoint 52.83 MeV")
+    axes.set(xlabel=r"energy of the positron (MeV)", ylabel="density (1/MeV)", xlim=(0, 56))
+    axes.legend(loc="upper left")
+    return figure, "Decay of mu+ at rest."
+
+
+def draw_class_shares(shares: Mapping[str, Mapping[str, float]]) -> tuple[Figure, str]:
+    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.5 * len(shares)))
+    left = np.zeros(len(shares))
+    for name, colour in CLASS_COLOUR.items():
+        width = np.array([of_class.get(name, 0.0) for of_class in shares.values()])
+        bars = axes.barh(
+            range(len(shares)), width, left=left, color=colour, alpha=0.75, height=0.7, label=name
+        )
+        labels = [f"{share:.0%}" if share else "" for share in width]
+        axes.bar_label(bars, labels, label_type="center", color="white")
+        left += width
+    axes.set_yticks(range(len(shares)), list(shares))
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.set(xlabel="share of voxels", xlim=(0, 1))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CLASS_COLOUR))
+    return figure, "Classes of the voxels in event files."
+
+
+def class_shares(path: Path) -> Mapping[str, float]:
+    """Class name -> share of the file's voxels. Raises ChallengeError for a file without labels."""
+    with EventFile(path) as events:
+        if not events.has_labels:
+            raise ChallengeError(f"{path}: has no labels; name a train or simulation file")
+        counts = np.bincount(events.column("label"), minlength=len(SemanticLabel))
+        return {
+            name: counts[label] / max(counts.sum(), 1)
+            for label, name in zip(events.cycle.labels, events.cycle.class_names, strict=True)
+        }

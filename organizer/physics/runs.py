@@ -1,0 +1,115 @@
+"""Shoot all beams: every world in processes of its own (Geant4 allows one world a process)."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from lartpc_challenge.format import ChallengeError
+from organizer.physics.beams import BEAMS
+
+# Beam's name -> quantity (see observe) -> array (particles, ...)
+Samples = dict[str, dict[str, np.ndarray]]
+Shots = list[tuple[str, int, int]]  # beam's name, first particle, last (excluded)
+
+POLL_SECONDS = 0.1
+
+
+def shoot_all(
+    size: str,
+    *,
+    seed: int,
+    jobs: int,
+    progress: Callable[[], object] = lambda: None,
+    changes: dict | None = None,
+) -> Samples:
+    """Samples of all beams at `size`, "quick" or "full"; the same for any number of `jobs`.
+
+    progress: called whenever a process of the `plan` has ended. changes: fields of Settings that
+    replace the beams' own, to see which checks notice.
+    Raises ChallengeError where a process ends without its result.
+    """
+    waiting = plan(size, jobs)
+    running: dict[subprocess.Popen, tuple[Shots, Path]] = {}
+    results: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    shots, out = waiting.pop(0), Path(name) / f"{len(waiting)}.npz"
+                    orders = {
+                        "shots": shots, "seed": seed, "changes": changes or {}, "out": str(out),
+                        "data_directory": f"{name}/geant4_data",
+                    }  # fmt: skip
+                    running[_start(orders, out.with_suffix(".log"))] = shots, out
+                for child in [child for child in running if child.poll() is not None]:
+                    shots, out = running.pop(child)
+                    results |= _collect(shots, out)
+                    progress()
+                time.sleep(POLL_SECONDS)
+        finally:
+            for child in running:
+                child.kill()
+                child.wait()
+    return _join(results)
+
+
+def plan(size: str, jobs: int) -> list[Shots]:
+    """What each process shoots: a share, one of `jobs`, of all beams of a world."""
+    worlds = {beam.settings: [] for beam in BEAMS}
+    for beam in BEAMS:
+        worlds[beam.settings].append((beam.name, getattr(beam, size)))
+    return [
+        [(name, n * share // jobs, n * (share + 1) // jobs) for name, n in beams]
+        for beams in worlds.values()
+        for share in range(jobs)
+    ]
+
+
+def _start(orders: dict, log: Path) -> subprocess.Popen:
+    with open(log, "w") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "organizer.physics.child"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    child.stdin.write(json.dumps(orders) + "\n")
+    child.stdin.flush()
+    return child
+
+
+def _collect(shots: Shots, out: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:
+    """Quantities by beam and first particle. The file counts, not how the process ended."""
+    first_of = {name: first for name, first, _ in shots}
+    parts: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    try:
+        with np.load(out) as file:
+            for key in file.files:
+                name, quantity = key.split("/")
+                parts.setdefault((name, first_of[name]), {})[quantity] = file[key]
+    except (OSError, ValueError) as reason:
+        lines = out.with_suffix(".log").read_text(errors="replace").strip().splitlines()
+        raise ChallengeError(
+            f"the simulation of {', '.join(first_of)} ended without a result; "
+            f"its last line: {lines[-1] if lines else 'it said nothing'}"
+        ) from reason
+    return parts
+
+
+def _join(results: dict[tuple[str, int], dict[str, np.ndarray]]) -> Samples:
+    samples: Samples = {}
+    for beam in BEAMS:
+        parts = [results[key] for key in sorted(results) if key[0] == beam.name]
+        samples[beam.name] = {
+            quantity: np.concatenate([part[quantity] for part in parts]) for quantity in parts[0]
+        }
+    return samples
