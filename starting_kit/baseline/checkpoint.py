@@ -7,6 +7,7 @@ prediction needs. A state (last.pt): everything that resuming needs, and the sam
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 
 import torch
@@ -70,7 +71,9 @@ def load(path, map_location="cpu") -> dict:
     if not Path(path).is_file():
         raise ChallengeError(f"{path}: no such file")
     try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd pickles: an error will say so, or none
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except PermissionError as reason:
         raise ChallengeError(f"{path}: no permission to read it") from reason
     except (

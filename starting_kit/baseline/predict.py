@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from lartpc_challenge.command import run
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import read_submission, write_submission
 
 from . import checkpoint
 from .augment import fixed_view
@@ -23,6 +22,7 @@ from .config import Config
 from .dataset import Ragged, batches_by_size, read_events
 from .device import choose_device, explaining_memory
 from .model import UResNet, arithmetic
+from .submit import submit
 
 # Voxels a batch: about 1 GB at 16 filters on a CPU, where larger batches are no faster.
 _BATCH_VOXELS = {"cpu": 60_000, "cuda": 500_000}
@@ -73,24 +73,12 @@ def predict(checkpoint_path, events_path, device: str = "auto") -> np.ndarray:
     return (probability.argmax(1) + 1).numpy().astype(np.uint8)
 
 
-def write_prediction(checkpoint_path, events_path, out, device: str = "auto") -> str:
-    """Predict a test file, write the submission, read it back; what it holds, in words."""
-    manifest = Manifest.from_events(events_path)
-    pred = predict(checkpoint_path, events_path, device)
-    write_submission(out, manifest.event_id, manifest.offset, pred)
-    if not np.array_equal(read_submission(out, manifest), pred):
-        raise ChallengeError(f"{out}: holds something else than was written; is the disk sound?")
-    names = manifest.cycle.class_names
-    count = np.bincount(pred, minlength=1 + len(names))[1:]
-    shares = ", ".join(f"{name} {n / max(1, len(pred)):.1%}" for name, n in zip(names, count))
-    return (
-        f"{out}: written and checked, {manifest.n_events} events, {len(pred)} voxels, "
-        f"{Path(out).stat().st_size / 1e6:.2f} MB\n{shares}"
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m baseline.predict",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def main(arguments=None) -> int:
-    parser = argparse.ArgumentParser(prog="baseline.predict", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
     parser.add_argument("--events", required=True, help="the test file of the checkpoint's cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
@@ -100,15 +88,13 @@ def main(arguments=None) -> int:
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        print(write_prediction(options.checkpoint, options.events, options.out, options.device))
-    except ChallengeError as reason:
-        print(f"baseline.predict: {reason}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("baseline.predict: interrupted, nothing was written", file=sys.stderr)
-        return 130
-    return 0
+
+    def command() -> None:
+        manifest = Manifest.from_events(options.events)
+        pred = predict(options.checkpoint, options.events, options.device)
+        print(submit(options.out, manifest, pred))
+
+    return run("baseline.predict", command, stopped="stopped, nothing was written")
 
 
 if __name__ == "__main__":

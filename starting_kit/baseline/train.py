@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
+from lartpc_challenge.command import run
 from lartpc_challenge.format import METRICS, ChallengeError
 
 from . import checkpoint, config
@@ -56,7 +57,7 @@ def train(
         training = Training(config, cycle, events.to(where), where)
         if resume:
             training.resume(checkpoint.load(resume, where), resume)
-        _run(training, out)
+        _loop(training, out)
         scores = {}
         if training.step == training.n_steps:
             best = checkpoint.load_model(out / "best.pt", where)[0]
@@ -66,7 +67,7 @@ def train(
     return training.record, scores
 
 
-def _run(training: Training, out: Path) -> None:
+def _loop(training: Training, out: Path) -> None:
     """Train to the end or until asked to stop. Only the first process writes."""
     first = training.rank == 0
     bar = tqdm(
@@ -153,9 +154,9 @@ def _agreed(asked: threading.Event, training: Training) -> bool:
     return bool(flag > 0)
 
 
-def main(arguments=None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="baseline.train",
+        prog="python -m baseline.train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -169,16 +170,15 @@ def main(arguments=None) -> int:
     config.add_options(parser)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    try:
+
+    def command() -> None:
         chosen, out = _plan(options)
-        record, _ = train(chosen, options.events, out, device=options.device, resume=options.resume)
-    except ChallengeError as reason:
-        print(f"baseline.train: {reason}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("baseline.train: interrupted", file=sys.stderr)
-        return 130
-    return 0 if record and record[-1]["epoch"] == chosen.epochs else 130
+        where = {"device": options.device, "resume": options.resume}
+        record, _ = train(chosen, options.events, out, **where)
+        if not record or record[-1]["epoch"] < chosen.epochs:
+            raise KeyboardInterrupt
+
+    return run("baseline.train", command)
 
 
 def _plan(options: argparse.Namespace) -> tuple[Config, Path]:
