@@ -16,6 +16,7 @@ import numpy as np
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, VOXEL_SIZE_MM
 from organizer.simulation.voxels import Deposits, Tally, Voxels, read_out, tally
 
+FIELD_KV_CM = 0.5  # for which all below was measured
 LAR_DENSITY_G_CM3 = 1.396  # Geant4's G4_lAr; boiling point at 1 bar, PDG 2024, table 6.1
 MIP_DEDX_MEV_CM = 2.11  # minimum in liquid argon, PDG 2024, table 6.1
 MEV_PER_ELECTRON = 23.6e-6  # M. Miyajima et al., Phys. Rev. A 9 (1974) 1438
@@ -30,9 +31,8 @@ BOX_DEDX_MEV_CM = (1.0, 50.0)
 class Detector:
     """A TPC. Lengths in mm unless said otherwise; ranges are (least, most), both possible."""
 
-    field_kv_cm: float = 0.5
-    drift_speed_mm_us: float = 1.6  # at 0.5 kV/cm, 87 K: W. Walkowiak, NIM A 449 (2000) 288
-    # At 0.5 kV/cm, the Wire-Cell toolkit's values, after Y. Li et al., NIM A 816 (2016) 160.
+    drift_speed_mm_us: float = 1.6  # at 87 K: W. Walkowiak, NIM A 449 (2000) 288
+    # The Wire-Cell toolkit's values, after Y. Li et al., NIM A 816 (2016) 160.
     diffusion_longitudinal_mm2_us: float = 7.2e-4
     diffusion_transverse_mm2_us: float = 12.0e-4
     lifetime_us: float = 8000.0  # the Wire-Cell toolkit's; ProtoDUNE-SP: JINST 15 (2020) P12004
@@ -78,14 +78,14 @@ def measured_readout(
     # Where less than the noise arrives no voxel is made: noise alone must not get a label.
     is_read = ~is_dead & (charge > detector.noise_electrons)
     noisy = charge + rng.normal(0, detector.noise_electrons, len(charge))
-    energy = noisy * MEV_PER_ELECTRON / recombination(MIP_DEDX_MEV_CM, detector.field_kv_cm)
+    energy = noisy * MEV_PER_ELECTRON / recombination(MIP_DEDX_MEV_CM)
     return read_out(spread, energy, is_read & (energy > threshold_mev))
 
 
-def recombination(dedx_mev_cm: np.ndarray, field_kv_cm: float) -> np.ndarray:
+def recombination(dedx_mev_cm: np.ndarray) -> np.ndarray:
     """Share of the electrons set free that escape recombination, by the modified Box model."""
     dedx = np.clip(dedx_mev_cm, *BOX_DEDX_MEV_CM)
-    scaled = BOX_BETA_KV_G_CM3_MEV * dedx / (LAR_DENSITY_G_CM3 * field_kv_cm)
+    scaled = BOX_BETA_KV_G_CM3_MEV * dedx / (LAR_DENSITY_G_CM3 * FIELD_KV_CM)
     return np.log(BOX_ALPHA + scaled) / scaled
 
 
@@ -95,7 +95,7 @@ def arriving_electrons(
     """(P,) electrons of each deposit that arrive at the anode."""
     with np.errstate(divide="ignore"):
         dedx = deposits.energy_mev / (deposits.length_mm / 10)
-    free = deposits.energy_mev / MEV_PER_ELECTRON * recombination(dedx, detector.field_kv_cm)
+    free = deposits.energy_mev / MEV_PER_ELECTRON * recombination(dedx)
     return free * np.exp(-_drift_time_us(deposits, detector, conditions) / detector.lifetime_us)
 
 

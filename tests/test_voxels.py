@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from organizer.simulation.geant4 import Steps, Tracks
+from organizer.simulation.voxels import (
+    Origin,
+    deposits_in_crop,
+    ideal_readout,
+    tally,
+    track_labels,
+    track_origins,
+)
+
+CORNER_MM = -288.0  # of the crop, a cube of 192 voxels of 3 mm around the world's centre
+
+
+def make_tracks(*rows) -> Tracks:
+    """Rows of (track id, parent id, PDG code, creator)."""
+    track_id, parent_id, pdg, creator = map(np.array, zip(*rows))
+    n = len(rows)
+    return Tracks(track_id, parent_id, pdg, np.zeros(n), np.zeros((n, 3)), creator)
+
+
+def make_steps(tracks: Tracks, *rows) -> Steps:
+    """Rows of (start in mm from the crop's corner, end, MeV, row of tracks)."""
+    start, end, energy, track = zip(*rows)
+    start, end = np.array(start, float) + CORNER_MM, np.array(end, float) + CORNER_MM
+    length = np.linalg.norm(end - start, axis=1)
+    return Steps(start, end, np.array(energy, float), length, np.array(track), tracks)
+
+
+MUON = make_tracks((1, 0, 13, ""))
+
+
+def read(steps: Steps, threshold_mev: float = 0.0, proton_is_a_class: bool = True):
+    return ideal_readout(deposits_in_crop(steps, proton_is_a_class), threshold_mev)
+
+
+def test_a_straight_step_shares_its_energy_by_the_length_in_each_voxel():
+    voxels = read(make_steps(MUON, ((1.5, 1.5, 1.5), (10.5, 1.5, 1.5), 0.9, 0)))
+    # 9 mm in all: 1.5 mm in the first voxel, 3 in two more, 1.5 in the last.
+    assert voxels.coords.tolist() == [[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0]]
+    assert voxels.energy == pytest.approx([0.15, 0.3, 0.3, 0.15])
+    assert voxels.label.tolist() == [2, 2, 2, 2]
+
+
+def test_axes_are_x_y_z():
+    voxels = read(make_steps(MUON, ((4, 70, 550), (4, 70, 550), 1, 0)))
+    assert voxels.coords.tolist() == [[1, 23, 183]]
+
+
+def test_energy_in_the_crop_is_kept():
+    rng = np.random.default_rng(1)
+    rows = [
+        (rng.uniform(100, 400, 3), rng.uniform(100, 400, 3), rng.exponential(), 0)
+        for _ in range(50)
+    ]
+    voxels = read(make_steps(MUON, *rows))
+    assert voxels.energy.sum(dtype=float) == pytest.approx(sum(row[2] for row in rows), rel=1e-6)
+
+
+def test_a_step_through_the_wall_leaves_inside_only_what_is_inside():
+    voxels = read(make_steps(MUON, ((570, 1, 1), (582, 1, 1), 1.2, 0)))
+    assert voxels.coords[:, 0].tolist() == [190, 191]
+    assert voxels.energy == pytest.approx([0.3, 0.3])
+
+
+def test_steps_outside_the_crop_leave_no_voxel():
+    voxels = read(
+        make_steps(MUON, ((-5, 1, 1), (-1, 1, 1), 1, 0), ((1, 577, 1), (1, 580, 1), 1, 0))
+    )
+    assert len(voxels.label) == 0
+    assert voxels.coords.shape == (0, 3)
+
+
+def test_a_photon_leaves_its_energy_where_its_step_ends():
+    photon = make_tracks((1, 0, 22, ""))
+    voxels = read(make_steps(photon, ((1, 1, 1), (100, 1, 1), 0.01, 0)))
+    assert voxels.coords.tolist() == [[33, 0, 0]]
+
+
+def test_label_is_the_class_that_left_most():
+    tracks = make_tracks((1, 0, 2212, ""), (2, 0, 11, ""), (3, 0, 211, ""), (4, 0, -11, ""))
+    here = (1, 1, 1)
+    # Protons 3, electrons and positrons 2 + 2, pions 1 MeV: the class counts, not the particle.
+    rows = [(here, here, 3, 0), (here, here, 2, 1), (here, here, 1, 2), (here, here, 2, 3)]
+    voxels = read(make_steps(tracks, *rows))
+    assert voxels.label.tolist() == [1]
+    assert voxels.energy == pytest.approx([8])
+    assert voxels.second_share == pytest.approx([3 / 8])
+
+
+def test_without_a_class_of_their_own_protons_count_with_the_rest():
+    tracks = make_tracks((1, 0, 2212, ""), (2, 0, 11, ""), (3, 0, 211, ""))
+    here = (1, 1, 1)
+    rows = [(here, here, 3, 0), (here, here, 4, 1), (here, here, 2, 2)]
+    assert read(make_steps(tracks, *rows), proton_is_a_class=True).label.tolist() == [1]
+    assert read(make_steps(tracks, *rows), proton_is_a_class=False).label.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("pdg", "label"),
+    [
+        (11, 1),
+        (-11, 1),
+        (22, 1),
+        (13, 2),
+        (-13, 2),
+        (211, 2),
+        (2112, 2),
+        (1000020040, 2),
+        (2212, 3),
+    ],
+)
+def test_labels_of_species(pdg, label):
+    assert track_labels(make_tracks((1, 0, pdg, "")), proton_is_a_class=True).tolist() == [label]
+
+
+def test_voxels_at_the_threshold_are_left_out():
+    rows = [((x, 1, 1), (x, 1, 1), energy, 0) for x, energy in ((1, 0.25), (4, 0.5), (7, 0.75))]
+    assert read(make_steps(MUON, *rows), threshold_mev=0.5).coords[:, 0].tolist() == [2]
+
+
+def test_origins_follow_the_ancestors():
+    rows = [
+        ((1, 0, 13, ""), Origin.PRIMARY),
+        ((2, 1, 11, "muIoni"), Origin.DELTA),
+        ((3, 2, 22, "eBrem"), Origin.DELTA),
+        ((4, 3, 11, "compt"), Origin.DELTA),
+        ((5, 1, 11, "muMinusCaptureAtRest"), Origin.MICHEL),
+        ((6, 5, 11, "eIoni"), Origin.MICHEL),
+        ((7, 5, 22, "eBrem"), Origin.MICHEL),
+        ((8, 7, -11, "conv"), Origin.MICHEL),
+        ((9, 1, 2112, "muMinusCaptureAtRest"), Origin.HADRONIC),
+        ((10, 0, 22, ""), Origin.PRIMARY),
+        ((11, 10, -11, "conv"), Origin.CONVERSION),
+        ((12, 11, 22, "annihil"), Origin.CONVERSION),
+        ((13, 0, 11, ""), Origin.PRIMARY),
+        ((14, 13, 11, "eIoni"), Origin.PRIMARY),
+        ((15, 13, 22, "eBrem"), Origin.PRIMARY),
+        ((16, 15, 11, "compt"), Origin.CONVERSION),
+        ((17, 0, 211, ""), Origin.PRIMARY),
+        ((18, 17, 2212, "pi+Inelastic"), Origin.HADRONIC),
+        ((19, 18, 11, "hIoni"), Origin.DELTA),
+        ((20, 17, -13, "Decay"), Origin.DECAY),
+        ((21, 20, -11, "Decay"), Origin.MICHEL),
+        ((22, 17, 111, "pi+Inelastic"), Origin.HADRONIC),
+        ((23, 22, 22, "Decay"), Origin.CONVERSION),
+        ((24, 23, 11, "conv"), Origin.CONVERSION),
+    ]
+    origins = track_origins(make_tracks(*(row for row, _ in rows)))
+    assert origins.tolist() == [origin for _, origin in rows]
+
+
+def test_origin_of_a_voxel_is_the_commonest_within_the_label():
+    tracks = make_tracks((1, 0, 211, ""), (2, 1, 211, "pi+Inelastic"), (3, 1, 11, "hIoni"))
+    here = (1, 1, 1)
+    # The delta electron leaves most of any track, but less than both pions together.
+    rows = [(here, here, 1.0, 0), (here, here, 1.5, 1), (here, here, 2.0, 2)]
+    voxels = read(make_steps(tracks, *rows))
+    assert voxels.label.tolist() == [2]
+    assert voxels.origin.tolist() == [Origin.HADRONIC]
+
+
+def test_tally_sums_equal_keys_whatever_their_order():
+    rng = np.random.default_rng(2)
+    key, label, origin = rng.integers(0, (50, 4, 7), (1000, 3)).T
+    weight = rng.integers(1, 10, 1000).astype(float)  # whole numbers: sums are exact in any order
+    tallied = tally(key, weight, label, origin)
+    expected = {}
+    for cell, value in zip(zip(key, label, origin), weight):
+        expected[cell] = expected.get(cell, 0) + value
+    assert tallied.key.tolist() == sorted(set(key.tolist()))
+    rows, labels, origins = np.nonzero(tallied.parts)
+    found = dict(zip(zip(tallied.key[rows], labels, origins), tallied.parts[rows, labels, origins]))
+    assert found == expected
