@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -26,11 +26,10 @@ import numpy as np
 from lartpc_challenge.command import run
 from lartpc_challenge.events import Event, EventFile, EventWriter, open_h5
 from lartpc_challenge.format import CYCLES, GRID_SHAPE, ChallengeError, Cycle
-from lartpc_challenge.metrics import evaluate
 from lartpc_challenge.reference import write_reference
-from lartpc_challenge.trivial import fit_threshold
+from organizer.seeds import SEED_BYTES
+from organizer.trivial import fit_trivial_rules, score_rule
 
-SECRET_BYTES = 16
 # The precision of the read-out: what a file tells of a voxel's energy, 12 bits of mantissa.
 _MANTISSA_BITS = 12
 _FLOAT32_MANTISSA_BITS = 23
@@ -69,7 +68,7 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
     order = shuffled(secret, b"train order", n_train)
     events, scale = _published_events(raw_train, numbers[:n_train], order)
     _write_train(train_file(public, cycle), events, cycle, scale, _particles(raw_train, order))
-    rules = _trivial_rules(events, cycle)
+    rules = fit_trivial_rules(events, cycle)
 
     order = shuffled(secret, b"test order", n_test)
     events, scale = _published_events(raw_test, numbers[n_train:], order)
@@ -83,7 +82,7 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
             scale=scale,
             truth=truth,
             test=events,
-            trivial={name: _score(rule, truth) for name, rule in rules.items()},
+            trivial={name: score_rule(rule, truth) for name, rule in rules.items()},
         )
 
 
@@ -106,10 +105,13 @@ def check_distinct(paths: Iterable[Path]) -> None:
         with EventFile(path) as file:
             for event in file:
                 voxels = event.coords[_canonical_order(event.coords)].tobytes()
+                fingerprint = blake2b(voxels, digest_size=16).digest()
                 here = f"event {event.event_id} of {path}"
-                there = seen.setdefault(blake2b(voxels, digest_size=16).digest(), here)
-                if there is not here:
-                    raise ChallengeError(f"{here} is the same as {there}: one would tell the other")
+                if len(event) and fingerprint in seen:
+                    raise ChallengeError(
+                        f"{here} is the same as {seen[fingerprint]}: one would tell the other"
+                    )
+                seen[fingerprint] = here
 
 
 # ---- what the secret decides
@@ -205,34 +207,13 @@ def _write_test(path: Path, events: Iterable[Event], cycle: Cycle, scale: str) -
             out.append(replace(event, label=None))
 
 
-# ---- what needs no network
-
-
-def _trivial_rules(train: Sequence[Event], cycle: Cycle) -> dict[str, Callable]:
-    """Name -> a function from energies to labels, fitted on the train events."""
-    counts = np.bincount(np.concatenate([event.label for event in train]))
-    majority = np.uint8(counts.argmax())
-    return {
-        "majority": lambda energy: np.full(len(energy), majority),
-        "threshold": fit_threshold(train, cycle).predict,
-    }
-
-
-def _score(rule: Callable, truth: Sequence[Event]) -> dict[str, float]:
-    true, pred = (
-        np.concatenate(labels)
-        for labels in zip(*((event.label, rule(event.energy)) for event in truth))
-    )
-    return evaluate(true, pred, np.cumsum([0, *map(len, truth)]))
-
-
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     return run("phases", lambda: _run(options))
 
 
 def _run(options) -> None:
-    cycle, secret = CYCLES[options.cycle], secrets.token_bytes(SECRET_BYTES)
+    cycle, secret = CYCLES[options.cycle], secrets.token_bytes(SEED_BYTES)
     prepare(options.raw, options.public, options.private, cycle=cycle, secret=secret)
     print(f"{options.public}: {train_file('', cycle)} and {test_file('', cycle)}, public")
     for phase in (cycle.public_phase, cycle.hidden_phase):

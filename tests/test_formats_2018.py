@@ -95,7 +95,7 @@ def csv_text(rows=ROWS, header="event,x,y,z,val,label") -> str:
 )
 def test_csv_of_2018_is_read_from_whatever_wrote_it(tmp_path, text):
     path = tmp_path / "train.csv"
-    path.write_text(text, encoding="utf-8", newline="")
+    path.write_bytes(text.encode())
     assert {e.event_id: as_dict(e) for e in read_events_2018(path)} == BY_EVENT
 
 
