@@ -11,6 +11,7 @@ Both hold a block of events in memory, never the file.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -72,6 +73,15 @@ def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
 
 
 @contextlib.contextmanager
+def reading(what: str, *, error=ChallengeError) -> Iterator[None]:
+    """Turn what HDF5 and h5py say of damaged bytes into one sentence about `what`."""
+    try:
+        yield
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as reason:
+        raise error(f"{what}: damaged, it can't be read") from reason
+
+
+@contextlib.contextmanager
 def replacing(path) -> Iterator[Path]:
     """A temporary name beside `path` that becomes `path` when the block ends well, else goes."""
     path = Path(path)
@@ -87,10 +97,53 @@ def replacing(path) -> Iterator[Path]:
             temporary.unlink()
 
 
+class _PatientFile(io.FileIO):
+    """A file that takes all that HDF5 writes, and keeps what the disk refused as `failure`.
+
+    HDF5 must not meet a full disk itself: it can't close the file then, and crashes the process.
+    """
+
+    failure = None
+
+    def write(self, data) -> int:
+        rest = memoryview(data).cast("B")
+        n_bytes = len(rest)
+        try:
+            while rest and self.failure is None:
+                rest = rest[super().write(rest) :]
+        except OSError as reason:
+            self.failure = reason
+        return n_bytes
+
+    def truncate(self, size=None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as reason:
+            self.failure = reason
+            return size
+
+
+@contextlib.contextmanager
+def new_h5(path) -> Iterator[h5py.File]:
+    """A new HDF5 file that takes the name `path` when the block ends well, else goes.
+
+    ChallengeError where it can't be written, a full disk included.
+    """
+    with replacing(path) as temporary, _PatientFile(temporary, "w+") as disk:
+        try:
+            with h5py.File(disk, "w") as file:
+                yield file
+        finally:
+            if disk.failure is not None:
+                raise disk.failure
+
+
 def check_offsets(offset: np.ndarray, n_events: int, n_voxels: int, where: str, error) -> None:
     """Raise `error` unless offset is (n_events + 1,), starts at 0, ascends and ends at n_voxels."""
-    if offset.shape != (n_events + 1,):
-        raise error(f"{where}: offset has shape {offset.shape}, expected ({n_events + 1},)")
+    if offset.shape != (n_events + 1,) or offset.dtype.kind not in "ui":
+        raise error(
+            f"{where}: offset is {offset.dtype} {offset.shape}, expected integers ({n_events + 1},)"
+        )
     if offset[0] != 0 or offset[-1] != n_voxels or (np.diff(offset) < 0).any():
         raise error(f"{where}: offset must ascend from 0 to the number of voxels, {n_voxels}")
 
@@ -114,27 +167,31 @@ class EventFile:
 
     def _read_header(self, kind: str | None) -> None:
         check_format(self._file, self.path, (kind,) if kind else EVENT_KINDS)
-        attributes = self._file.attrs
-        self.kind, self.scale = str(attributes["kind"]), str(attributes["scale"])
-        self.cycle = CYCLES[int(attributes["cycle"])]
-        for name in ("event_id", "offset", "coords", "energy"):
-            if not isinstance(self._file.get(name), h5py.Dataset):
-                raise ChallengeError(f"{self.path}: data set {name} is missing")
-        self.event_id = self._file["event_id"][:]
-        self.offset = self._file["offset"][:]
-        n_voxels = len(self._file["coords"])
-        check_offsets(
-            self.offset, len(self.event_id), n_voxels, str(self.path), error=ChallengeError
-        )
-        self.has_labels = "label" in self._file
-        for name, (dtype, tail) in _COLUMNS.items():
-            if name in self._file:
-                column = self._file[name]
-                if column.shape != (n_voxels, *tail) or column.dtype != dtype:
-                    raise ChallengeError(
-                        f"{self.path}: {name} is {column.dtype} {column.shape}, "
-                        f"expected {np.dtype(dtype)} {(n_voxels, *tail)}"
-                    )
+        with reading(str(self.path)):
+            attributes = self._file.attrs
+            self.kind, self.scale = str(attributes["kind"]), str(attributes["scale"])
+            self.cycle = CYCLES[int(attributes["cycle"])]
+            for name in ("event_id", "offset", "coords", "energy"):
+                if not isinstance(self._file.get(name), h5py.Dataset):
+                    raise ChallengeError(f"{self.path}: data set {name} is missing")
+            self.event_id = self._file["event_id"][:]
+            self.offset = self._file["offset"][:]
+            n_events, n_voxels = len(self.event_id), len(self._file["coords"])
+            self.has_labels = "label" in self._file
+            for name, (dtype, tail) in _COLUMNS.items():
+                if name in self._file:
+                    self._check_column(name, dtype, (n_voxels, *tail))
+        if self.event_id.ndim != 1 or self.event_id.dtype.kind not in "ui":
+            raise ChallengeError(f"{self.path}: event_id must be a list of integers")
+        check_offsets(self.offset, n_events, n_voxels, str(self.path), error=ChallengeError)
+
+    def _check_column(self, name: str, dtype: type, shape: tuple[int, ...]) -> None:
+        column = self._file[name]
+        if column.shape != shape or column.dtype != dtype:
+            raise ChallengeError(
+                f"{self.path}: {name} is {column.dtype} {column.shape}, "
+                f"expected {np.dtype(dtype)} {shape}"
+            )
 
     @property
     def n_voxels(self) -> int:
@@ -175,10 +232,8 @@ class EventFile:
     def column(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """A per-voxel column of the events start..stop (all by default), as stored."""
         stop = len(self) if stop is None else stop
-        try:
+        with reading(f"{self.path}: {name}"):
             return self._file[name][self.offset[start] : self.offset[stop]]
-        except OSError as reason:
-            raise ChallengeError(f"{self.path}: {name} is damaged and can't be read") from reason
 
     def close(self) -> None:
         self._stack.close()
@@ -209,24 +264,24 @@ class EventWriter:
     ):
         if kind not in EVENT_KINDS or cycle not in CYCLES or scale not in SCALES:
             raise ValueError(f"kind {kind!r}, cycle {cycle!r} or scale {scale!r} is unknown")
-        self._stack = contextlib.ExitStack()
-        temporary = self._stack.enter_context(replacing(path))
-        self.file = self._stack.enter_context(h5py.File(temporary, "w"))
-        write_format(self.file, kind=kind, cycle=cycle, scale=scale)
-        self.file.attrs.update(attributes or {})
         self._columns = {name: spec for name, spec in _COLUMNS.items() if name != "label"}
         if kind != "test":
             self._columns["label"] = _COLUMNS["label"]
         self._columns.update({name: (dtype, ()) for name, dtype in (columns or {}).items()})
-        for name, (dtype, tail) in self._columns.items():
-            self.file.create_dataset(
-                name,
-                shape=(0, *tail),
-                maxshape=(None, *tail),
-                chunks=(_CHUNK_ROWS, *tail),
-                dtype=dtype,
-                **COMPRESSION,
-            )
+        with contextlib.ExitStack() as stack:
+            self.file = stack.enter_context(new_h5(path))
+            write_format(self.file, kind=kind, cycle=cycle, scale=scale)
+            self.file.attrs.update(attributes or {})
+            for name, (dtype, tail) in self._columns.items():
+                self.file.create_dataset(
+                    name,
+                    shape=(0, *tail),
+                    maxshape=(None, *tail),
+                    chunks=(_CHUNK_ROWS, *tail),
+                    dtype=dtype,
+                    **COMPRESSION,
+                )
+            self._stack = stack.pop_all()
         self._event_id, self._length = [], []
         self._waiting, self._n_waiting = [], 0
 
@@ -301,7 +356,8 @@ def write_format(file: h5py.File, *, kind: str, cycle: int, scale: str) -> None:
 def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
     """Raise `error` unless the file's attributes are those of a file of one of `kinds`."""
     names = ("format", "format_version", "kind", "cycle", "scale")
-    found = {name: _scalar(file.attrs.get(name)) for name in names}
+    with reading(f"{path}: an attribute", error=error):
+        found = {name: _scalar(file.attrs.get(name)) for name in names}
     if found["format"] != FORMAT:
         raise error(f"{path}: not a file of this challenge (no attribute format = {FORMAT!r})")
     if found["format_version"] != FORMAT_VERSION:

@@ -19,8 +19,9 @@ from .events import (
     EventFile,
     check_format,
     check_offsets,
+    new_h5,
     open_h5,
-    replacing,
+    reading,
     write_format,
 )
 from .format import (
@@ -71,7 +72,8 @@ class Manifest:
     def coords(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(n, 3) uint8: the voxels of the events start..stop in test-file order."""
         stop = self.n_events if stop is None else stop
-        with open_h5(self.path) as file:
+        error = ReferenceDataError if self._group == "test" else ChallengeError
+        with open_h5(self.path, error=error) as file, reading(f"{self.path}: coords", error=error):
             return file[self._group]["coords"][self.offset[start] : self.offset[stop]]
 
 
@@ -143,20 +145,17 @@ def _read(path, part):
         check_format(file, path, REFERENCE_KINDS, error=ReferenceDataError)
         if file.attrs["kind"] == "placeholder":
             return None
-        try:
+        with reading(str(path), error=ReferenceDataError):
             return part(file, Path(path))
-        except (KeyError, IndexError, OSError, ValueError, TypeError, AttributeError) as reason:
-            raise ReferenceDataError(
-                f"{path}: the reference data are damaged: {reason}"
-            ) from reason
 
 
 def _manifest(file: h5py.File, path: Path) -> Manifest:
     test, cycle = file["test"], CYCLES[int(file.attrs["cycle"])]
     manifest = Manifest(cycle, test["event_id"][:], test["offset"][:], path, "test")
-    check_offsets(manifest.offset, manifest.n_events, len(test["coords"]), "test", ValueError)
+    n_voxels = len(test["coords"])
+    check_offsets(manifest.offset, manifest.n_events, n_voxels, f"{path}: test", ReferenceDataError)
     if len(np.unique(manifest.event_id)) != manifest.n_events:
-        raise ValueError("test/event_id holds an event twice")
+        raise ReferenceDataError(f"{path}: test/event_id holds an event twice")
     return manifest
 
 
@@ -174,35 +173,35 @@ def _reference(file: h5py.File, path: Path) -> Reference:
         },
         manifest=_manifest(file, path),
     )
-    _check(reference, hidden=bool(file.attrs["hidden"]))
+    n_events, n_voxels = len(reference.event_id), len(reference.label)
+    check_offsets(reference.offset, n_events, n_voxels, str(path), ReferenceDataError)
+    for contradiction in _contradictions(reference, hidden=bool(file.attrs["hidden"])):
+        raise ReferenceDataError(f"{path}: {contradiction}")
     return reference
 
 
-def _check(reference: Reference, hidden: bool) -> None:
-    """Raise ValueError unless truth and manifest agree: a wrong reference must score nobody."""
+def _contradictions(reference: Reference, hidden: bool) -> Iterator[str]:
+    """What keeps truth, manifest and phase from agreeing: a wrong reference must score nobody."""
     manifest, phase = reference.manifest, reference.phase
-    if (
-        phase not in PHASES
-        or cycle_of_phase(phase) != reference.cycle
-        or hidden != is_hidden(phase)
-    ):
-        raise ValueError(f"phase {phase} does not belong to its cycle or its visibility")
-    check_offsets(
-        reference.offset, len(reference.event_id), len(reference.label), "root", ValueError
-    )
+    if phase not in PHASES or cycle_of_phase(phase) != reference.cycle:
+        yield f"phase {phase} is not one of cycle {reference.cycle.number}"
+    if hidden != reference.hidden:
+        yield f"hidden must be {reference.hidden} in phase {phase}"
     if reference.label.dtype != np.uint8:
-        raise ValueError(f"label is {reference.label.dtype}, expected uint8")
-    if len(reference.energy) != manifest.n_events:
-        raise ValueError("test/energy needs one value an event")
-    if not all(0 <= v <= 1 for scores in reference.trivial.values() for v in scores.values()):
-        raise ValueError("trivial holds a score outside 0..1")
-    rows = manifest.rows(reference.event_id)
-    if len(np.unique(rows)) != len(rows):
-        raise ValueError("event_id holds an event twice")
-    if (np.diff(reference.offset) != np.diff(manifest.offset)[rows]).any():
-        raise ValueError("an event's number of labels differs from its number of voxels in test/")
+        yield f"label is {reference.label.dtype}, expected uint8"
     if reference.label.size and reference.label.max() > max(reference.cycle.labels):
-        raise ValueError("label holds a class that the cycle does not have")
+        yield "label holds a class that the cycle does not have"
+    if reference.energy.shape != (manifest.n_events,):
+        yield "test/energy needs one value an event"
+    if not all(0 <= v <= 1 for scores in reference.trivial.values() for v in scores.values()):
+        yield "trivial holds a score outside 0..1"
+    if len(np.unique(reference.event_id)) != len(reference.event_id):
+        yield "event_id holds an event twice"
+    if not np.isin(reference.event_id, manifest.event_id).all():
+        yield "event_id names an event that test/ does not hold"
+    rows = manifest.rows(reference.event_id)
+    if (np.diff(reference.offset) != np.diff(manifest.offset)[rows]).any():
+        yield "an event has another number of labels than of voxels in test/"
 
 
 def write_reference(
@@ -216,7 +215,7 @@ def write_reference(
 ) -> None:
     """Write a phase's reference: `truth`, its own events with labels; `test`, all test events."""
     truth, test = list(truth), list(test)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_h5(path) as file:
         _write_header(file, "reference", phase, scale)
         _write_ragged(file, truth, label=np.concatenate([e.label for e in truth]))
         group = file.create_group("test")
@@ -231,7 +230,7 @@ def write_reference(
 
 def write_placeholder(path, *, phase: int, scale: str) -> None:
     """Write a reference that makes score.py say that the phase is not open yet."""
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_h5(path) as file:
         _write_header(file, "placeholder", phase, scale)
 
 
