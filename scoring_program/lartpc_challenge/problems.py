@@ -1,13 +1,13 @@
 """What is wrong with a submission, in words that are safe on a terminal and on a page.
 
-A submission's own names and fields are hostile text: `shown` lets plain ASCII through and nothing
-that a terminal or a browser would act on.
+A submission's names and fields are hostile text: only `shown` may carry them into a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Optional
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from .format import SubmissionError
 
@@ -16,41 +16,51 @@ _HARMLESS = frozenset(map(chr, range(0x20, 0x7F))) - frozenset("<>&\"'`\\")
 
 
 def shown(text, limit: int = 60) -> str:
-    """`text` (str or bytes) in quotes, cut to `limit` characters, anything active as \\x escapes."""
+    """`text` (str or bytes) quoted and cut; what a terminal or a page could act on is escaped."""
     text = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else str(text)
-    cut = text[:limit]
-    plain = "".join(c if c in _HARMLESS else c.encode("unicode_escape").decode() for c in cut)
-    for active in "<>&\"'`":
-        plain = plain.replace(active, f"\\x{ord(active):02x}")
-    return f"'{plain}{'...' if len(text) > limit else ''}'"
+    cut = text[:limit] + ("..." if len(text) > limit else "")
+    return "'" + "".join(c if c in _HARMLESS else _escaped(c) for c in cut) + "'"
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
+
+
+class Cases:
+    """How often something was found, and words for the first ten."""
+
+    def __init__(self, words: Iterable[str] = ()):
+        words = list(words)
+        self.count, self.words = len(words), words[:EXAMPLES]
+
+    def add(self, found: np.ndarray, word: Callable[[int], str]) -> None:
+        """Count `found` (n,), things of which word(thing) speaks."""
+        self.words += [word(thing) for thing in found[: EXAMPLES - len(self.words)].tolist()]
+        self.count += len(found)
+
+    def __str__(self) -> str:
+        more = self.count - len(self.words)
+        return ", ".join(self.words) + (f" and {more:,} more" if more else "")
 
 
 class Problems:
-    """Problems of one file, gathered so that a participant can mend all of them at once."""
+    """The problems of one file, gathered so that a participant can mend all of them at once."""
 
     def __init__(self, where: str):
-        self._where = where
+        self.where = where
         self._sentences = []
 
-    def add(
-        self,
-        what: str,
-        found: Iterable[str] = (),
-        count: Optional[int] = None,
-        advice: str = "",
-    ) -> None:
-        """Note one kind of problem: `what`, the first ten of `found`, how many there are in all."""
-        found = list(found)
-        count = len(found) if count is None else count
-        examples = found[:EXAMPLES]
-        sentence = f"{self._where}: {what}"
-        if examples:
-            sentence += ": " + ", ".join(examples)
-        if count > len(examples):
-            sentence += f" and {count - len(examples):,} more"
-        self._sentences.append(f"{sentence}. {advice}".rstrip())
+    def add(self, what: str, advice: str = "") -> None:
+        """Note one kind of problem: a clause with what is wrong; a sentence with what to do."""
+        self._sentences.append(f"{self.where}: {what}. {advice}".rstrip())
+
+    def add_cases(self, what: str, cases: Cases, advice: str = "") -> None:
+        """Note a kind of problem that was found `cases.count` times; nothing if never."""
+        if cases.count:
+            self.add(f"{what}: {cases}", advice)
 
     def check(self) -> None:
-        """Raise SubmissionError with one line for each kind noted so far, if there is any."""
+        """Raise SubmissionError, a line for each kind noted so far, if there is any."""
         if self._sentences:
             raise SubmissionError("\n".join(self._sentences))

@@ -1,0 +1,88 @@
+"""Reads the dense form of 2018: /pred (N, 192, 192, 192), row i for the test file's i-th event.
+
+Only the chunks that hold a voxel of a test event are read, so what stands in the others, and on
+empty voxels, is not looked at: it does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .coverage import not_labels, note_not_labels
+from .format import GRID_SHAPE, GRID_SIZE
+from .h5_guard import GuardedDataset
+from .problems import Cases, Problems
+from .reference import Manifest
+
+# A data set without chunks is read by planes of x.
+_PLANE = (1, 1, GRID_SIZE, GRID_SIZE)
+_BLOCK_VOXELS = 1 << 20
+
+
+def read_dense(
+    pred: GuardedDataset,
+    manifest: Manifest,
+    coords: np.ndarray,
+    out: np.ndarray,
+    problems: Problems,
+) -> None:
+    """Fill out (M,) uint8 with the labels at coords (M, 3) uint8, the manifest's voxels."""
+    expected = (manifest.n_events, *GRID_SHAPE)
+    if pred.shape != expected:
+        problems.add(
+            f"pred has shape {pred.shape}, expected {expected}",
+            "Write one dense array for each event of the test file, in its order.",
+        )
+        problems.check()
+    bad = Cases()
+    for rows in _row_blocks(manifest.offset, (pred.chunks or _PLANE)[0]):
+        voxels = slice(manifest.offset[rows.start], manifest.offset[rows.stop])
+        row = np.repeat(
+            np.arange(rows.start, rows.stop), np.diff(manifest.offset[rows.start : rows.stop + 1])
+        )
+        place = np.column_stack([row, coords[voxels]])
+        values = _look_up(pred, place)
+        bad.add(
+            not_labels(values, manifest.cycle),
+            lambda i, place=place, values=values: _word(manifest, place[i], values[i]),
+        )
+        out[voxels] = values
+    note_not_labels(problems, bad, manifest.cycle)
+    problems.check()
+
+
+def _word(manifest: Manifest, place: np.ndarray, value) -> str:
+    row, x, y, z = place.tolist()
+    return f"{value} in event {manifest.event_id[row]} at ({x}, {y}, {z})"
+
+
+def _row_blocks(offset: np.ndarray, depth: int) -> Iterator[range]:
+    """Cut the events into blocks of about _BLOCK_VOXELS, between chunks `depth` rows deep."""
+    start, n_events = 0, len(offset) - 1
+    while start < n_events:
+        stop = int(np.searchsorted(offset, offset[start] + _BLOCK_VOXELS, side="right")) - 1
+        stop = max(stop, start + 1)
+        if stop < n_events and stop - start >= depth:
+            stop -= stop % depth
+        yield range(start, stop)
+        start = stop
+
+
+def _look_up(pred: GuardedDataset, place: np.ndarray) -> np.ndarray:
+    """(n,): the values at place (n, 4), each chunk read once."""
+    values = np.empty(len(place), pred.dtype)
+    shape, chunk = np.array(pred.shape), np.array(pred.chunks or _PLANE)
+    corner = place // chunk
+    key = np.ravel_multi_index(tuple(corner.T), tuple(-(-shape // chunk)))
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    buffer = np.empty(min(chunk.prod(), shape.prod()), pred.dtype)
+    for mine in np.split(order, first[1:]):
+        start = corner[mine[0]] * chunk
+        extent = np.minimum(chunk, shape - start)
+        block = buffer[: extent.prod()].reshape(extent)
+        pred.read(tuple(start.tolist()), block)
+        values[mine] = block[tuple((place[mine] - start).T)]
+    return values

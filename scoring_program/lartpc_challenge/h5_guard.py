@@ -1,0 +1,196 @@
+"""Opens HDF5 files from strangers, and only what can't reach beyond them.
+
+An HDF5 file can make its reader open other files: by soft and external links, external raw storage
+and virtual data sets (h5py issue 2891). Here a data set is reached only through a hard link of the
+root group, and read only where its bytes lie in the file itself and need no filter plugin.
+Attributes, which can hold objects of any type, are never read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import h5py
+import numpy as np
+from h5py import h5d, h5l, h5o, h5s, h5t, h5z
+
+from .format import SubmissionError
+from .problems import Cases, Problems, shown
+
+MAX_LINKS = 100  # names in the root group
+MAX_CHUNK_BYTES = 128 << 20  # HDF5 keeps a whole chunk in memory, up to four times over
+_FILTERS = {
+    h5z.FILTER_DEFLATE: "gzip",
+    h5z.FILTER_SHUFFLE: "shuffle",
+    h5z.FILTER_FLETCHER32: "fletcher32",
+    h5z.FILTER_LZF: "lzf",
+}
+_LAYOUTS = (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED)
+_TYPE_NAMES = {
+    h5t.FLOAT: "floating point",
+    h5t.ENUM: "bool or an enumeration",
+    h5t.STRING: "text",
+    h5t.COMPOUND: "compound",
+    h5t.VLEN: "of variable length",
+    h5t.REFERENCE: "references",
+    h5t.ARRAY: "arrays",
+    h5t.OPAQUE: "opaque",
+    h5t.BITFIELD: "bit fields",
+    h5t.TIME: "times",
+}
+# What h5py makes of the C library's errors.
+_H5_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError)
+
+
+@contextlib.contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Turn HDF5's complaints about damaged bytes into one sentence."""
+    try:
+        yield
+    except _H5_ERRORS as reason:
+        if "alloc" in str(reason):
+            raise MemoryError from reason
+        raise SubmissionError(
+            f"{what} can't be read: damaged or cut short. Write and upload the file again."
+        ) from reason
+
+
+@dataclass(frozen=True)
+class GuardedDataset:
+    """A data set of plain integers that lie in the file itself.
+
+    dtype: as stored, byte order included. chunks: shape of a chunk, None where not chunked.
+    """
+
+    name: str
+    shape: tuple
+    dtype: np.dtype
+    chunks: tuple | None
+    _file_name: str
+    _id: h5d.DatasetID
+
+    def read(self, start: tuple, out: np.ndarray) -> None:
+        """Fill `out`, C-contiguous and of `dtype`, from the block of its shape at `start`."""
+        with _reading(f"{self._file_name}: {self.name}"):
+            space = self._id.get_space()
+            space.select_hyperslab(start, out.shape)
+            self._id.read(h5s.create_simple(out.shape), space, out)
+
+    def read_all(self) -> np.ndarray:
+        """The whole data set: compare its shape with what it must be first."""
+        out = np.empty(self.shape, self.dtype)
+        self.read((0,) * len(self.shape), out)
+        return out
+
+
+class GuardedFile:
+    """An HDF5 file of which only plain data sets of integers in the root group can be had."""
+
+    def __init__(self, name: str, file: h5py.File):
+        self.name = name
+        self._root = file.id
+        with _reading(name):
+            self.names = self._hard_links()
+
+    def _hard_links(self) -> tuple:
+        """The names in the root group. SubmissionError where one leads elsewhere."""
+        n_links = self._root.get_num_objs()
+        if n_links > MAX_LINKS:
+            raise SubmissionError(
+                f"{self.name}: holds {n_links:,} objects, expected at most {MAX_LINKS}. "
+                "Write pred, event_id and offset only."
+            )
+        names = tuple(self._root)
+        links = [n for n in names if self._root.links.get_info(n).type != h5l.TYPE_HARD]
+        problems = Problems(self.name)
+        problems.add_cases(
+            "holds soft or external links, expected data sets",
+            Cases(map(shown, links)),
+            "Copy the data into the file.",
+        )
+        problems.check()
+        return names
+
+    def dataset(self, name: str, problems: Problems) -> GuardedDataset | None:
+        """The data set /`name`; None, and a note in `problems`, where it is not fit to be read."""
+        if name.encode() not in self.names:
+            problems.add_cases(f"holds no data set {name}, found", Cases(map(shown, self.names)))
+            if not self.names:
+                problems.add(f"holds no data set {name}, it is empty")
+            return None
+        with _reading(f"{self.name}: {name}"):
+            found = h5o.open(self._root, name.encode())
+            reason = _unfit(found)
+            if reason:
+                problems.add(f"{name} {reason}")
+                return None
+            plist = found.get_create_plist()
+            return GuardedDataset(
+                name=name,
+                shape=found.shape or (),
+                dtype=found.dtype,
+                chunks=plist.get_chunk() if plist.get_layout() == h5d.CHUNKED else None,
+                _file_name=self.name,
+                _id=found,
+            )
+
+
+@contextlib.contextmanager
+def open_guarded(name: str, stream: BinaryIO) -> Iterator[GuardedFile]:
+    """Open the HDF5 file in `stream`, called `name` in messages. SubmissionError if damaged.
+
+    HDF5 gets an open stream rather than a path: it needs no right to open any file.
+    """
+    with _reading(name):
+        file = h5py.File(stream, "r")
+    with file:
+        yield GuardedFile(name, file)
+
+
+def _unfit(found) -> str:
+    """Why the object should not be read, as a clause; empty where it may be."""
+    if not isinstance(found, h5d.DatasetID):
+        return "is not a data set. Write it as one"
+    plist = found.get_create_plist()
+    # The layout comes first: asking a virtual data set for its shape can open its sources.
+    if plist.get_layout() not in _LAYOUTS or plist.get_external_count():
+        return "keeps its values in other files, expected them in this one. Copy them into it"
+    return _unfit_filters(plist) or _unfit_type(found.get_type()) or _unfit_chunks(found, plist)
+
+
+def _unfit_filters(plist) -> str:
+    codes = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    # One filter many times over is a bomb: a thousand times larger with each round.
+    if set(codes) <= set(_FILTERS) and len(set(codes)) == len(codes):
+        return ""
+    found = ", ".join(_FILTERS.get(code, f"number {code}") for code in codes)
+    return (
+        f"is stored with the filters {found}; expected none or some of "
+        f"{', '.join(_FILTERS.values())}, each once. Write it with compression='gzip'"
+    )
+
+
+def _unfit_type(kind) -> str:
+    if kind.get_class() != h5t.INTEGER:
+        found = _TYPE_NAMES.get(kind.get_class(), "of an unknown type")
+    elif kind.get_size() not in (1, 2, 4, 8) or kind.get_precision() != 8 * kind.get_size():
+        found = f"integers of {kind.get_precision()} bits"
+    else:
+        return ""
+    return f"is {found}, expected integers of 8, 16, 32 or 64 bits. Convert it before writing"
+
+
+def _unfit_chunks(found, plist) -> str:
+    if plist.get_layout() != h5d.CHUNKED:
+        return ""
+    n_bytes = math.prod(plist.get_chunk()) * found.get_type().get_size()
+    if n_bytes <= MAX_CHUNK_BYTES:
+        return ""
+    return (
+        f"has chunks {plist.get_chunk()} of {n_bytes:,} bytes, expected at most "
+        f"{MAX_CHUNK_BYTES:,}. Write smaller chunks"
+    )
