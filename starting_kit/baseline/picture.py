@@ -1,0 +1,129 @@
+"""Events in print: the views of an event in a row, one event below the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, product
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
+
+from lartpc_challenge.events import replacing
+from lartpc_challenge.format import CLASS_NAMES, GRID_SIZE
+
+from .views import (
+    BOX_CM,
+    BOX_COLOUR,
+    ENERGY_COLOURS,
+    ENERGY_RANGE_MEV,
+    ENERGY_TICKS_MEV,
+    INK,
+    RIGHT_COLOUR,
+    SOFT,
+    Shown,
+    class_colour,
+    class_layers,
+    empty_slabs,
+)
+
+FORMATS = ("png", "pdf", "svg")
+_PANEL_INCHES = 3.4
+_CAPTION_INCHES = 0.35
+_CAPTION = {"weight": "bold", "size": 10, "color": INK, "va": "top"}
+_LEGEND_INCHES = 0.75
+_DPI = 160
+_ENERGY = ScalarMappable(
+    LogNorm(*ENERGY_RANGE_MEV, clip=True),
+    LinearSegmentedColormap.from_list("energy", ENERGY_COLOURS),
+)
+
+
+def picture(shown: Sequence[Shown]) -> Figure:
+    """A matplotlib figure, made without pyplot: it needs no display and no closing."""
+    views = shown[0].views
+    row_inches = _PANEL_INCHES + _CAPTION_INCHES
+    width, height = len(views) * _PANEL_INCHES, len(shown) * row_inches + _LEGEND_INCHES
+    figure = Figure(figsize=(width, height))
+    for row, event in enumerate(shown):
+        top = 1 - row * row_inches / height
+        figure.text(0.15 / width, top - 0.1 / height, event.caption, **_CAPTION)
+        for column, view in enumerate(views):
+            size = _PANEL_INCHES / width, _PANEL_INCHES / height
+            place = (column * size[0], top - row_inches / height, *size)
+            axes = figure.add_axes(place, projection="3d", computed_zorder=False)
+            axes.text2D(0.04, 0.97, view, transform=axes.transAxes, size=9, color=SOFT)
+            _draw_detector(axes, empty_slabs(event.event.coords))
+            _draw_voxels(axes, event, view)
+    _draw_legend(figure, shown, height)
+    return figure
+
+
+def save_picture(path, shown: Sequence[Shown]) -> None:
+    """Write the picture to `path`, in the format of its suffix, one of FORMATS."""
+    with replacing(path) as temporary:
+        picture(shown).savefig(temporary, format=str(path).rsplit(".", 1)[1].lower(), dpi=_DPI)
+
+
+def _draw_detector(axes, slabs: list[tuple[int, int, int]]) -> None:
+    """The cube's edges, its scale in cm and the dead slabs."""
+    corners = np.array(list(product((0, BOX_CM), repeat=3)))
+    edges = [pair for pair in combinations(corners, 2) if np.sum(pair[0] != pair[1]) == 1]
+    axes.add_collection3d(Line3DCollection(edges, colors=BOX_COLOUR, lw=0.5, zorder=0))
+    for axis, *bounds in slabs:
+        others = [other for other in range(3) if other != axis]
+        for plane in np.array(bounds) * BOX_CM / GRID_SIZE:
+            face = np.full((4, 3), plane)
+            face[:, others] = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * BOX_CM
+            axes.add_collection3d(Poly3DCollection([face], color=BOX_COLOUR, alpha=0.07, lw=0))
+    axes.set(xlim=(0, BOX_CM), ylim=(0, BOX_CM), zlim=(0, BOX_CM))
+    axes.set_box_aspect((1, 1, 1), zoom=0.93)
+    axes.view_init(elev=22, azim=-50)
+    axes.grid(False)
+    for name in "xyz":
+        axis = getattr(axes, f"{name}axis")
+        axis.set_label_text(f"{name} [cm]", size=7, color=SOFT)
+        axis.set_ticks((0, 20, 40))
+        axis.set_tick_params(labelsize=6, labelcolor=SOFT, pad=-3)
+        axis.labelpad = -9
+        axis.set_pane_color((1, 1, 1, 0))
+        axis.line.set_visible(False)
+
+
+def _draw_voxels(axes, shown: Shown, view: str) -> None:
+    """One scatter for all voxels: matplotlib sorts by depth within a scatter only."""
+    if view == "energy":
+        colour = _ENERGY.to_rgba(shown.event.energy)
+    else:
+        colour = np.zeros((len(shown.event), 4))
+        for layer in class_layers(shown, view):
+            colour[layer.rows] = to_rgba(layer.colour)
+    axes.scatter(*shown.position_cm.T, c=colour, s=2.5, marker="s", lw=0, depthshade=False)
+
+
+def _draw_legend(figure: Figure, shown: Sequence[Shown], height: float) -> None:
+    """The scale of energies at the left, the meaning of the colours at the right."""
+    bar = figure.add_axes((0.03, 0.42 / height, 0.8 * 1 / len(shown[0].views), 0.09 / height))
+    scale = figure.colorbar(_ENERGY, cax=bar, orientation="horizontal", ticks=ENERGY_TICKS_MEV)
+    scale.ax.set_xticklabels([f"{tick:g}" for tick in ENERGY_TICKS_MEV], size=7, color=SOFT)
+    scale.ax.minorticks_off()
+    scale.outline.set_visible(False)
+    bar.set_xlabel("energy [MeV]", size=7, color=SOFT, labelpad=1)
+    entries = {CLASS_NAMES[label]: class_colour(label) for label in shown[0].cycle.labels}
+    if "mistakes" in shown[0].views:
+        entries = {**entries, "right": RIGHT_COLOUR}
+    if any(empty_slabs(event.event.coords) for event in shown):
+        entries["dead planes"] = to_rgba(BOX_COLOUR, 0.2)
+    figure.legend(
+        handles=[Patch(color=colour, label=name) for name, colour in entries.items()],
+        loc="lower right",
+        ncols=len(entries),
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+        handlelength=0.9,
+        columnspacing=1.4,
+    )
