@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+
 import numpy as np
+import pytest
 
 from lartpc_challenge.events import Event, EventWriter
 from lartpc_challenge.format import CYCLES, GRID_SIZE, cycle_of_phase
@@ -74,3 +79,17 @@ def make_events_file(path, events, *, kind: str, cycle: int, scale: str = "demon
 
 def cycle_labels(phase: int):
     return cycle_of_phase(phase).labels
+
+
+def old_python() -> str:
+    """A Python 3.9 with numpy and h5py, as in the platforms' image; skips the test without one.
+
+    OLD_PYTHON names it, or `python3.9` is on the path.
+    """
+    candidate = os.environ.get("OLD_PYTHON") or shutil.which("python3.9")
+    if candidate is None:
+        pytest.skip("no Python 3.9: set OLD_PYTHON to one that has numpy and h5py")
+    probe = "import sys, h5py, numpy; assert sys.version_info[:2] == (3, 9)"
+    if subprocess.run([candidate, "-c", probe], capture_output=True).returncode:
+        pytest.skip(f"{candidate} is no Python 3.9 with numpy and h5py")
+    return candidate

@@ -1,0 +1,359 @@
+"""Event files: what is written is read, in blocks; what is damaged is told in one sentence."""
+
+import os
+import signal
+import subprocess
+import sys
+import tracemalloc
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import toy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lartpc_challenge import events as events_module
+from lartpc_challenge.events import Event, EventFile, EventWriter, check_format, new_h5, replacing
+from lartpc_challenge.format import ChallengeError
+
+ONE = Event(7, np.array([[0, 5, 191]], np.uint8), np.array([1.5], np.float32), np.array([2], "u1"))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "events.h5"
+
+
+@pytest.fixture
+def train_file(path):
+    toy.make_events_file(path, toy.make_events(5), kind="train", cycle=2)
+    return path
+
+
+def same(one: Event, other: Event) -> bool:
+    return one.event_id == other.event_id and all(
+        getattr(one, name).dtype == getattr(other, name).dtype
+        and np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("coords", "energy", "label")
+    )
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lengths=st.lists(st.integers(0, 12), max_size=8), block=st.integers(1, 40))
+def test_what_is_written_is_read_whatever_the_blocks(path, lengths, block):
+    written = [toy.make_events(1, n_voxels=(n, n + 1), seed=i)[0] for i, n in enumerate(lengths)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(events_module, "_BLOCK_VOXELS", block)
+        toy.make_events_file(path, written, kind="train", cycle=2)
+        with EventFile(path) as file:
+            assert len(file) == len(written)
+            assert file.n_voxels == sum(lengths)
+            assert file.offset.tolist() == np.cumsum([0, *lengths]).tolist()
+            for _ in range(2):  # it can be read again
+                assert all(map(same, file, written))
+                assert sum(1 for _ in file) == len(written)
+            assert all(same(file[i], event) for i, event in enumerate(written))
+
+
+def test_events_can_be_had_by_place_and_columns_by_range(train_file):
+    written = toy.make_events(5)
+    with EventFile(train_file) as file:
+        assert same(file[-1], written[4])
+        with pytest.raises(IndexError):
+            file[5]
+        expected = np.concatenate([event.energy for event in written[1:3]])
+        assert np.array_equal(file.column("energy", 1, 3), expected)
+        assert len(file.column("label")) == file.n_voxels
+
+
+def test_attributes_of_a_file(path):
+    with EventWriter(path, kind="test", cycle=3, scale="full", attributes={"note": "hello"}) as out:
+        out.append(replace(ONE, label=None))
+    with EventFile(path, kind="test") as file:
+        assert (file.kind, file.cycle.number, file.scale) == ("test", 3, "full")
+        assert not file.has_labels
+        assert file[0].label is None
+    with h5py.File(path) as file:
+        assert file.attrs["grid_shape"].tolist() == [192, 192, 192]
+        assert file.attrs["voxel_size_mm"] == 3.0
+        assert list(file.attrs["class_names"]) == ["empty", "electron/positron", "other", "proton"]
+        assert file.attrs["note"] == "hello"
+        assert "label" not in file
+
+
+def test_further_columns_travel_with_the_voxels(path):
+    with EventWriter(
+        path, kind="simulation", cycle=1, scale="full", columns={"origin": "u1"}
+    ) as out:
+        out.append(ONE, origin=np.array([4], np.uint8))
+        out.append(ONE, origin=np.array([5], np.uint8))
+    with EventFile(path) as file:
+        assert file.column("origin").tolist() == [4, 5]
+
+
+def test_equal_events_give_equal_bytes(tmp_path):
+    for name in ("a.h5", "b.h5"):
+        toy.make_events_file(tmp_path / name, toy.make_events(30), kind="train", cycle=2)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_reading_holds_a_block_in_memory_and_never_the_file(path, monkeypatch):
+    big = toy.make_events(1, n_voxels=(20_000, 20_001))[0]
+    with EventWriter(path, kind="train", cycle=2, scale="full") as out:
+        for i in range(50):
+            out.append(replace(big, event_id=i))
+    monkeypatch.setattr(events_module, "_BLOCK_VOXELS", 100_000)
+    tracemalloc.start()
+    try:
+        with EventFile(path) as file:
+            assert sum(len(event) for event in file) == 1_000_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The voxels take 8 MB (8 bytes each), a block 0.8 MB; two meet when they change.
+    assert peak < 2.5e6
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"coords": ONE.coords.astype(int)}, r"coords is int64 \(1, 3\), expected uint8 \(1, 3\)"),
+        ({"coords": np.array([[0, 0, 192]], np.uint8)}, "a voxel lies outside the grid"),
+        ({"energy": np.ones(2, np.float32)}, r"energy is float32 \(2,\), expected float32 \(1,\)"),
+        ({"energy": np.ones(1)}, "energy is float64"),
+        ({"label": np.zeros(1, np.uint8)}, "a voxel in a file has a label of at least 1"),
+        ({"label": np.ones(1)}, "label is float64"),
+        ({"label": None}, r"expected columns \['coords', 'energy', 'label'\]"),
+    ],
+)
+def test_a_writer_refuses_other_events(path, change, match):
+    with EventWriter(path, kind="train", cycle=2, scale="full") as out:
+        with pytest.raises(ValueError, match=match):
+            out.append(replace(ONE, **change))
+        out.append(ONE)
+    with EventFile(path) as file:
+        assert same(file[0], ONE)
+        assert len(file) == 1
+
+
+def test_a_test_file_takes_no_labels(path):
+    with (
+        EventWriter(path, kind="test", cycle=2, scale="full") as out,
+        pytest.raises(ValueError, match="expected columns"),
+    ):
+        out.append(ONE)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"kind": "reference"}, {"cycle": 4}, {"scale": "small"}, {"kind": "secret"}]
+)
+def test_a_writer_knows_its_kinds_cycles_and_scales(path, wrong):
+    with pytest.raises(ValueError, match="is unknown"):
+        EventWriter(path, **{"kind": "train", "cycle": 1, "scale": "full", **wrong})
+    assert not path.exists()
+
+
+def test_a_failing_writer_keeps_the_earlier_file_and_nothing_else(train_file):
+    before = train_file.read_bytes()
+
+    def fail_after_one_event():
+        with EventWriter(train_file, kind="train", cycle=2, scale="full") as out:
+            out.append(ONE)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_after_one_event()
+    assert train_file.read_bytes() == before
+    assert list(train_file.parent.iterdir()) == [train_file]
+
+
+FULL_DISK = """
+import resource, signal, sys
+import toy
+from lartpc_challenge.events import replacing
+from lartpc_challenge.format import ChallengeError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+many = toy.make_events(40, n_voxels=(2000, 3000))
+try:
+    if sys.argv[1] == "events":
+        toy.make_events_file(sys.argv[2], many, kind="train", cycle=2)
+    else:
+        toy.make_reference(sys.argv[2], many, phase=3)
+except ChallengeError as problem:
+    sys.exit(str(problem))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit on file sizes here")
+@pytest.mark.parametrize("limit", [0, 1000, 200_000])
+@pytest.mark.parametrize("what", ["events", "reference"])
+def test_a_full_disk_ends_in_a_sentence_and_keeps_the_earlier_file(path, what, limit):
+    """HDF5 left to itself crashes the process when it can't flush (seen with HDF5 2.0)."""
+    path.write_text("an earlier file")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, what, str(path), str(limit)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (1, f"{path}: can't be written: File too large\n")
+    assert path.read_text() == "an earlier file"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("new", [replacing, new_h5])
+def test_a_folder_that_is_a_file_is_told(tmp_path, new):
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(ChallengeError, match=r"file/events\.h5: can't be written"),
+        new(tmp_path / "file" / "events.h5"),
+    ):
+        pass
+
+
+def test_folders_are_made_for_a_new_file(tmp_path):
+    with replacing(tmp_path / "a" / "b" / "c.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "new"
+
+
+# ---- what is not an event file
+
+
+def attribute(name, value):
+    def damage(path):
+        with h5py.File(path, "r+") as file:
+            file.attrs[name] = value
+
+    return damage
+
+
+def lacking(name):
+    def damage(path):
+        with h5py.File(path, "r+") as file:
+            del file[name]
+
+    return damage
+
+
+def replaced(name, change):
+    def damage(path):
+        with h5py.File(path, "r+") as file:
+            values = file[name][:]
+            del file[name]
+            file[name] = change(values)
+
+    return damage
+
+
+def group_instead(path):
+    with h5py.File(path, "r+") as file:
+        del file["label"]
+        file.create_group("label")
+
+
+def flipped_in_a_chunk(path):
+    with h5py.File(path) as file:
+        start = file["coords"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[start + 20 : start + 40] = bytes(20)
+    path.write_bytes(content)
+
+
+def swap(offset):
+    offset[[1, 2]] = offset[[2, 1]]
+    return offset
+
+
+DAMAGES = {
+    "missing": (lambda path: path.unlink(), "no such file"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "no such file"),
+    "empty": (lambda path: path.write_bytes(b""), "not a readable HDF5 file"),
+    "text": (lambda path: path.write_text("event,x,y,z\n"), "not a readable HDF5 file"),
+    "cut short": (
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        "not a readable HDF5 file",
+    ),
+    "foreign": (attribute("format", "other"), "not a file of this challenge"),
+    "newer": (attribute("format_version", 2), "format_version 2 is not readable by this package"),
+    "list of versions": (attribute("format_version", [1, 1]), "format_version an array of shape"),
+    "reference": (attribute("kind", "reference"), "is a reference file, expected train or test"),
+    "cycle": (attribute("cycle", 4), r"cycle 4 is unknown, expected one of \[1, 2, 3\]"),
+    "scale": (attribute("scale", "tiny"), "scale must be one of"),
+    "no coords": (lacking("coords"), "data set coords is missing"),
+    "no offset": (lacking("offset"), "data set offset is missing"),
+    "a group": (group_instead, "damaged, it can't be read"),
+    "wide coords": (replaced("coords", np.int64), r"coords is int64 \(\d+, 3\), expected uint8"),
+    "flat coords": (replaced("coords", np.ravel), r"coords is uint8 \(\d+,\), expected uint8"),
+    "short energy": (replaced("energy", lambda v: v[1:]), r"energy is float32 \(\d+,\), expected"),
+    "double energy": (replaced("energy", np.float64), "energy is float64"),
+    "float label": (replaced("label", np.float32), "label is float32"),
+    "float ids": (replaced("event_id", np.float64), "event_id must be a list of integers"),
+    "ids in rows": (replaced("event_id", lambda v: v[:, None]), "event_id must be a list"),
+    "short offset": (replaced("offset", lambda v: v[:-1]), r"offset is int64 \(5,\), expected"),
+    "float offset": (
+        replaced("offset", np.float64),
+        r"offset is float64 \(6,\), expected integers",
+    ),
+    "late offset": (replaced("offset", lambda v: v + 1), "offset must ascend from 0"),
+    "falling offset": (replaced("offset", swap), "offset must ascend from 0"),
+    "outside": (
+        replaced("coords", lambda v: np.full_like(v, 200)),
+        "a voxel lies outside the grid",
+    ),
+    "flipped": (flipped_in_a_chunk, "coords: damaged, it can't be read"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_told_in_one_sentence(train_file, damage):
+    spoil, match = DAMAGES[damage]
+    spoil(train_file)
+    with pytest.raises(ChallengeError, match=match) as told:
+        read_all(train_file)
+    assert str(told.value).startswith(str(train_file))
+    assert len(str(told.value).splitlines()) == 1
+
+
+def read_all(path):
+    with EventFile(path) as file:
+        return list(file)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything may be read by root")
+def test_no_permission_is_told(train_file):
+    train_file.chmod(0)
+    with pytest.raises(ChallengeError, match="no permission to read it"):
+        read_all(train_file)
+
+
+def test_one_kind_can_be_asked_for(train_file):
+    with pytest.raises(ChallengeError, match="is a train file, expected test"):
+        EventFile(train_file, kind="test")
+
+
+def test_any_mutation_is_read_or_told(train_file):
+    """Bytes changed at random: events or one sentence, never another exception."""
+    good, rng, told = train_file.read_bytes(), np.random.default_rng(41), 0
+    for _ in range(150):
+        mutated = bytearray(good)
+        for place in rng.integers(len(good), size=rng.integers(1, 5)):
+            mutated[place] = rng.integers(256)
+        train_file.write_bytes(mutated[: rng.integers(len(good)) if rng.random() < 0.2 else None])
+        try:
+            read_all(train_file)
+        except ChallengeError:
+            told += 1
+    assert 20 < told < 150
+
+
+def test_check_format_raises_the_error_that_is_asked_for(train_file):
+    class OtherError(Exception):
+        pass
+
+    with h5py.File(train_file) as file, pytest.raises(OtherError, match="expected reference"):
+        check_format(file, train_file, ("reference",), error=OtherError)
