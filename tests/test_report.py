@@ -335,19 +335,23 @@ def test_classes_are_named_as_everywhere(tree):
     assert [CLASS_NAMES[label] for label in (1, 2, 3)] == CLASSES
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_text_has_contrast(pages, theme):
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_text_has_contrast(pages, is_dark):
     """WCAG 2.1, 1.4.3: 4.5 to 1 for text; 1.4.11: 3 to 1 for marks."""
     light, dark = re.findall(r":root \{([^}]*)\}", pages["typical"])
     colours = dict(re.findall(r"--([\w-]+): ([^;]+);", light))
-    if theme == "dark":
+    if is_dark:
         colours.update(re.findall(r"--([\w-]+): ([^;]+);", dark))
     for ink in ("ink", "soft"):
         for ground in ("page", "card"):
             assert _contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
     assert _contrast(colours["alert"], colours["alert-page"]) >= 4.5
-    for mark in ("mark", "c1", "c2", "c3"):
-        assert _contrast(colours[mark], colours["card"]) >= 3, mark
+    classes = dict(
+        re.findall(r"\.(c\d) \{ --class: ([\d ]+); \}", pages["typical"])[4 * is_dark :][:4]
+    )
+    assert list(classes) == ["c0", "c1", "c2", "c3"]
+    for mark in (colours["mark"], *classes.values()):
+        assert _contrast(mark, colours["card"]) >= 3, mark
 
 
 def _contrast(one: str, other: str) -> float:

@@ -10,6 +10,7 @@ import math
 from html import escape
 
 from . import charts
+from .colours import ON_DARK, ON_LIGHT
 from .format import CLASS_NAMES, SemanticLabel
 from .scoring import Details, Scores
 
@@ -147,7 +148,7 @@ def _confusion(details: Details, names: dict[SemanticLabel, str]) -> str:
     rows = "".join(
         f"<tr><th scope='row'>{_chip(true, name)}</th>"
         + "".join(
-            f"<td class='{f'c{true:d}' if true == label else 'off'}' "
+            f"<td class='{f'right c{true:d}' if true == label else 'wrong'}' "
             f"style='--share:{_plain(share)}'>{_percent(share)}</td>"
             for label, share in zip(columns, shares)
         )
@@ -209,14 +210,23 @@ _NOTES = (
     "either.</dd></dl></footer>"
 )
 
-_STYLE = """
-:root { color-scheme: light dark;
+
+def _class_colours(colours: dict[SemanticLabel, tuple[int, int, int]]) -> str:
+    return " ".join(
+        f".c{label:d} {{ --class: {r} {g} {b}; }}" for label, (r, g, b) in colours.items()
+    )
+
+
+_STYLE = (
+    f"""
+{_class_colours(ON_LIGHT)}
+@media (prefers-color-scheme: dark) {{ {_class_colours(ON_DARK)} }}
+"""
+    + """:root { color-scheme: light dark;
   --page: #f5f6f8; --card: #fff; --line: #e2e6eb; --ink: #1b2330; --soft: #596474;
-  --c0: 116 124 136; --c1: 36 104 180; --c2: 22 128 108; --c3: 200 90 16;
   --mark: 58 82 118; --alert: #7a4300; --alert-page: #fff3dd; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #0f1319; --card: #181e27; --line: #2a323e; --ink: #e8ecf2; --soft: #9ba6b5;
-  --c0: 138 147 160; --c1: 102 164 234; --c2: 82 192 168; --c3: 242 152 86;
   --mark: 150 176 214; --alert: #ffcb80; --alert-page: #2d2312; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui,
@@ -260,22 +270,19 @@ td { text-align: right; }
 .confusion th, .classes th { padding: 6px 8px 6px 0; }
 .confusion th:first-child, .classes th:first-child { width: 10.5em; }
 .confusion thead th + th { text-align: center; padding-right: 0; }
-.confusion td.off { background: rgb(var(--mark) / calc(.05 + .45 * var(--share))); }
-.confusion td.c1 { background: rgb(var(--c1) / calc(.08 + .3 * var(--share))); font-weight: 650; }
-.confusion td.c2 { background: rgb(var(--c2) / calc(.08 + .3 * var(--share))); font-weight: 650; }
-.confusion td.c3 { background: rgb(var(--c3) / calc(.08 + .3 * var(--share))); font-weight: 650; }
+.confusion td.wrong { background: rgb(var(--mark) / calc(.05 + .45 * var(--share))); }
+.confusion td.right { background: rgb(var(--class) / calc(.08 + .3 * var(--share)));
+  font-weight: 650; }
 .classes { table-layout: fixed; }
 .classes thead th + th { text-align: right; padding-right: 0; }
 .classes td { padding: 11px 0 11px 18px; border-top: 1px solid var(--line); }
 .classes tbody th { border-top: 1px solid var(--line); }
 tbody th { color: var(--ink); }
-.chip { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px; }
-.chip.c0 { background: rgb(var(--c0)); } .chip.c1 { background: rgb(var(--c1)); }
-.chip.c2 { background: rgb(var(--c2)); } .chip.c3 { background: rgb(var(--c3)); }
+.chip { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px;
+  background: rgb(var(--class)); }
 .meter, .meter span { display: block; height: 4px; border-radius: 2px; }
 .meter { background: var(--line); margin-top: 3px; }
-.meter.c1 span { background: rgb(var(--c1)); } .meter.c2 span { background: rgb(var(--c2)); }
-.meter.c3 span { background: rgb(var(--c3)); }
+.meter span { background: rgb(var(--class)); }
 svg { display: block; width: 100%; height: auto; }
 svg text { font-size: 12px; fill: var(--soft); }
 svg .value { fill: var(--ink); font-weight: 600; }
@@ -296,3 +303,4 @@ footer h2 { color: var(--ink); margin-bottom: 8px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 18px; }
 dt { color: var(--ink); }
 """
+)
