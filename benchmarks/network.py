@@ -1,0 +1,206 @@
+"""The baseline's network: what our own code costs beside spconv's, and what its peers cost.
+
+    python benchmarks/network.py [--events cycle2_train.h5] [--batch 32] [--side 64]
+
+Every contender runs in a process of its own, on the same events, on one thread, in one go. A CPU's
+times are the process's own seconds, so that a busy machine does not count. Memory is the growth
+over the state before the first step. SparseConvNet and MinkowskiEngine take part where installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from baseline.config import Config
+from baseline.dataset import Ragged, read_events
+from baseline.device import choose_device
+from baseline.model import UResNet, input_features
+from baseline.predict import class_probabilities
+from baseline.training import Training
+from lartpc_challenge.format import GRID_SIZE, Cycle
+
+SAMPLE = Path(__file__).parents[1] / "starting_kit" / "data" / "cycle2_train.h5"
+PEERS = {"MinkowskiEngine": "networks.minkowski", "sparseconvnet": "networks.sparseconvnet"}
+DENSE = "dense"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Steps of a contender's training or inference, to measure for some seconds."""
+
+    contender: str
+    training: bool
+    events: Ragged
+    config: Config
+    cycle: Cycle
+    device: torch.device
+    side: int
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", default=SAMPLE, help="a train or simulation file")
+    parser.add_argument("--batch", type=int, default=32, help="events a step")
+    parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument("--side", type=int, default=64, help="of the dense cube; 192 is all of it")
+    parser.add_argument("--seconds", type=float, default=20, help="to spend on a measurement")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    options = parser.parse_args()
+    device = choose_device(options.device)
+    events, cycle = read_events([options.events], labelled=True)
+    events = events.select(torch.arange(min(options.batch, len(events)))).to(device)
+    # One batch holds all events, and one view: a step and a pass see each of them once.
+    config = Config(filters=options.filters, batch_events=len(events), holdout=0, views=1)
+    common = (events, config, cycle, device, options.side, options.seconds)
+    print(
+        f"{len(events)} events of {events.n_voxels / len(events):.0f} voxels a step, "
+        f"{config.filters} filters, depth {config.depth}, on a {device.type}"
+    )
+    ours, bare = _in_a_process(measure_overhead, Task("baseline", True, *common))
+    print(
+        f"training step: {ours:.1f} ms an event, bare spconv {bare:.1f}: loader, augmentation, "
+        f"loss and averaging add {ours / bare - 1:.0%}"
+    )
+    installed = [name for name in PEERS if importlib.util.find_spec(name)]
+    print("not installed:", ", ".join(sorted(PEERS.keys() - set(installed))) or "none")
+    print(f"{'an event':<24}{'training step':>24}{'inference':>24}")
+    first = None
+    for contender in ("baseline", *installed, DENSE):
+        cells = [
+            _in_a_process(measure, Task(contender, training, *common)) for training in (True, False)
+        ]
+        first = first or cells
+        name = contender
+        if contender == DENSE:
+            name = f"dense, {GRID_SIZE}^3"
+            if options.side < GRID_SIZE:
+                name += f" from {options.side}^3"
+        ratios = [(a / b, c / d) for (a, c), (b, d) in zip(cells, first)]
+        print(f"{name:<24}" + "".join(f"{ms:>12.1f} ms{mb:>9.1f} MB" for ms, mb in cells))
+        if contender != "baseline":
+            print(f"{'  times ours':<24}" + "".join(f"{t:>12.1f}{m:>12.1f}" for t, m in ratios))
+
+
+def _in_a_process(function: Callable, task: Task):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        return executor.submit(function, task).result()
+
+
+def measure(task: Task) -> tuple[float, float]:
+    """Milliseconds and megabytes of memory an event; a dense cube's are scaled to the detector."""
+    torch.set_num_threads(1)
+    step, n_events = prepare(task)
+    before = _memory_mb(task.device)
+    step()
+    share = _memory_mb(task.device) - before
+    milliseconds = 1e3 * statistics.median(_time([step], task)[0]) / n_events
+    # What a dense network costs is proportional to its grid.
+    scale = (GRID_SIZE / task.side) ** 3 if task.contender == DENSE else 1
+    return scale * milliseconds, scale * share / n_events
+
+
+def measure_overhead(task: Task) -> tuple[float, float]:
+    """Milliseconds an event of our training step and of spconv's part of it, in turns."""
+    torch.set_num_threads(1)
+    step, n_events = prepare(task)
+    both = [step, _bare_step(task)]
+    for each in both:
+        each()
+    return tuple(1e3 * statistics.median(times) / n_events for times in _time(both, task))
+
+
+def _time(steps: list[Callable], task: Task) -> list[list[float]]:
+    """Seconds of each step in turn, at least three rounds."""
+    rounds = []
+    while len(rounds) < 3 or sum(map(sum, rounds)) < task.seconds:
+        rounds.append([])
+        for step in steps:
+            begun = _clock(task.device)
+            step()
+            rounds[-1].append(_clock(task.device) - begun)
+    return [list(times) for times in zip(*rounds)]
+
+
+def prepare(task: Task) -> tuple[Callable[[], object], int]:
+    """A step of the task, and how many events it sees."""
+    if task.contender == "baseline":
+        training = Training(task.config, task.cycle, task.events, task.device)
+        if task.training:
+            return training.advance, len(task.events)
+        model = training.averaged
+        return lambda: class_probabilities(model, task.events, task.config, 1), len(task.events)
+    events, n_classes = task.events, len(task.cycle.labels)
+    if task.contender == DENSE:
+        from networks.dense import Network
+
+        events = events.select(torch.arange(1, device=task.device))
+        network = Network(task.config, n_classes, task.side)
+    else:
+        network = importlib.import_module(PEERS[task.contender]).Network(task.config, n_classes)
+    network.to(task.device)
+    if task.training:
+        return _training_step(network, lambda: network(events), events), len(events)
+
+    def infer():
+        with torch.inference_mode():
+            return network.eval()(events)
+
+    return infer, len(events)
+
+
+def _bare_step(task: Task) -> Callable[[], None]:
+    """Nothing but the layers on tensors that are ready, a plain loss, and the optimizer."""
+    model = UResNet(task.config, len(task.cycle.labels), task.device.type).to(task.device)
+    features = input_features(task.events.energy)
+
+    def forward():
+        x = model.locate(task.events, features)
+        return model.head(model.norm(model.levels(model.stem(x)).features))
+
+    return _training_step(model, forward, task.events)
+
+
+def _training_step(network, forward: Callable, events: Ragged) -> Callable[[], None]:
+    optimizer = torch.optim.AdamW(network.parameters())
+    target = events.label - 1
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        cross_entropy(forward(), target).backward()
+        optimizer.step()
+
+    return step
+
+
+def _clock(device: torch.device) -> float:
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _memory_mb(device: torch.device) -> float:
+    """The most that was ever in use."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    main()
