@@ -517,4 +517,4 @@ def test_a_damaged_chunk_is_one_sentence(tmp_path, capsys):
     content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
     (tmp_path / "in.h5").write_bytes(content)
     assert convert("edepsim", tmp_path / "in.h5", tmp_path / "out.h5") == 1
-    assert "segments is damaged" in capsys.readouterr().err
+    assert "segments: damaged" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-from lartpc_challenge.events import open_h5
+from lartpc_challenge.events import open_h5, reading
 from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError, SemanticLabel
 
 from .voxels import Deposits
@@ -27,12 +27,14 @@ _NAMES = {
     **{f"{axis}_{end}": (f"{axis}_{end}",) for axis in "xyz" for end in ("start", "end")},
 }
 _MM_PER_CM = 10.0
+_WORLD_CM = 1e5
 
 
 def read(path) -> Iterator[Deposits]:
     """Yield the events of an edep-sim file in the order of their numbers."""
     with open_h5(path) as file:
-        segments, fields = _segments(file, path)
+        with reading(str(path)):
+            segments, fields = _segments(file, path)
         event = _read(segments, fields["event"], slice(None), path)
         if len(event) and (event.min() < 0 or event.max() > np.iinfo(np.uint32).max):
             raise ChallengeError(f"{path}: an event number is not a 32-bit one, 0 to 4294967295")
@@ -70,10 +72,8 @@ def _segments(file: h5py.File, path) -> tuple[h5py.Dataset, dict[str, str]]:
 
 
 def _read(segments: h5py.Dataset, field: str, rows: slice, path) -> np.ndarray:
-    try:
+    with reading(f"{path}: {segments.name}"):
         return segments.fields(field)[rows]
-    except OSError as reason:
-        raise ChallengeError(f"{path}: {segments.name} is damaged and can't be read") from reason
 
 
 def _deposits(event_id: int, columns: dict[str, np.ndarray]) -> Deposits:
@@ -81,8 +81,8 @@ def _deposits(event_id: int, columns: dict[str, np.ndarray]) -> Deposits:
         np.column_stack([columns[f"{axis}_{end}"] for axis in "xyz"]).astype(np.float64)
         for end in ("start", "end")
     ]
-    if not np.isfinite(ends).all():
-        raise ChallengeError(f"event {event_id}: a segment's place is not a number")
+    if not (np.abs(ends) < _WORLD_CM).all():
+        raise ChallengeError(f"event {event_id}: a segment's place is not a number, or 1 km away")
     start, end = (place * (_MM_PER_CM / VOXEL_SIZE_MM) for place in ends)
     segment, cell, share = spread(start, end)
     label = labels_of_pdg(columns["pdg"].astype(np.int64))

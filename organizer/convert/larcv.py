@@ -11,10 +11,12 @@ This reader was written from that; it has not met a real file: look at what it m
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from lartpc_challenge.format import ChallengeError, SemanticLabel
+from lartpc_challenge.upload import READ_ERRORS
 
 from .voxels import Deposits
 
@@ -23,6 +25,8 @@ _BRANCHES = ("_voxel_v._id", "_voxel_v._value")
 _SHAPE_BRANCHES = ("_xnum", "_ynum", "_znum")
 _BLOCK_ENTRIES = 100
 _EM, _OTHER, _PROTON = SemanticLabel.ELECTROMAGNETIC, SemanticLabel.OTHER, SemanticLabel.PROTON
+# What damaged bytes make uproot raise, beside what a damaged zip does and an error of its own.
+_MORE_READ_ERRORS = (LookupError, TypeError, AttributeError, AssertionError)
 LABEL_OF_TYPE = np.array([_PROTON, _OTHER, _EM, _EM, _EM], np.uint8)
 
 
@@ -52,11 +56,13 @@ def read(path) -> Iterator[Deposits]:
         import uproot
     except ImportError as reason:
         raise ChallengeError("reading LArCV files needs uproot: pip install uproot") from reason
+    if not Path(path).is_file():
+        raise ChallengeError(f"{path}: no such file")
     try:
         with uproot.open(path) as file:
             yield from _read(path, file)
-    except (OSError, ValueError, uproot.DeserializationError) as reason:
-        raise ChallengeError(f"{path}: not a readable ROOT file: {reason}") from reason
+    except (*READ_ERRORS, *_MORE_READ_ERRORS, uproot.DeserializationError) as reason:
+        raise ChallengeError(f"{path}: not a readable ROOT file, or a damaged one") from reason
 
 
 def _read(path, file) -> Iterator[Deposits]:

@@ -10,15 +10,15 @@ Source of the layout: DeepLearnPhysics/PoLAr-MAE, DATASET.md; DeepLearnPhysics/P
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from lartpc_challenge.events import open_h5
+from lartpc_challenge.events import open_h5, reading
 from lartpc_challenge.format import ChallengeError, SemanticLabel
+from lartpc_challenge.upload import READ_ERRORS
 
 from .voxels import Deposits
 
@@ -26,6 +26,7 @@ _POINT_COLUMNS = 8
 _CLUSTER_COLUMNS = (6, 5)
 _SEMANTICS = 5
 _TRACK, _PROTON, _NO_PID = 1, 4, -1
+_LIMIT = 1e9  # no value in these files is anywhere near
 _NPZ_NAMES = {
     "coords": ("coords", "coord"),
     "energy": ("energy",),
@@ -42,26 +43,26 @@ def read(path) -> Iterator[Deposits]:
 
 def _read_h5(path) -> Iterator[Deposits]:
     with open_h5(path) as file:
-        points, clusters = file.get("point"), file.get("cluster")
-        for dataset in (points, clusters):
-            if (
-                not isinstance(dataset, h5py.Dataset)
-                or h5py.check_vlen_dtype(dataset.dtype) is None
-            ):
-                raise ChallengeError(
-                    f"{path}: expected PILArNet's data sets `point` and `cluster`, "
-                    "each with a row of variable length an event"
-                )
+        with reading(str(path)):
+            points, clusters = file.get("point"), file.get("cluster")
+            are_rows = _has_rows(points) and _has_rows(clusters)
+        if not are_rows:
+            raise ChallengeError(
+                f"{path}: expected PILArNet's data sets `point` and `cluster`, "
+                "each with a row of variable length an event"
+            )
         if len(points) != len(clusters):
             raise ChallengeError(
                 f"{path}: point has {len(points)} events, cluster has {len(clusters)}"
             )
         for row in range(len(points)):
-            try:
+            with reading(f"{path}: row {row}"):
                 point, cluster = points[row], clusters[row]
-            except OSError as reason:
-                raise ChallengeError(f"{path}: row {row} is damaged") from reason
             yield _from_rows(f"{path} row {row}", row, point, cluster)
+
+
+def _has_rows(dataset) -> bool:
+    return isinstance(dataset, h5py.Dataset) and h5py.check_vlen_dtype(dataset.dtype) is not None
 
 
 def _from_rows(where: str, row: int, point: np.ndarray, cluster: np.ndarray) -> Deposits:
@@ -69,6 +70,8 @@ def _from_rows(where: str, row: int, point: np.ndarray, cluster: np.ndarray) -> 
         raise ChallengeError(
             f"{where}: point has {point.size} values, expected {_POINT_COLUMNS} a voxel"
         )
+    if not (_all_sensible(point) and _all_sensible(cluster)):
+        raise ChallengeError(f"{where}: a value is not a number, or beyond {_LIMIT:.0e}")
     point = point.reshape(-1, _POINT_COLUMNS)
     for n_columns in _CLUSTER_COLUMNS:
         if cluster.size % n_columns == 0:
@@ -86,12 +89,15 @@ def _from_rows(where: str, row: int, point: np.ndarray, cluster: np.ndarray) -> 
 
 def _read_npz(path) -> Iterator[Deposits]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as file:
+            found = np.load(file, allow_pickle=False)
             arrays = {
-                ours: next((file[name] for name in names if name in file), None)
+                ours: next((found[name] for name in names if name in found), None)
                 for ours, names in _NPZ_NAMES.items()
             }
-    except (OSError, ValueError, zipfile.BadZipFile) as reason:
+    except FileNotFoundError as reason:
+        raise ChallengeError(f"{path}: no such file") from reason
+    except READ_ERRORS as reason:
         raise ChallengeError(f"{path}: not a readable .npz file of plain arrays") from reason
     coords, energy, semantic, pid = (arrays[name] for name in _NPZ_NAMES)
     if coords is None or energy is None or semantic is None:
@@ -105,8 +111,12 @@ def _read_npz(path) -> Iterator[Deposits]:
     yield _deposits(path, 0, coords, energy.ravel(), semantic.ravel(), pid.ravel(), remark)
 
 
+def _all_sensible(values: np.ndarray) -> bool:
+    return bool((np.abs(values) < _LIMIT).all())
+
+
 def _deposits(where, event_id, place, energy, semantic, pid, remark: str) -> Deposits:
-    if not (np.isfinite(place).all() and np.isin(semantic, range(_SEMANTICS)).all()):
+    if not (_all_sensible(place) and np.isin(semantic, range(_SEMANTICS)).all()):
         raise ChallengeError(f"{where}: expected coordinates and semantic types 0 to 4")
     label = np.full(len(place), SemanticLabel.ELECTROMAGNETIC, np.uint8)
     track = semantic == _TRACK

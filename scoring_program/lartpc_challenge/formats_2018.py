@@ -22,7 +22,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .events import COMPRESSION, Event, open_h5, replacing
+from .events import COMPRESSION, Event, new_h5, open_h5, reading, replacing
 from .format import GRID_SHAPE, GRID_SIZE, ChallengeError, SemanticLabel
 from .problems import shown
 
@@ -72,12 +72,16 @@ def is_hdf5(path) -> bool:
 def read_dense(path) -> Iterator[Event]:
     """Yield the events of a dense file; event_id is the file's, or else the row."""
     with open_h5(path) as file:
-        energy, label = _dense_dataset(file, "energy"), _dense_dataset(file, "label")
+        with reading(str(path)):
+            energy, label = _dense_dataset(file, "energy"), _dense_dataset(file, "label")
+            event_id = file["event_id"][:] if "event_id" in file else None
         if energy is None:
             raise ChallengeError(f"{path}: expected a data set `data` of shape (N, 192, 192, 192)")
         if label is not None and label.shape != energy.shape:
             raise ChallengeError(f"{path}: label is {label.shape}, but data {energy.shape}")
-        event_id = file["event_id"][:] if "event_id" in file else np.arange(len(energy))
+        event_id = np.arange(len(energy)) if event_id is None else event_id
+        if event_id.shape != energy.shape[:1]:
+            raise ChallengeError(f"{path}: event_id is {event_id.shape}, expected one an event")
         # A chunk that spans events is unpacked once, not once an event.
         step = energy.chunks[0] if energy.chunks else 1
         for start in range(0, len(energy), step):
@@ -104,15 +108,10 @@ def _dense_block(path, energy, label, event_id, start: int) -> Iterator[Event]:
     width *= max(1, _DENSE_BLOCK_CELLS // (len(event_id) * width * GRID_SIZE**2))
     found = []
     for x in range(0, GRID_SIZE, width):
-        try:
+        with reading(f"{path}: row {start} or one of the next"):
             values = energy[rows, x : x + width]
             hit = np.nonzero(values)
             labels = None if label is None else label[rows, x : x + width][hit]
-        except OSError as reason:
-            raise ChallengeError(
-                f"{path}: the rows from {start} on can't be read: damaged, or compressed by a "
-                "filter that h5py does not bring (install hdf5plugin and import it)"
-            ) from reason
         columns = {"energy": values[hit].astype(np.float32)}
         if label is not None:
             columns["label"] = _whole_numbers(path, "label", labels)
@@ -128,7 +127,7 @@ def write_dense(path, events: Iterable[Event]) -> None:
     A dense event is 28 MB of zeros with some voxels in it: only bricks that hold some are stored.
     """
     events, has_labels = _peek(events)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_h5(path) as file:
         shape = {"shape": (0, *GRID_SHAPE), "maxshape": (None, *GRID_SHAPE)}
         chunks = {"chunks": (1, _BRICK, _BRICK, _BRICK), **COMPRESSION}
         file.create_dataset("data", dtype=np.float32, **shape, **chunks)
