@@ -31,8 +31,8 @@ class Order:
 
     data: a folder as `make data` writes it; None for the demonstration data of the repository.
     demonstration: the organiser knows that everybody has the hidden labels. placeholder: leave the
-    hidden references out. now: no phase may start before it; None for no rule about dates, where
-    nobody uploads the result.
+    hidden references out. now: no phase may start before it; None where nobody uploads the result,
+    so that neither its dates nor its addresses matter.
     """
 
     start: date
@@ -175,7 +175,7 @@ def _placeholder(phase: int, scale: str) -> bytes:
 
 def _platform_problems(competition: dict, order: Order, names: Collection[str]) -> list[str]:
     problems = codabench_problems(competition, names, order.now)
-    if not order.demonstration:
+    if order.now and not order.demonstration:
         problems += example_problems(competition)
     if not problems:  # a competition that hangs together can be said in the other dialect
         html = [html_name(name) if name.endswith(".md") else name for name in names]

@@ -1,0 +1,111 @@
+"""Ranks several participants in every phase as Codabench would, and says what may be chance.
+
+  python -m organizer.leaderboard FOLDER                FOLDER/PARTICIPANT/cycleN/*.zip
+  python -m organizer.leaderboard baseline_submission   one participant: FOLDER/cycleN/*.zip
+
+In a public phase the best submission of each participant stands on the board. That one moves on to
+the hidden phase, where it is scored on the hidden events, as a platform's migration does it. Of two
+files the one modified earlier counts as uploaded earlier.
+
+Writes leaderboard.txt (printed too), leaderboard.csv and leaderboard.html. Intervals hold 95 % of
+a score over resampled events. Neighbours are compared by a paired bootstrap of acc_at_80: both are
+scored on the same resampled events, and p is twice the share of resamples in which they change
+places. A small p says that their order is not chance; it is not corrected for the number of pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lartpc_challenge.command import run
+from lartpc_challenge.events import replacing
+from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionError
+from lartpc_challenge.reference import Manifest
+from lartpc_challenge.sandbox import read_guarded
+from organizer.bundle.build import ROOT
+from organizer.bundle.source import Source
+
+from .boards import Submission, boards
+from .page import page
+from .tables import as_csv, as_text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    return run("leaderboard", lambda: _run(options))
+
+
+def _run(options) -> None:
+    source = Source.of(options.data) if options.data else Source.demonstration(ROOT)
+    made, refused = [], []
+    for cycle in CYCLES.values():
+        found = find_submissions(options.submissions, cycle)
+        if found:
+            manifest = Manifest.from_events(source.test(cycle))
+            submissions = read_submissions(found, manifest, refused)
+            made += boards(submissions, cycle, source) if submissions else []
+    if not made:
+        raise ChallengeError(
+            "\n".join([f"{options.submissions}: holds no submission that can be scored", *refused])
+        )
+    text = as_text(made, refused)
+    for name, content in {
+        "leaderboard.txt": text,
+        "leaderboard.csv": as_csv(made),
+        "leaderboard.html": page(made, refused),
+    }.items():
+        with replacing(options.out / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    print(text)
+    print(f"{options.out}/leaderboard.html, .csv, .txt")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m organizer.leaderboard",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("submissions", type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/leaderboard"), help="folder for the three files"
+    )
+    return parser.parse_args(arguments)
+
+
+def find_submissions(folder: Path, cycle: Cycle) -> dict[str, list[Path]]:
+    """Participant -> zips of a cycle, from the layouts that the module's text describes.
+
+    Raises ChallengeError where the folder is missing.
+    """
+    if not folder.is_dir():
+        raise ChallengeError(f"{folder}: no such folder; give one with PARTICIPANT/cycleN/*.zip")
+    name = f"cycle{cycle.number}"
+    homes = [folder] if (folder / name).is_dir() else sorted(folder.iterdir())
+    found = {home.resolve().name: sorted((home / name).glob("*.zip")) for home in homes}
+    return {participant: paths for participant, paths in found.items() if paths}
+
+
+def read_submissions(
+    found: dict[str, list[Path]], manifest: Manifest, refused: list[str]
+) -> list[Submission]:
+    """The submissions that can be scored; for the others a sentence goes to `refused`."""
+    submissions = []
+    for participant, paths in found.items():
+        for path in paths:
+            try:
+                pred = read_guarded(path, manifest)
+            except SubmissionError as problem:
+                refused.append(f"{path}: {problem}")
+            else:
+                submissions.append(Submission(participant, path, path.stat().st_mtime, pred))
+    return submissions
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+"""Runs a scoring program as a platform's worker does, without the platform.
+
+Goal
+    The folders, the command and the reading of scores are the platforms' own, so that what a run
+    says here is what a participant would see there.
+
+Source
+    Codabench c7dbc756, compute_worker/compute_worker.py and apps/api/views/submissions.py.
+    CodaLab v1.5: competitions-v1-compute-worker 04534012, worker.py, and codalab-competitions
+    c7ef5e28, apps/web/tasks.py. What is left out is the container: `python3` is the interpreter
+    that runs this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import yaml
+
+from lartpc_challenge.format import ChallengeError
+
+
+@dataclass(frozen=True)
+class Platform:
+    """How one platform lays out a run. Paths are relative to the run's `folder`.
+
+    extra_folders, extra_files: what the platform puts beside program, input and output.
+    split: from a command to its words. read_scores: from the text of scores.txt to names and
+    values; ValueError where it can't.
+    """
+
+    name: str
+    folder: str
+    working_folder: str
+    metadata_names: tuple[str, ...]
+    extra_folders: tuple[str, ...]
+    extra_files: Mapping[str, str]
+    split: Callable[[str], list[str]]
+    read_scores: Callable[[str], dict]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a platform runs for each submission of a phase: two zips, seconds, column keys."""
+
+    scoring_program: Path
+    reference_data: Path
+    time_limit: int
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a platform makes of a submission, and what it shows of it.
+
+    status: Finished or Failed. reason: why it failed, empty otherwise. scores: column -> value.
+    seconds and peak_bytes are those of the scoring program with its children.
+    """
+
+    status: str
+    reason: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    stdout: str = ""
+    stderr: str = ""
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.status == "Finished"
+
+
+def _yaml_scores(text: str) -> dict:
+    try:
+        scores = yaml.safe_load(text)
+    except yaml.YAMLError as reason:
+        raise ValueError("scores.txt is not YAML") from reason
+    if not isinstance(scores, dict):
+        raise ValueError("scores.txt holds no names and values")
+    return scores
+
+
+def _line_scores(text: str) -> dict:
+    lines = [line.split(":") for line in text.split("\n") if line]
+    return {name.strip(): float(value) for name, value in lines}
+
+
+CODABENCH = Platform(
+    name="Codabench",
+    folder="app",
+    working_folder="program",
+    metadata_names=("metadata.yaml", "metadata"),
+    extra_folders=("shared",),
+    # What the step before scoring leaves, in which no program ran.
+    extra_files={
+        "input/res/metadata": "elapsedTime: null\nexitCode: null\n"
+        "ingestionElapsedTime: null\ningestionExitCode: null\n"
+    },
+    split=shlex.split,
+    read_scores=_yaml_scores,
+)
+CODALAB = Platform(
+    name="CodaLab v1.5",
+    folder="run",
+    working_folder=".",
+    metadata_names=("metadata",),
+    extra_folders=("temp",),
+    extra_files={"output/detailed_results.html": ""},
+    split=lambda command: command.split(" "),
+    read_scores=_line_scores,
+)
+PLATFORMS = (CODABENCH, CODALAB)
+
+
+def run_submission(platform: Platform, task: Task, submission: Path) -> Run:
+    """Score the zip `submission` as `platform` would. ChallengeError where the task is at fault."""
+    with tempfile.TemporaryDirectory(prefix="worker-") as folder:
+        root = Path(folder, platform.folder)
+        _unpack(task.scoring_program, root / "program")
+        _unpack(task.reference_data, root / "input" / "ref")
+        try:
+            _unpack(submission, root / "input" / "res")
+        except ChallengeError as problem:
+            return Run("Failed", f"Bad or empty zip file: {problem}")
+        for name in ("output", *platform.extra_folders):
+            (root / name).mkdir()
+        for name, content in platform.extra_files.items():
+            (root / name).write_text(content)
+        command = platform.split(_command(platform, root))
+        with _untouched(root / "program", root / "input" / "ref"):
+            run = _execute(command, root / platform.working_folder, task.time_limit)
+        return _with_scores(run, platform, task, root / "output") if run.finished else run
+
+
+def _unpack(path: Path, target: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(target)
+    # What a damaged zip raises, an encrypted one, an unknown compression.
+    except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, ValueError) as reason:
+        raise ChallengeError(f"{path}: can't be unpacked: {reason}") from reason
+    target.mkdir(exist_ok=True)  # an empty zip makes no folder
+
+
+def _command(platform: Platform, root: Path) -> str:
+    """The command in the scoring program's metadata, with the run's own paths."""
+    program = root / "program"
+    for path in (program / name for name in platform.metadata_names):
+        if path.is_file():
+            metadata = yaml.safe_load(path.read_text())
+            break
+    else:
+        raise ChallengeError("the scoring program holds no metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("command"), str):
+        raise ChallengeError(f"the scoring program's {path.name} names no command")
+    command = metadata["command"]
+    for name, path in (
+        ("$program", program),
+        ("$input", root / "input"),
+        ("$output", root / "output"),
+    ):
+        command = command.replace(name, str(path))
+    return command
+
+
+@contextlib.contextmanager
+def _untouched(*folders: Path) -> Iterator[None]:
+    """Make the folders read-only, and raise ChallengeError if something changed in them still.
+
+    Nothing stops root from writing; a platform may mount them read-only all the same.
+    """
+
+    def entries() -> list[Path]:
+        return [path for folder in folders for path in (folder, *folder.rglob("*"))]
+
+    before = {path: path.stat() for path in entries()}
+    for path, was in before.items():
+        path.chmod(was.st_mode & ~0o222)
+    try:
+        yield
+        after = {path: path.stat().st_mtime_ns for path in entries()}
+        if after != {path: was.st_mtime_ns for path, was in before.items()}:
+            changed = sorted({p.name for p in before.keys() ^ after.keys()})
+            raise ChallengeError(
+                "the scoring program wrote into its own folder or the reference, which may be "
+                f"read-only on a platform: {', '.join(changed) or 'a file has changed'}"
+            )
+    finally:
+        for path, was in before.items():
+            path.chmod(was.st_mode)
+
+
+def _execute(command: list[str], working_folder: Path, time_limit: int) -> Run:
+    """Run a command with a time limit, its output kept aside."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="worker-bin-")))
+        # A venv's interpreter finds its packages by the path that it is called by.
+        python = folder / "python3"
+        python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+        python.chmod(0o755)
+        logs = [stack.enter_context(open(folder / name, "w+b")) for name in ("stdout", "stderr")]
+        start = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=working_folder,
+                env={"PATH": f"{folder}:{os.defpath}", "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=logs[0],
+                stderr=logs[1],
+                start_new_session=True,
+            )
+        except OSError as reason:
+            return Run("Failed", f"the command can't be run: {reason}")
+        exit_code, peak_bytes, in_time = _wait(process, time_limit)
+        seconds = time.monotonic() - start
+        for log in logs:
+            log.seek(0)
+        stdout, stderr = (log.read().decode(errors="replace") for log in logs)
+    if not in_time:
+        reason = f"Execution Time Limit exceeded. Limit was {time_limit} seconds"
+    else:
+        reason = f"exit status {exit_code}" if exit_code else ""
+    return Run(
+        status="Failed" if reason else "Finished",
+        reason=reason,
+        stdout=stdout,
+        stderr=stderr,
+        seconds=seconds,
+        peak_bytes=peak_bytes,
+    )
+
+
+def _wait(process: subprocess.Popen, time_limit: int) -> tuple[int, int, bool]:
+    """Exit status, peak memory in bytes, and whether the process ended by itself in time."""
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _kill(process)
+
+    timer = threading.Timer(time_limit, stop)
+    timer.start()
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        _kill(process)
+        process.wait()
+        raise
+    finally:
+        timer.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return process.returncode, usage.ru_maxrss * unit, not late.is_set()
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """End the process and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _with_scores(run: Run, platform: Platform, task: Task, output: Path) -> Run:
+    """The run with what the platform reads from its scores.txt, or failed where it can't."""
+    path = output / "scores.txt"
+    if not path.is_file():
+        return replace(run, status="Failed", reason="it wrote no scores.txt")
+    try:
+        found = platform.read_scores(path.read_text())
+        scores = {key: float(found[key]) for key in task.columns}
+    except KeyError as reason:
+        return replace(run, status="Failed", reason=f"scores.txt lacks the column {reason}")
+    except (ValueError, TypeError) as reason:
+        return replace(run, status="Failed", reason=f"scores.txt can't be read: {reason}")
+    if not all(map(math.isfinite, scores.values())):
+        return replace(run, status="Failed", reason="a score is not a finite number")
+    return replace(run, scores=scores)
