@@ -31,44 +31,49 @@ MAX_VOXELS = 3_000_000
 def fit(
     events: Collection[Event],
     *,
-    trees: int = 300,
+    trees: int = 200,
     max_voxels: int = MAX_VOXELS,
     seed: int = 1,
     progress: bool = False,
 ) -> HistGradientBoostingClassifier:
     """Boosted trees trained on labelled events, which are read once, one by one.
 
-    trees: boosting steps, each of which grows one tree a class. max_voxels: where the events hold
-    more, each gives an equal number of its voxels, drawn at random from `seed`.
-    ChallengeError where no event holds a voxel.
+    trees: boosting steps, each of which grows one tree a class. max_voxels: see training_table.
+    ChallengeError where the events can't be learnt from.
     """
-    rng = np.random.default_rng(seed)
-    most = max(1, max_voxels // max(1, len(events)))
-    tables = [
-        _table(event, most, rng)
-        for event in tqdm(events, unit="event", desc="features", disable=not progress)
-        if len(event)
-    ]
-    if not tables:
-        raise ChallengeError("no event to train on: all of them are empty")
-    features, label, weight = (np.concatenate(column) for column in zip(*tables))
-    del tables
+    features, label, weight = training_table(events, max_voxels, seed, progress)
     model = HistGradientBoostingClassifier(
         max_iter=trees,
-        max_leaf_nodes=31,
         early_stopping=False,  # it would hold out voxels, which are no strangers to their event's
         random_state=seed,
     )
-    return model.fit(features, label, sample_weight=weight * (len(weight) / weight.sum()))
+    return model.fit(features, label, sample_weight=weight)
 
 
-def _table(event: Event, most: int, rng: np.random.Generator):
-    """features (n, len(NAMES)), label (n,), weight (n,) of at most `most` voxels of an event."""
-    rows = np.arange(len(event))
-    if len(event) > most:
-        rows = np.sort(rng.choice(rows, size=most, replace=False))
-    features = voxel_features(event.coords, event.energy, rows)
-    return features, event.label[rows], np.full(len(rows), 1 / len(rows))
+def training_table(
+    events: Collection[Event], max_voxels: int, seed: int, progress: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """features (n, n_features), label (n,) and weight (n,) of about `max_voxels` voxels at most.
+
+    Where the events hold more, each gives no more than an equal part of that, drawn at random.
+    The weights of an event's voxels have the same sum in every event, their mean is 1.
+    """
+    rng = np.random.default_rng(seed)
+    most = max(1, max_voxels // max(1, len(events)))
+    tables = []
+    for event in tqdm(events, unit="event", desc="features", disable=not progress):
+        if event.label is None:
+            raise ChallengeError(f"event {event.event_id} has no labels to learn from")
+        rows = np.arange(len(event))
+        if len(rows) > most:
+            rows = np.sort(rng.choice(rows, size=most, replace=False))
+        if len(rows):
+            features = voxel_features(event.coords, event.energy, rows)
+            tables.append((features, event.label[rows], np.full(len(rows), 1 / len(rows))))
+    if not tables:
+        raise ChallengeError("no event to train on: all of them are empty")
+    features, label, weight = (np.concatenate(column) for column in zip(*tables))
+    return features, label, weight / weight.mean()
 
 
 def predict(model: HistGradientBoostingClassifier, event: Event) -> np.ndarray:
@@ -87,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--train", required=True, help="labelled events to train on")
     parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
-    parser.add_argument("--trees", type=int, default=300, help="a class; fewer are faster")
+    parser.add_argument("--trees", type=int, default=200, help="a class; fewer are faster")
     parser.add_argument(
         "--max-voxels", type=int, default=MAX_VOXELS, help="to train on; fewer need less memory"
     )

@@ -1,0 +1,76 @@
+"""Hold labelled events back, to score predictions at home: split a train file in two.
+
+    python -m baseline.holdout --events cycle1_train.h5 --train mine.h5 --holdout holdout.h5
+
+Train with mine.h5 and predict holdout.h5; then
+`python -m lartpc_challenge score submission.zip --reference holdout.h5` scores it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from lartpc_challenge.command import run
+from lartpc_challenge.events import EventFile, EventWriter
+from lartpc_challenge.format import ChallengeError
+
+
+def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> tuple[int, int]:
+    """Write `share` of the labelled file's events to `holdout`, the others to `train`.
+
+    Returns how many are in each, train first. ChallengeError where a file can't be read or
+    written, has no labels, or where one of the two would be empty.
+    """
+    with EventFile(events) as source:
+        if not source.has_labels:
+            raise ChallengeError(f"{events}: has no labels; split a train file")
+        if len({Path(path).resolve() for path in (events, train, holdout)}) < 3:
+            raise ChallengeError("the file to split and its two parts need three different names")
+        n_held = round(share * len(source))
+        if not 0 < n_held < len(source):
+            raise ChallengeError(
+                f"{events}: {share:g} of its {len(source)} events leaves one part empty"
+            )
+        is_held = np.random.default_rng(seed).permutation(len(source)) < n_held
+        for path, chosen in ((train, ~is_held), (holdout, is_held)):
+            with EventWriter(
+                path, kind="train", cycle=source.cycle.number, scale=source.scale
+            ) as out:
+                for event, mine in zip(source, chosen):
+                    if mine:
+                        out.append(event)
+    return len(is_held) - n_held, n_held
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m baseline.holdout",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--events", required=True, help="the train file to split")
+    parser.add_argument("--train", required=True, help="file to write: events to train on")
+    parser.add_argument("--holdout", required=True, help="file to write: events to score with")
+    parser.add_argument("--share", type=float, default=0.2, help="of the events, held out")
+    parser.add_argument("--seed", type=int, default=1, help="another one draws other events")
+    options = parser.parse_args(arguments)
+
+    def command() -> None:
+        n_train, n_held = split_file(
+            options.events,
+            options.train,
+            options.holdout,
+            share=options.share,
+            seed=options.seed,
+        )
+        print(f"{options.train}: {n_train:,} events, {options.holdout}: {n_held:,} events")
+
+    return run("baseline.holdout", command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Splitting a train file: nothing lost, nothing twice, nothing overwritten."""
+
+import numpy as np
+import pytest
+from toy import make_events, make_events_file
+
+from baseline.holdout import main, split_file
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.format import ChallengeError
+
+
+@pytest.fixture
+def train_file(tmp_path):
+    path = tmp_path / "train.h5"
+    make_events_file(path, make_events(20, cycle=2), kind="train", cycle=2)
+    return path
+
+
+def content(path):
+    with EventFile(path, kind="train") as events:
+        return {
+            e.event_id: (e.coords.tolist(), e.energy.tolist(), e.label.tolist()) for e in events
+        }
+
+
+def test_the_parts_are_disjoint_and_complete(train_file, tmp_path):
+    train, held = tmp_path / "a.h5", tmp_path / "b.h5"
+    assert split_file(train_file, train, held, share=0.25, seed=3) == (15, 5)
+    assert content(train).keys().isdisjoint(content(held))
+    assert {**content(train), **content(held)} == content(train_file)
+    with EventFile(held) as events:
+        assert (events.cycle.number, events.scale) == (2, "demonstration")
+
+
+def test_a_seed_repeats_its_choice_and_another_draws_another(train_file, tmp_path):
+    held = []
+    for seed in (1, 1, 2):
+        split_file(train_file, tmp_path / "a.h5", tmp_path / "b.h5", seed=seed)
+        held.append(np.array(sorted(content(tmp_path / "b.h5"))))
+    np.testing.assert_array_equal(held[0], held[1])
+    assert not np.array_equal(held[0], held[2])
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 1, 7, -1])
+def test_no_part_may_be_empty(train_file, tmp_path, share):
+    with pytest.raises(ChallengeError, match="leaves one part empty"):
+        split_file(train_file, tmp_path / "a.h5", tmp_path / "b.h5", share=share)
+
+
+@pytest.mark.parametrize("names", [("train.h5", "b.h5"), ("a.h5", "train.h5"), ("a.h5", "a.h5")])
+def test_no_file_may_be_overwritten_by_a_part(train_file, tmp_path, names):
+    before = train_file.read_bytes()
+    with pytest.raises(ChallengeError, match="three different names"):
+        split_file(train_file, *(tmp_path / name for name in names))
+    assert train_file.read_bytes() == before
+
+
+def test_the_command_says_what_it_wrote_and_what_is_wrong(train_file, tmp_path, capsys):
+    parts = ["--train", str(tmp_path / "a.h5"), "--holdout", str(tmp_path / "b.h5")]
+    assert main(["--events", str(train_file), *parts]) == 0
+    assert "a.h5: 16 events" in capsys.readouterr().out
+    test = tmp_path / "test.h5"
+    make_events_file(test, make_events(5), kind="test", cycle=2)
+    assert main(["--events", str(test), *parts]) == 1
+    assert "has no labels" in capsys.readouterr().err
+    assert main(["--events", str(tmp_path / "none.h5"), *parts]) == 1
+    assert "no such file" in capsys.readouterr().err
