@@ -49,6 +49,9 @@ def test_every_field_is_a_flag_with_a_reason():
         {"holdout": 1.0},
         {"precision": "bf16"},
         {"views": 49},
+        {"filters": "16"},
+        {"filters": 1.5},
+        {"symmetries": 1},
     ],
 )
 def test_values_out_of_range_are_refused_by_name(wrong):

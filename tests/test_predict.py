@@ -165,6 +165,7 @@ def _prepare(folder):
     torch.save({**packed, "config": replace(CONFIG, filters=8).to_dict()}, "unlike.pt")
     torch.save({**packed, "config": {"filters": 4}}, "other.pt")
     torch.save({**packed, "cycle": 7}, "cycle7.pt")
+    torch.save({**packed, "weights": None}, "bare.pt")
     save("cycle1.pt", cycle=1)
     Path("rubbish.h5").write_bytes(b"no events")
 
@@ -183,6 +184,7 @@ def _prepare(folder):
         ("unlike.pt", "test.h5", "not a model of this version"),
         ("other.pt", "test.h5", "not a model of this version"),
         ("cycle7.pt", "test.h5", "not a model of this version"),
+        ("bare.pt", "test.h5", "without its weights"),
         ("cycle1.pt", "test.h5", "is of cycle 2, but cycle1.pt was trained on cycle 1"),
         ("best.pt", "rubbish.h5", "not a readable HDF5 file"),
         ("best.pt", "none.h5", "no such file"),

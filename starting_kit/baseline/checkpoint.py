@@ -93,6 +93,9 @@ def load(path, map_location="cpu") -> dict:
         raise ChallengeError(
             f"{path}: a checkpoint of version {checkpoint.get('version')}, this is {_VERSION}"
         )
+    for name, kind in {"cycle": int, "config": dict, "weights": dict}.items():
+        if not isinstance(checkpoint.get(name), kind):
+            raise ChallengeError(f"{path}: a checkpoint without its {name}")
     return checkpoint
 
 

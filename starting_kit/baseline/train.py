@@ -60,7 +60,9 @@ def train(
         _loop(training, out)
         scores = {}
         if training.step == training.n_steps:
-            best = checkpoint.load_model(out / "best.pt", where)[0]
+            best = training.averaged
+            if training.rank == 0:  # the others get its weights when they measure
+                best = checkpoint.load_model(out / "best.pt", where)[0]
             scores = training.measure(best, config.views)
         if training.rank == 0:
             print(_closing(training, scores, out), flush=True)
@@ -84,6 +86,8 @@ def _loop(training: Training, out: Path) -> None:
             training.advance()
             training.seconds += time.monotonic() - begun
             bar.update()
+            if first and training.step % 10 == 0:  # asking makes a GPU wait
+                bar.set_postfix_str(f"loss {training.mean_loss:.3f}", refresh=False)
             epoch_over = training.step % training.steps_per_epoch == 0
             if epoch_over:
                 row = training.close_epoch()

@@ -75,6 +75,12 @@ class Training:
         """Epochs that are over."""
         return self.step // self.steps_per_epoch
 
+    @property
+    def mean_loss(self) -> torch.Tensor:
+        """Of this epoch's steps so far, on this process's share; 0 before the first."""
+        done = self.step % self.steps_per_epoch or self.steps_per_epoch
+        return self.loss_sum / done
+
     def batch(self) -> tuple[Ragged, int]:
         """This process's share of the step's events, augmented, and their number in all."""
         seed, n_train = self.config.seed, len(self.train_index)
@@ -121,7 +127,7 @@ class Training:
 
     def close_epoch(self) -> dict:
         """Measure the averaged network on the hold-out and add a row to the record."""
-        train_loss = self.loss_sum / self.steps_per_epoch
+        train_loss = self.mean_loss
         if self.world > 1:
             dist.all_reduce(train_loss)
             train_loss /= self.world
@@ -144,6 +150,9 @@ class Training:
         """Loss and the challenge's metrics on the hold-out; nothing where none is held out."""
         if len(self.holdout_index) == 0:
             return {}
+        if self.world > 1:  # each process's norms have seen its own shares
+            for tensor in model.state_dict().values():
+                dist.broadcast(tensor, src=0)
         mine = self.events.select(self.holdout_index[self.rank :: self.world].to(self.device))
         probability = class_probabilities(model, mine, self.config, n_views)
         mine = mine.to("cpu")
