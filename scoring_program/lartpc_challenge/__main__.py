@@ -11,10 +11,13 @@ import numpy as np
 from .command import run
 from .events import open_h5, replacing
 from .format import CLASS_NAMES, EVENT_KINDS, ChallengeError, Cycle
+from .h5_guard import open_guarded
+from .problems import Problems
 from .reference import Manifest, read_labelled_events, read_manifest, read_reference
 from .report import page
 from .sandbox import read_guarded
 from .scoring import score
+from .upload import open_upload
 
 PROGRAM = "python -m lartpc_challenge"
 DESCRIPTION = """\
@@ -50,10 +53,20 @@ def check(options: argparse.Namespace) -> None:
     manifest = Manifest.from_events(options.events)
     pred = read_guarded(options.submission, manifest)
     print(
-        f"{options.submission}: complete, {manifest.n_events:,} events "
-        f"and {manifest.n_voxels:,} voxels of {options.events}"
+        f"{options.submission}: {form(options.submission)}, complete: "
+        f"{manifest.n_events:,} events and {manifest.n_voxels:,} voxels of {options.events}"
     )
     print(class_table(pred, manifest.cycle))
+
+
+def form(path: Path) -> str:
+    """Which of the three forms a submission that has been read is of."""
+    with open_upload(path) as upload:
+        if not upload.is_hdf5:
+            return "CSV"
+        with open_guarded(upload.name, upload.stream) as file:
+            n_axes = len(file.dataset("pred", Problems(upload.name)).shape)
+            return "sparse HDF5" if n_axes == 1 else "dense HDF5"
 
 
 def class_table(pred: np.ndarray, cycle: Cycle) -> str:
@@ -100,7 +113,11 @@ def parser() -> argparse.ArgumentParser:
 
     checking = command("check", check, "is this submission complete and readable?", CHECK)
     checking.add_argument(
-        "--events", type=Path, required=True, metavar="TEST.h5", help="the cycle's test file"
+        "--events",
+        type=Path,
+        required=True,
+        metavar="TEST.h5",
+        help="the file that it predicts: the cycle's test file, or events of your own",
     )
     scoring = command("score", score_submission, "what does it score?", SCORE)
     scoring.add_argument(
