@@ -21,6 +21,7 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -175,26 +176,34 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--demonstration", action="store_true", help="see above")
-    parser.add_argument("--out", type=Path, help="folder to write to (see above)")
+    parser.add_argument("--demonstration", action="store_true", help="the tracked data instead")
+    parser.add_argument(
+        "--out", type=Path, help="where to write (build/data; with --demonstration, the repository)"
+    )
     parser.add_argument("--cycle", type=int, choices=list(CYCLES), help="this one only")
     parser.add_argument(
         "--events",
-        type=_pair_or_more,
+        type=_at_least(2),
         metavar="N",
         help="at most N train and N test events a cycle (all)",
     )
     parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count(), metavar="J", help="processes (all cores)"
+        "--jobs",
+        type=_at_least(1),
+        default=os.cpu_count(),
+        metavar="J",
+        help="processes (all cores)",
     )
     parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler to simulate on")
     return parser.parse_args(arguments)
 
 
-def _pair_or_more(text: str) -> int:
-    number = int(text)
-    if number < 2:
-        raise argparse.ArgumentTypeError("must be at least 2")
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return int(text)
+
     return number
 
 

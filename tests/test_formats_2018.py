@@ -174,6 +174,7 @@ BAD_CSV = {
     "an unknown class": (csv_text().replace("33.5,3", "33.5,4"), "label must be .* found 4"),
     "label not a number": (csv_text().replace("33.5,3", "33.5,nan"), "label must be .* found nan"),
     "energy not a number": (csv_text().replace("33.5,3", "nan,3"), "event 8 has an energy"),
+    "energy beyond float32": (csv_text().replace("33.5,3", "1e300,3"), "event 8 has an energy"),
     "energy without end": (csv_text().replace("33.5,3", "1e999,3"), "event 8 has an energy"),
     "a voxel twice": (csv_text([*ROWS, ROWS[0]]), "event 3 has a voxel twice"),
     "an event id below 0": (csv_text([(-1, 1, 1, 1, 1.0, 1)]), "event must be .* found -1"),

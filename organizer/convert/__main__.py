@@ -44,9 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options) -> None:
-    if options.out.exists() and options.out.samefile(options.source_file):
-        raise ChallengeError(f"{options.out}: OUT is IN; give another name")
-    if options.source == "mlhep" and mlhep.is_ours(options.source_file):
+    source, out = options.source_file, options.out
+    if source.exists() and out.exists() and out.samefile(source):
+        raise ChallengeError(f"{out}: OUT is IN; give another name")
+    if options.source == "mlhep" and mlhep.is_ours(source):
         _to_2018(options)
     elif options.source == "mlhep":
         _from_2018(options)
@@ -146,7 +147,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         if name in DEPOSIT_SOURCES:
             parser.add_argument(
                 "--threshold-mev",
-                type=float,
+                type=_not_negative,
                 default=THRESHOLD_MEV,
                 metavar="E",
                 help=f"keep voxels with more energy ({THRESHOLD_MEV} MeV)",
@@ -158,6 +159,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _not_negative(text: str) -> float:
+    number = float(text)
+    if not number >= 0:
+        raise argparse.ArgumentTypeError("must be at least 0")
     return number
 
 

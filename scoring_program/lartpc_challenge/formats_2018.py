@@ -45,6 +45,7 @@ _CSV_WHOLE = {
 }
 _DENSE_BLOCK_CELLS = 1 << 24
 _CSV_BLOCK_BYTES = 1 << 23
+_CSV_LINE_BYTES = 1 << 16
 _BRICK = 24  # edge of the chunks that we write; most of an event's 512 stay empty
 
 
@@ -79,7 +80,9 @@ def read_dense(path) -> Iterator[Event]:
             raise ChallengeError(f"{path}: expected a data set `data` of shape (N, 192, 192, 192)")
         if label is not None and label.shape != energy.shape:
             raise ChallengeError(f"{path}: label is {label.shape}, but data {energy.shape}")
-        event_id = np.arange(len(energy)) if event_id is None else event_id
+        if event_id is None:
+            event_id = np.arange(len(energy))
+        event_id = _whole_numbers(path, "event", event_id)
         if event_id.shape != energy.shape[:1]:
             raise ChallengeError(f"{path}: event_id is {event_id.shape}, expected one an event")
         # A chunk that spans events is unpacked once, not once an event.
@@ -112,7 +115,7 @@ def _dense_block(path, energy, label, event_id, start: int) -> Iterator[Event]:
             values = energy[rows, x : x + width]
             hit = np.nonzero(values)
             labels = None if label is None else label[rows, x : x + width][hit]
-        columns = {"energy": values[hit].astype(np.float32)}
+        columns = {"energy": _energies(values[hit])}
         if label is not None:
             columns["label"] = _whole_numbers(path, "label", labels)
         coords = np.column_stack((hit[1] + x, hit[2], hit[3])).astype(np.uint8)
@@ -175,7 +178,7 @@ def _read_csv_columns(path: Path) -> dict[str, np.ndarray]:
     """The known columns of the whole file, each in its compact type."""
     try:
         with open(path, "rb") as file:
-            names = _csv_header(path, file.readline())
+            names = _csv_header(path, file.readline(_CSV_LINE_BYTES))
             blocks, rest, line = [], b"", 2
             for text in iter(lambda: file.read(_CSV_BLOCK_BYTES), b""):
                 whole, newline, rest = (rest + text).rpartition(b"\n")
@@ -219,7 +222,7 @@ def _parse_csv(path: Path, text: bytes, names: list, line: int) -> dict[str, np.
         raise ChallengeError(_bad_line(path, text, len(names), line))
     table = values.reshape(n_lines, len(names))
     return {
-        name: _whole_numbers(path, name, column) if name in _CSV_WHOLE else column.astype("f4")
+        name: _whole_numbers(path, name, column) if name in _CSV_WHOLE else _energies(column)
         for name, column in zip(names, table.T)
         if name
     }
@@ -270,6 +273,12 @@ def _whole_numbers(path, name: str, values: np.ndarray) -> np.ndarray:
             f"{path}: {name} must be a whole number from 0 to {highest}, found {values[wrong][0]:g}"
         )
     return values.astype(dtype)
+
+
+def _energies(values: np.ndarray) -> np.ndarray:
+    """`values` as float32; what is too large for that becomes infinite, which `_event` refuses."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def _events(
