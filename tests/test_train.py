@@ -210,6 +210,13 @@ def test_a_model_is_nothing_to_resume_from(events):
 ODD_BATCH = {"symmetries": False, "batch_events": 5, "holdout": 0.25}
 
 
+def test_a_loss_beyond_the_numbers_ends_the_training(events):
+    training = start(events)
+    training.model.head.weight.data.fill_(float("nan"))
+    with pytest.raises(ChallengeError, match="loss is nan in epoch 1; lower --learning-rate"):
+        advance(training, training.steps_per_epoch)
+
+
 def _gradients(training):
     """Of one step with the norms' statistics held fixed, as one flat tensor."""
     training.model.eval()

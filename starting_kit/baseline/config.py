@@ -79,9 +79,8 @@ class Config:
         """The configuration in a checkpoint. ChallengeError where it is of another version."""
         known = {item.name for item in fields(cls)}
         if values.keys() != known:
-            raise ChallengeError(
-                f"the configuration's fields differ from this version's: {sorted(values.keys() ^ known)}"
-            )
+            unlike = sorted(values.keys() ^ known)
+            raise ChallengeError(f"the configuration's fields differ from this version's: {unlike}")
         return cls(**values)
 
 

@@ -126,11 +126,18 @@ class Training:
                 mean.copy_(now[name])
 
     def close_epoch(self) -> dict:
-        """Measure the averaged network on the hold-out and add a row to the record."""
+        """Measure the averaged network on the hold-out and add a row to the record.
+
+        ChallengeError where the loss has left the numbers: what follows would be worth nothing.
+        """
         train_loss = self.mean_loss
         if self.world > 1:
             dist.all_reduce(train_loss)
             train_loss /= self.world
+        if not torch.isfinite(train_loss):
+            raise ChallengeError(
+                f"the loss is {train_loss.item()} in epoch {self.epoch}; lower --learning-rate"
+            )
         self.loss_sum.zero_()
         row = {
             "epoch": self.epoch,
