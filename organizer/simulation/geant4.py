@@ -96,6 +96,9 @@ class LiquidArgon:
         # The physics list's SetDefaultCutValue has no effect through the bindings, the command has.
         interface = g4.G4UImanager.GetUIpointer()
         interface.ApplyCommand(f"/run/setCut {settings.production_cut_mm} mm")
+        # Geant4 11.4 tracks the very first electron of a process a little differently (and the
+        # tables are made now): so that it is no event's, here is one to throw away.
+        self.simulate([Particle(11, 10.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0))], (1, 2, 3, 4))
 
     def simulate(self, particles: Sequence[Particle], seed_words: Sequence[int]) -> Steps:
         """Track `particles` and all that they set free. seed_words: four words of 32 bits."""

@@ -1,0 +1,354 @@
+"""The command that simulates: the same events whoever makes them, and what can go wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+import pytest
+
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.format import ChallengeError
+from organizer.simulate import main
+from organizer.simulation import chunks
+from organizer.simulation.chunks import Chunk, Order, simulate_here
+from organizer.simulation.store import iter_particles
+
+needs_geant4 = pytest.mark.skipif(
+    importlib.util.find_spec("geant4_pybind") is None, reason="geant4_pybind is not installed"
+)
+SEED = 20_180_806
+
+
+EVENTS = 40
+
+
+def command(out, *, events=EVENTS, cycle=1, seed=SEED, jobs=1, more=()) -> list[str]:
+    options = {"--cycle": cycle, "--events": events, "--seed": seed, "--jobs": jobs, "--out": out}
+    return [str(word) for pair in options.items() for word in pair] + list(more)
+
+
+def start(arguments, **options) -> subprocess.Popen:
+    """The command in a process of its own, with chunks of four events."""
+    script = (
+        "import sys; from organizer.simulation import chunks; chunks.CHUNK_EVENTS = 4\n"
+        "from organizer.simulate import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", script, *arguments]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(words, **quiet, **options)
+
+
+def wait_until(condition, seconds=300):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to pass"
+        time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    """Process ids of the children, on Linux."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a zombie doesn't."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Events of cycle 1 that one process made in one go."""
+    out = tmp_path_factory.mktemp("whole") / "whole.h5"
+    assert main(command(out)) == 0
+    return out
+
+
+@needs_geant4
+def test_the_file_holds_the_events_asked_for(whole):
+    with EventFile(whole, kind="simulation") as events:
+        assert (events.cycle.number, events.scale) == (1, "demonstration")
+        assert events.event_id.tolist() == list(range(EVENTS))
+        for event in events:
+            flat = np.ravel_multi_index(tuple(event.coords.T.astype(int)), (192,) * 3)
+            assert (np.diff(flat) > 0).all()
+            assert (event.energy > 0.05).all()
+            classes, counts = np.unique(event.label, return_counts=True)
+            assert classes.tolist() == [1, 2]
+            assert counts.min() >= 20
+
+
+@needs_geant4
+def test_the_file_keeps_what_the_organiser_may_know(whole):
+    with h5py.File(whole) as file:
+        assert int(file.attrs["seed"], 16) == SEED
+        n_voxels = len(file["coords"])
+        assert file["origin"].shape == file["second_share"].shape == (n_voxels,)
+        assert 1 <= file["origin"][:].min() <= file["origin"][:].max() <= 6
+        assert 0 <= file["second_share"][:].min() <= file["second_share"][:].max() <= 0.5
+        assert (file["attempts"][:] >= 1).all()
+        tables = list(iter_particles(file))
+    assert len(tables) == EVENTS
+    for table in tables:
+        assert 2 <= len(table["pdg"]) <= 4
+        assert ((table["vertex"] > 0) & (table["vertex"] < 192)).all()
+        assert np.linalg.norm(table["direction"], axis=1) == pytest.approx(1, abs=1e-6)
+
+
+@needs_geant4
+def test_charged_primaries_leave_voxels_at_their_vertex(whole):
+    with EventFile(whole) as events, h5py.File(whole) as file:
+        for event, table in zip(events, iter_particles(file)):
+            if np.any(table["pdg"] != 22):
+                apart = np.abs(event.coords + 0.5 - table["vertex"][0]).max(axis=1)
+                assert apart.min() < 2
+
+
+@needs_geant4
+def test_one_and_two_processes_write_the_same_bytes(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_EVENTS", 15)
+    out = tmp_path / "other.h5"
+    assert main(command(out, jobs=2)) == 0
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@needs_geant4
+def test_an_event_alone_is_the_same_as_among_others(whole, tmp_path):
+    alone = Chunk(36, 37)
+    order = Order(1, EVENTS, SEED, "demonstration")
+    simulate_here(order, [alone], tmp_path, jobs=1, progress=lambda events: None)
+    with EventFile(whole) as events, EventFile(alone.file_in(tmp_path)) as file:
+        expected, found = events[36], file[0]
+    assert found.event_id == 36
+    for column in ("coords", "energy", "label"):
+        assert getattr(found, column).tobytes() == getattr(expected, column).tobytes()
+
+
+@needs_geant4
+def test_another_seed_or_cycle_gives_other_events(whole, tmp_path):
+    first = {}
+    for name, options in (("seed", {"seed": SEED + 2**64}), ("cycle", {"cycle": 2})):
+        assert main(command(tmp_path / name, events=1, **options)) == 0
+        with h5py.File(tmp_path / name) as file:
+            first[name] = next(iter_particles(file))["kinetic_energy_mev"].tolist()
+    with h5py.File(whole) as file:
+        first["same"] = next(iter_particles(file))["kinetic_energy_mev"].tolist()
+    assert len({tuple(energies) for energies in first.values()}) == 3
+
+
+@needs_geant4
+def test_without_a_seed_each_file_has_its_own_128_bits(tmp_path):
+    seeds = set()
+    for name in ("a.h5", "b.h5"):
+        assert main(["--cycle", "1", "--events", "1", "--out", str(tmp_path / name)]) == 0
+        with h5py.File(tmp_path / name) as file:
+            assert file.attrs["scale"] == "full"
+            seeds.add(int(file.attrs["seed"], 16))
+    assert len(seeds) == 2
+    assert min(seeds) > 2**64  # one in 2^63 to fail by chance
+
+
+@needs_geant4
+def test_cycle_3_has_dead_slabs_three_classes_and_more_voxels(tmp_path):
+    assert main(command(tmp_path / "three.h5", cycle=3, events=3)) == 0
+    with EventFile(tmp_path / "three.h5") as events:
+        assert events.n_voxels / len(events) > 1200
+        labels = {label for event in events for label in event.label.tolist()}
+        assert labels == {1, 2, 3}
+        assert all((event.energy > 0.08).all() for event in events)
+
+
+@needs_geant4
+def test_a_finished_file_is_left_as_it_is(whole, tmp_path, capsys):
+    out = shutil.copy(whole, tmp_path / "copy.h5")
+    before = out.stat().st_mtime_ns
+    assert main(command(out)) == 0
+    assert out.stat().st_mtime_ns == before
+    assert main(command(out, events=EVENTS + 1)) == 1
+    assert "made from another order" in capsys.readouterr().err
+    assert out.stat().st_mtime_ns == before
+
+
+@needs_geant4
+def test_killed_in_the_middle_it_goes_on_and_writes_the_same(whole, tmp_path):
+    out = tmp_path / "killed.h5"
+    first = chunks.parts_directory(out) / "00000000-00000004.h5"
+    run = start(command(out, jobs=2))
+    wait_until(first.exists)
+    children = children_of(run.pid)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    assert len(children) == 2
+    wait_until(lambda: not any(map(is_alive, children)))  # they go with their parent
+    assert not out.exists()
+    made = first.stat().st_mtime_ns
+    run = start(command(out, jobs=2))
+    while first.exists():
+        assert made == os.stat(first).st_mtime_ns  # what was there is not made again
+        time.sleep(0.1)
+    run.communicate()
+    assert run.returncode == 0
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [out]
+
+
+@needs_geant4
+def test_a_damaged_chunk_is_made_again(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_EVENTS", 4)
+    out = tmp_path / "again.h5"
+    parts = chunks.parts_directory(out)
+    parts.mkdir()
+    (parts / "00000004-00000008.h5").write_bytes(whole.read_bytes()[:5000])
+    assert main(command(out)) == 0
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@needs_geant4
+def test_interrupted_it_says_one_sentence_and_keeps_the_chunks(tmp_path):
+    out = tmp_path / "out.h5"
+    first = chunks.parts_directory(out) / "00000000-00000004.h5"
+    run = start(command(out, events=400))
+    wait_until(first.exists)
+    run.send_signal(signal.SIGINT)
+    _, error = run.communicate()
+    assert run.returncode == 130
+    assert "the same command goes on from here" in error
+    assert "Traceback" not in error
+    assert first.exists()
+    assert not out.exists()
+
+
+@needs_geant4
+def test_a_full_disk_is_one_sentence(tmp_path):
+    def limit():
+        # Files of at most 40 kB: the argon tables fit, 50 events in a chunk don't.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+
+    run = start(command(tmp_path / "out.h5", cycle=3), preexec_fn=limit)
+    _, error = run.communicate()
+    assert run.returncode == 1
+    assert "Traceback" not in error
+    assert "can't be written" in error
+    assert not (tmp_path / "out.h5").exists()
+
+
+@contextmanager
+def dask_cluster(folder, workers: int):
+    """Address of a scheduler with workers of one thread each, all processes of their own."""
+    dask, file = [sys.executable, "-m", "dask"], folder / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    to_file = ["--scheduler-file", str(file)]
+    lines = [["scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1", *to_file]]
+    lines += [["worker", "--nthreads", "1", "--no-dashboard", "--no-nanny", *to_file]] * workers
+    processes = [subprocess.Popen([*dask, *line], **quiet) for line in lines]
+    try:
+        wait_until(file.exists)
+        yield json.loads(file.read_text())["address"]
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+@needs_geant4
+def test_a_dask_cluster_of_two_workers_writes_the_same_bytes(whole, tmp_path):
+    if importlib.util.find_spec("distributed") is None:
+        pytest.skip("dask[distributed] is not installed")
+    out = tmp_path / "dask.h5"
+    with dask_cluster(tmp_path, workers=2) as address:
+        run = start(command(out, more=["--dask", address]))
+        _, error = run.communicate()
+    assert run.returncode == 0, error
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_scheduler_that_does_not_answer_is_one_sentence(tmp_path):
+    if importlib.util.find_spec("distributed") is None:
+        pytest.skip("dask[distributed] is not installed")
+    run = start(command(tmp_path / "out.h5", more=["--dask", "tcp://127.0.0.1:9"]))
+    _, error = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert "simulate: no Dask scheduler answers at tcp://127.0.0.1:9" in error
+    assert "Traceback" not in error
+
+
+def test_without_geant4_it_says_how_to_install_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "geant4_pybind", None)
+    assert main(command(tmp_path / "out.h5")) == 1
+    assert "simulate: Geant4 is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"events": 0}, "must be at least 1, found 0"),
+        ({"events": "many"}, "invalid whole_number value: 'many'"),
+        ({"jobs": 0}, "must be at least 1, found 0"),
+        ({"seed": -1}, "must be at least 0, found -1"),
+        ({"cycle": 4}, "invalid choice: 4"),
+    ],
+)
+def test_wrong_options_are_refused(tmp_path, capsys, wrong, text):
+    with pytest.raises(SystemExit, match="2"):
+        main(command(tmp_path / "out.h5", **wrong))
+    assert text in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(command(tmp_path / "file" / "out.h5")) == 1
+    assert "can't be written: Not a directory" in capsys.readouterr().err
+
+
+def test_a_file_of_another_kind_is_not_overwritten(tmp_path, capsys):
+    out = tmp_path / "out.h5"
+    out.write_text("precious")
+    assert main(command(out)) == 1
+    assert "not a readable HDF5 file" in capsys.readouterr().err
+    assert out.read_text() == "precious"
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", '{"cycle": 1, "seed": "7"}'])
+def test_chunks_of_another_order_are_not_continued(tmp_path, capsys, kept):
+    out = tmp_path / "out.h5"
+    chunks.parts_directory(out).mkdir()
+    (chunks.parts_directory(out) / "order.json").write_text(kept or "nonsense")
+    assert main(command(out)) == 1
+    assert "was begun with another cycle, seed or version" in capsys.readouterr().err
+
+
+def test_two_runs_do_not_work_on_the_same_file(tmp_path):
+    order = Order(1, 9, SEED, "demonstration")
+    with (
+        chunks._locked(tmp_path / "out.h5.parts", order),
+        pytest.raises(ChallengeError, match="another process is at work"),
+    ):
+        chunks.simulate(tmp_path / "out.h5", order, jobs=1, progress=lambda events: None)
+
+
+def test_chunks_cover_the_events_once(monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK_EVENTS", 4)
+    spans = [(chunk.first, chunk.last) for chunk in Order(1, 10, 0, "full").chunks()]
+    assert spans == [(0, 4), (4, 8), (8, 10)]
+
+
+def test_the_seed_is_for_its_owners_eyes_only(tmp_path):
+    with chunks._locked(tmp_path / "out.h5.parts", Order(1, 9, SEED, "demonstration")):
+        pass
+    assert os.stat(tmp_path / "out.h5.parts" / "order.json").st_mode & 0o077 == 0

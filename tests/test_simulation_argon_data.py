@@ -1,0 +1,96 @@
+"""The argon tables: read back as Geant4 reads them, and held against the published values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from organizer.simulation.argon_data import bremsstrahlung_table, write_argon_data
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("argon")
+    write_argon_data(directory)
+    return directory
+
+
+def read_vector(path):
+    """Energies in MeV and values of a file that holds a Geant4 physics vector."""
+    numbers = np.array(path.read_text().split(), float)
+    low, high, n_nodes, n_rows = numbers[:4]
+    energy, value = numbers[4:].reshape(-1, 2).T
+    assert n_nodes == n_rows == len(energy)
+    assert (energy[0], energy[-1]) == pytest.approx((low, high))
+    return energy, value
+
+
+def test_photoelectric_cross_section_is_xcoms(directory):
+    energy, value = read_vector(directory / "EMLOW/epics2017/phot/pe-cs-18.dat")
+    section_barn = value / energy**3
+    # NIST XCOM, argon: photoelectric absorption, barn an atom.
+    for at_mev, expected in ((5e-3, 2.78e4), (1e-2, 4134), (2e-2, 539), (0.1, 3.69)):
+        found = np.exp(np.interp(np.log(at_mev), np.log(energy), np.log(section_barn)))
+        assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_the_k_edge_is_a_step(directory):
+    energy, value = read_vector(directory / "EMLOW/epics2017/phot/pe-cs-18.dat")
+    section_barn = value / energy**3
+    below, above = np.searchsorted(energy, 3.2029e-3), np.searchsorted(energy, 3.20291e-3)
+    # NIST XCOM: 1.045e4 and 8.42e4 barn on the two sides of 3.2029 keV.
+    assert section_barn[above] / section_barn[below] == pytest.approx(8.06, rel=0.02)
+
+
+def test_rayleigh_cross_section_is_xcoms_in_internal_units(directory):
+    energy, value = read_vector(directory / "EMLOW/epics2017/rayl/re-cs-18.dat")
+    section_barn = value / energy**2 / 1e-22  # mm^2
+    found = np.exp(np.interp(np.log(0.1), np.log(energy), np.log(section_barn)))
+    assert found == pytest.approx(1.369, rel=0.02)  # NIST XCOM at 100 keV
+
+
+def read_bremsstrahlung(text):
+    """Grid of k/E, energies in MeV and the cross sections (energies, k/E) in mb of a table."""
+    numbers = text.split()
+    n_x, n_energy = int(numbers[1]), int(numbers[2])
+    values = np.array(numbers[3:], float)
+    x, log_energy = values[:n_x], values[n_x : n_x + n_energy]
+    return x, np.exp(log_energy), values[n_x + n_energy :].reshape(n_energy, n_x)
+
+
+@pytest.mark.parametrize(
+    ("energy_mev", "expected"), [(1, 2.741e-2), (10, 0.3569), (100, 4.601), (1000, 50.12)]
+)
+def test_radiative_stopping_power_is_estars(energy_mev, expected):
+    # dE/dx = N_A / A * Z^2 / beta^2 * E * integral of the scaled cross section over k/E.
+    x, energies, section_mb = read_bremsstrahlung(bremsstrahlung_table(18, 39.948))
+    integral_mb = np.trapezoid(section_mb, x, axis=1)
+    beta2 = 1 - (0.511 / (energies + 0.511)) ** 2
+    power = 6.022e23 / 39.948 * 18**2 / beta2 * energies * integral_mb * 1e-27
+    found = np.exp(np.interp(np.log(energy_mev), np.log(energies), np.log(power)))
+    assert found == pytest.approx(expected, rel=0.02)  # NIST ESTAR, MeV cm^2/g
+
+
+def test_neutron_tables_are_there_for_every_element(directory):
+    for z in (1, 18, 92):
+        for kind in ("el", "inel", "cap"):
+            energy, value = read_vector(directory / f"PARTICLEXS/neutron/{kind}{z}")
+            assert energy[-1] == pytest.approx(20)
+            assert (value > 0).all()
+
+
+def test_neutrons_below_the_first_level_of_argon_only_scatter(directory):
+    energy, value = read_vector(directory / "PARTICLEXS/neutron/inel18")
+    assert value[energy < 1.461].max() < 1e-3 * value.max()
+
+
+def test_all_of_it_is_small(directory):
+    size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    assert size < 4e6
+
+
+def test_writing_again_changes_nothing_and_leaves_nothing_behind(directory):
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    write_argon_data(directory)
+    after = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    assert after == before
