@@ -5,7 +5,7 @@ Rows and columns may come in any order, but every voxel of every test event exac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -45,14 +45,16 @@ class _Rows(NamedTuple):
     label: np.ndarray
 
 
-def read_csv(upload: Upload, manifest: Manifest, coords: np.ndarray, out: np.ndarray) -> None:
-    """Fill out (M,) uint8 with the labels at coords (M, 3) uint8, the manifest's voxels.
+def read_csv(upload: Upload, manifest: Manifest, out: np.ndarray, lock: Callable[[], None]) -> None:
+    """Fill out (M,) uint8 with the labels of the manifest's voxels. `lock`: see `read_into`.
 
     Raises SubmissionError where a row is no row, or a voxel is unknown, missing or there twice.
     """
     problems = Problems(upload.name)
     lines = _lines(upload)
     places = _column_places(upload, next(lines))
+    coords = manifest.coords()
+    lock()
     rows = _read_rows(lines, places, manifest, problems)
     _fill(out, rows, manifest, coords, problems)
 

@@ -6,7 +6,7 @@ empty voxels, is not looked at: it does not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -24,11 +24,11 @@ _BLOCK_VOXELS = 1 << 20
 def read_dense(
     pred: GuardedDataset,
     manifest: Manifest,
-    coords: np.ndarray,
     out: np.ndarray,
     problems: Problems,
+    lock: Callable[[], None],
 ) -> None:
-    """Fill out (M,) uint8 with the labels at coords (M, 3) uint8, the manifest's voxels."""
+    """Fill out (M,) uint8 with the labels of the manifest's voxels. `lock`: see `read_into`."""
     expected = (manifest.n_events, *GRID_SHAPE)
     if pred.shape != expected:
         problems.add(
@@ -36,6 +36,8 @@ def read_dense(
             "Write one dense array for each event of the test file, in its order.",
         )
         problems.check()
+    coords = manifest.coords()
+    lock()
     bad = Cases()
     for rows in _row_blocks(manifest.offset, (pred.chunks or _PLANE)[0]):
         voxels = slice(manifest.offset[rows.start], manifest.offset[rows.stop])

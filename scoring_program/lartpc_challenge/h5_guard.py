@@ -112,6 +112,10 @@ class GuardedFile:
             Cases(map(shown, links)),
             "Copy the data into the file.",
         )
+        if len({name.lower() for name in names}) < len(names):
+            problems.add_cases(
+                "holds names that differ in upper and lower case alone", Cases(map(shown, names))
+            )
         problems.check()
         return names
 

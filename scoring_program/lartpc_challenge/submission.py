@@ -74,16 +74,14 @@ def read_into(
 ) -> None:
     """`read_submission` into out (M,) uint8.
 
-    `lock` is called once all files are open and before any value is read: from there on the
-    reader needs no right to open a file.
+    `lock` is called before the first label is read, once all files are open that are needed: from
+    there on the reader does without the right to open one.
     """
     with open_upload(path) as upload:
         if upload.is_hdf5:
             _read_hdf5(upload, manifest, out, lock)
         else:
-            coords = manifest.coords()
-            lock()
-            read_csv(upload, manifest, coords, out)
+            read_csv(upload, manifest, out, lock)
 
 
 def _read_hdf5(
@@ -94,10 +92,8 @@ def _read_hdf5(
         pred = file.dataset("pred", problems)
         problems.check()
         if len(pred.shape) == 4:
-            coords = manifest.coords()
-            lock()
             _check_dense_order(file, manifest, problems)
-            read_dense(pred, manifest, coords, out, problems)
+            read_dense(pred, manifest, out, problems, lock)
         else:
             lock()
             _read_sparse(file, pred, manifest, out, problems)

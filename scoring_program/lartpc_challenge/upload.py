@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .format import ChallengeError, SubmissionError
-from .problems import Problems, shown
+from .problems import Cases, Problems, shown
 
 MAX_ENTRIES = 100  # files and folders in an upload, whatever they are
 MAX_UNPACKED = 16 << 30  # bytes of the file in a zip
@@ -166,33 +166,34 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored=()) -> _Entry:
     entries = [e for e in entries if not e.is_clutter and e.name not in ignored]
     problems = Problems(where)
 
-    def refuse(what: str, wrong: list, advice: str) -> None:
-        if wrong:
-            problems.add(f"{what}, {_EXPECTED}", [shown(e.name) for e in wrong], advice=advice)
-
-    refuse(
-        "holds links or special files",
-        [e for e in entries if e.kind not in ("file", "folder")],
-        "Put the file itself there.",
-    )
-    refuse(
-        "holds names that lead out of it",
-        [e for e in entries if _leads_out(e.name)],
-        "Zip the file by its plain name.",
-    )
-    refuse(
-        "holds folders in folders",
-        [e for e in entries if len(e.parts) + (e.kind == "folder") > 2],
-        "Zip the file, not the folders above it.",
-    )
-    refuse(
-        "holds a file that the platform would run as a program",
-        [e for e in entries if e.name in _PLATFORM_FILES],
-        "Leave it out.",
-    )
+    for what, wrong, advice in (
+        (
+            "links or special files",
+            [e for e in entries if e.kind not in ("file", "folder")],
+            "Put the file itself there.",
+        ),
+        (
+            "names that lead out of it",
+            [e for e in entries if _leads_out(e.name)],
+            "Zip the file by its plain name.",
+        ),
+        (
+            "folders in folders",
+            [e for e in entries if len(e.parts) + (e.kind == "folder") > 2],
+            "Zip the file, not the folders above it.",
+        ),
+        (
+            "files that a platform would run as a program",
+            [e for e in entries if e.name in _PLATFORM_FILES],
+            "Leave them out.",
+        ),
+    ):
+        cases = Cases(shown(e.name) for e in wrong)
+        problems.add_cases(f"holds {what}, {_EXPECTED}; found", cases, advice)
     files = [e for e in entries if e.kind == "file"]
     if len(files) != 1:
-        problems.add(f"holds {len(files)} files, {_EXPECTED}", [shown(e.name) for e in files])
+        found = f"; found: {Cases(shown(e.name) for e in files)}" if files else ""
+        problems.add(f"holds {len(files)} files, {_EXPECTED}{found}")
     problems.check()
     return files[0]
 
@@ -223,6 +224,8 @@ def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Uplo
                 f"{free:,} left; unzip it elsewhere and give the file, or set TMPDIR"
             )
         shutil.copyfileobj(content, file, _BLOCK)
+        if file.tell() != member.file_size:
+            raise zipfile.BadZipFile("fewer bytes than declared")
     except READ_ERRORS as reason:
         raise SubmissionError(f"{where}: is damaged; zip or upload it again") from reason
     return Upload(where, True, file)
