@@ -18,7 +18,7 @@ from lartpc_challenge.format import ChallengeError
 from organizer.physics import report
 from organizer.physics.checks import all_checks
 from organizer.physics.plots import all_figures, class_shares
-from organizer.physics.runs import plan, shoot_all
+from organizer.physics.runs import plan, shoot
 
 SEED = 2018
 
@@ -34,7 +34,7 @@ def _run(options) -> None:
     shares = {path.name: class_shares(path) for path in options.events}
     size = "quick" if options.quick else "full"
     with tqdm(total=len(plan(size, options.jobs)), unit="process") as bar:
-        samples = shoot_all(size, seed=options.seed, jobs=options.jobs, progress=bar.update)
+        samples = shoot(size, seed=options.seed, jobs=options.jobs, progress=bar.update)
     checks = all_checks(samples)
     how = f"The {size} set, seed {options.seed}: {sum(map(_count, samples.values())):,} particles."
     with replacing(out) as temporary:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.events import replacing
 from organizer.physics import observe
 from organizer.physics.beams import BEAMS, Beam
 from organizer.simulation.geant4 import LiquidArgon
@@ -29,7 +30,8 @@ def main() -> None:
         argon = argon or LiquidArgon(settings, Path(orders["data_directory"]))
         for quantity, values in _shoot(argon, beam, orders["seed"], first, last).items():
             samples[f"{name}/{quantity}"] = values
-    np.savez(orders["out"], **samples)
+    with replacing(orders["out"]) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **samples)
 
 
 def _shoot(argon: LiquidArgon, beam: Beam, seed: int, first: int, last: int) -> dict:

@@ -85,7 +85,7 @@ def draw_ranges(samples: Samples) -> tuple[Figure, str]:
 def draw_stopping(samples: Samples) -> tuple[Figure, str]:
     figure, axes = plt.subplots()
     centre = (RESIDUAL_BINS_CM[:-1] + RESIDUAL_BINS_CM[1:]) / 2
-    fine = np.geomspace(0.5, 40, 200)
+    fine = np.geomspace(1, 40, 200)
     for pdg, table in published.STOPPING.items():
         sample = samples[beams.RANGES[pdg, published.RANGE_ROWS[pdg][-1]].name]
         loss, path = sample["residual_loss"].sum(axis=0), sample["residual_path"].sum(axis=0)
@@ -94,13 +94,18 @@ def draw_stopping(samples: Samples) -> tuple[Figure, str]:
         curve = np.exp(np.interp(np.log(at_residual), np.log(energy), np.log(stopping)))
         axes.plot(fine, curve * published.LAR_DENSITY_G_CM3, color=COLOUR[pdg], lw=1)
         axes.plot(
-            centre, loss / path, "o", ms=4, color=COLOUR[pdg], label=f"{SYMBOL[pdg]} ({TABLE[pdg]})"
+            centre[1:],
+            (loss / path)[1:],
+            "o",
+            ms=4,
+            color=COLOUR[pdg],
+            label=f"{SYMBOL[pdg]} ({TABLE[pdg]})",
         )
     axes.set(
         xlabel="residual range (cm)", ylabel="mean dE/dx (MeV/cm)", xlim=(0, 40), yscale="log",
-        ylim=(1.8, 30),
+        ylim=(1.8, 20),
     )  # fmt: skip
-    axes.set_yticks([2, 3, 5, 10, 20, 30], ["2", "3", "5", "10", "20", "30"], minor=False)
+    axes.set_yticks([2, 3, 5, 10, 20], ["2", "3", "5", "10", "20"])
     axes.minorticks_off()
     axes.legend(title="points: simulated, lines: published")
     return figure, "Mean energy loss against the way still to go, in bins of 1 cm."
@@ -112,8 +117,9 @@ def draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
     energy = checks.minimum_ionising_energy()
     most_probable, xi = published.landau_of_muon(energy, VOXEL_SIZE_MM / 10)
     at = np.linspace(0.2, 1.6, 400)
-    # SciPy's distribution has its mode 0.2228 scales below its location (Landau's lambda).
-    landau = stats.landau(loc=most_probable + 0.22278 * xi, scale=xi)
+    # SciPy's standard distribution is Landau's in units of pi/2 xi, with its mode at -0.4293.
+    scale = xi * np.pi / 2
+    landau = stats.landau(loc=most_probable + 0.4293 * scale, scale=scale)
     left.hist(
         slices.ravel(), np.arange(0.2, 1.6, 0.02), density=True, color=MUON, alpha=0.6,
         label=f"simulated, {VOXEL_SIZE_MM:.0f} mm slices",
@@ -170,7 +176,7 @@ def draw_showers(samples: Samples) -> tuple[Figure, str]:
     edges = DEPTH_BINS_X0[:-1]
     centre = (edges[:-1] + edges[1:]) / 2
     contained_to = RADIUS_BINS_CM[1:-1]
-    for energy, colour in zip(beams.SHOWERS, (ELECTRON, PION), strict=True):
+    for energy, colour, dash in zip(beams.SHOWERS, (ELECTRON, MUON), ("-", "--"), strict=True):
         sample = samples[beams.SHOWERS[energy].name]
         depth, radial = sample["depth"], sample["radial"].sum(axis=0)
         maximum, shape = checks.shower_shape(depth)
@@ -180,7 +186,7 @@ def draw_showers(samples: Samples) -> tuple[Figure, str]:
         left.axvspan(*published.shower_maximum(energy), color=colour, alpha=0.15, lw=0)
         contained = np.cumsum(radial)[:-1] / radial.sum()
         right.plot(
-            contained_to, contained, color=colour,
+            contained_to, contained, dash, color=colour,
             label=f"{energy} MeV: 90 % in {checks.radius_holding_90(sample['radial']):.1f} cm",
         )  # fmt: skip
     left.axvspan(np.nan, np.nan, color="grey", alpha=0.3, label="maximum: Rossi to PDG")

@@ -1,4 +1,4 @@
-"""Shoot all beams: every world in processes of its own (Geant4 allows one world a process)."""
+"""Shoot beams: every world in processes of its own (Geant4 allows one world a process)."""
 
 import json
 import os
@@ -6,13 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lartpc_challenge.format import ChallengeError
-from organizer.physics.beams import BEAMS
+from organizer.physics.beams import BEAMS, Beam
 
 # Beam's name -> quantity (see observe) -> array (particles, ...)
 Samples = dict[str, dict[str, np.ndarray]]
@@ -21,21 +21,22 @@ Shots = list[tuple[str, int, int]]  # beam's name, first particle, last (exclude
 POLL_SECONDS = 0.1
 
 
-def shoot_all(
+def shoot(
     size: str,
     *,
     seed: int,
     jobs: int,
+    only: Sequence[Beam] = BEAMS,
     progress: Callable[[], object] = lambda: None,
     changes: dict | None = None,
 ) -> Samples:
-    """Samples of all beams at `size`, "quick" or "full"; the same for any number of `jobs`.
+    """Samples of the beams at `size`, "quick" or "full"; the same for any number of `jobs`.
 
     progress: called whenever a process of the `plan` has ended. changes: fields of Settings that
     replace the beams' own, to see which checks notice.
     Raises ChallengeError where a process ends without its result.
     """
-    waiting = plan(size, jobs)
+    waiting = plan(size, jobs, only)
     running: dict[subprocess.Popen, tuple[Shots, Path]] = {}
     results: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -50,6 +51,7 @@ def shoot_all(
                     running[_start(orders, out.with_suffix(".log"))] = shots, out
                 for child in [child for child in running if child.poll() is not None]:
                     shots, out = running.pop(child)
+                    child.stdin.close()
                     results |= _collect(shots, out)
                     progress()
                 time.sleep(POLL_SECONDS)
@@ -57,19 +59,23 @@ def shoot_all(
             for child in running:
                 child.kill()
                 child.wait()
+                child.stdin.close()
     return _join(results)
 
 
-def plan(size: str, jobs: int) -> list[Shots]:
+def plan(size: str, jobs: int, only: Sequence[Beam] = BEAMS) -> list[Shots]:
     """What each process shoots: a share, one of `jobs`, of all beams of a world."""
-    worlds = {beam.settings: [] for beam in BEAMS}
-    for beam in BEAMS:
+    worlds = {beam.settings: [] for beam in only}
+    for beam in only:
         worlds[beam.settings].append((beam.name, getattr(beam, size)))
-    return [
+    tasks = [
         [(name, n * share // jobs, n * (share + 1) // jobs) for name, n in beams]
         for beams in worlds.values()
         for share in range(jobs)
     ]
+    # With more processes than particles some shares are empty.
+    tasks = [[shot for shot in shots if shot[1] < shot[2]] for shots in tasks]
+    return [shots for shots in tasks if shots]
 
 
 def _start(orders: dict, log: Path) -> subprocess.Popen:
@@ -107,9 +113,9 @@ def _collect(shots: Shots, out: Path) -> dict[tuple[str, int], dict[str, np.ndar
 
 def _join(results: dict[tuple[str, int], dict[str, np.ndarray]]) -> Samples:
     samples: Samples = {}
-    for beam in BEAMS:
-        parts = [results[key] for key in sorted(results) if key[0] == beam.name]
-        samples[beam.name] = {
+    for beam_name in dict.fromkeys(name for name, _ in results):
+        parts = [results[key] for key in sorted(results) if key[0] == beam_name]
+        samples[beam_name] = {
             quantity: np.concatenate([part[quantity] for part in parts]) for quantity in parts[0]
         }
     return samples

@@ -1,0 +1,208 @@
+"""The simulation against published numbers: the quick set, and that the checks notice mistakes.
+
+Each check states its limits and the odds of failing by chance; all together stay below 1 in 1,000
+for the fixed seed's sample sizes (about a minute of one core).
+"""
+
+import dataclasses
+import importlib.util
+import os
+import platform
+import sys
+
+import numpy as np
+import pytest
+
+from lartpc_challenge.events import Event, EventWriter
+from lartpc_challenge.format import ChallengeError
+from organizer.physics import beams, checks, observe, plots, report
+from organizer.physics.__main__ import main
+from organizer.physics.runs import plan, shoot
+
+SEED = 1
+HAS_NO_WHEEL = importlib.util.find_spec("geant4_pybind") is None and (
+    sys.version_info < (3, 11) or platform.machine() not in ("x86_64", "AMD64", "arm64")
+)
+needs_geant4 = pytest.mark.skipif(
+    HAS_NO_WHEEL, reason="geant4_pybind has no wheel for this Python or machine"
+)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return shoot("quick", seed=SEED, jobs=os.cpu_count())
+
+
+GROUPS = (
+    checks.check_ranges,
+    checks.check_stopping,
+    checks.check_minimum_ionisation,
+    checks.check_photons,
+    checks.check_showers,
+    checks.check_muons_at_rest,
+    checks.check_pions,
+)
+
+
+@needs_geant4
+@pytest.mark.parametrize("group", GROUPS)
+def test_simulation_agrees_with_published_numbers(samples, group):
+    failed = [report.line(check) for check in group(samples) if not check.passed]
+    assert not failed, "\n".join(failed)
+
+
+@needs_geant4
+def test_all_checks_are_these_and_seldom_fail_by_chance(samples):
+    done = checks.all_checks(samples)
+    assert [c.title for c in done] == [c.title for group in GROUPS for c in group(samples)]
+    assert len({check.title for check in done}) == len(done)
+    assert sum(check.odds for check in done) < 1e-3
+
+
+@needs_geant4
+def test_samples_do_not_depend_on_the_number_of_processes(samples):
+    beam = beams.STOPPED_MUONS
+    alone = shoot("quick", seed=SEED, jobs=3, only=[beam])
+    np.testing.assert_array_equal(alone[beam.name]["decayed"], samples[beam.name]["decayed"])
+
+
+@needs_geant4
+def test_long_smooth_steps_are_noticed():
+    # What Geant4 does without a step limit: the artefact that a classifier learns at once.
+    coarse = shoot(
+        "quick", seed=SEED, jobs=1, only=[beams.CROSSING_MUONS], changes={"max_step_mm": 1e4}
+    )
+    passed = {check.title: check.passed for check in checks.check_minimum_ionisation(coarse)}
+    assert passed == {
+        "mean dE/dx of mu-, 279 MeV": True,
+        "most probable energy in 3 mm of that track": False,
+        "its full width at half maximum": False,
+        "rank correlation of neighbouring 3 mm": False,
+    }
+
+
+@needs_geant4
+def test_report_holds_every_check_and_figure(samples, tmp_path):
+    shares = {"a.h5": plots.class_shares(_event_file(tmp_path / "a.h5", [1, 1, 1, 2]))}
+    assert shares["a.h5"] == {"electron/positron": 0.75, "other": 0.25}
+    done = checks.all_checks(samples)
+    figures = plots.all_figures(samples, shares)
+    page = report.page(done, figures, "Made by a test.")
+    assert page.count("<tr><td>") == len(done)
+    assert page.count('src="data:image/png;base64,') == len(figures) == 7
+    assert f"All {len(done)} checks passed" in page
+
+
+@needs_geant4
+def test_process_that_fails_says_why():
+    with pytest.raises(ChallengeError, match=r"mu- at rest ended without a result; .*wrong_field"):
+        shoot("quick", seed=1, jobs=1, only=[beams.STOPPED_MUONS], changes={"wrong_field": 1})
+
+
+def test_failed_check_is_told():
+    check = checks.Check("length of a foot", "cm", 30.48, 30, 31, "NIST", 28.0, 0.1)
+    page = report.page([check], {}, "A test.")
+    assert not check.passed
+    assert "1 of 1 checks failed" in page
+    assert '<td class="failed">failed</td>' in page
+    assert report.line(check).startswith("FAILED  length of a foot: 28 ± 0.1 cm")
+
+
+@pytest.mark.parametrize("jobs", [1, 3, 200])
+def test_plan_shares_every_particle_once(jobs):
+    whole = [0] * len(beams.BEAMS)
+    names = [beam.name for beam in beams.BEAMS]
+    for shots in plan("quick", jobs):
+        worlds = {beams.BEAMS[names.index(name)].settings for name, _, _ in shots}
+        assert len(worlds) == 1
+        for name, first, last in shots:
+            assert first < last
+            whole[names.index(name)] += last - first
+    assert whole == [beam.quick for beam in beams.BEAMS]
+
+
+def test_beams_are_shot_into_the_product_but_for_what_they_say():
+    product = dataclasses.asdict(beams.Settings())
+    said = {"half_size_mm", "hadronic", "decay"}
+    for beam in beams.BEAMS:
+        changed = {k for k, v in dataclasses.asdict(beam.settings).items() if v != product[k]}
+        bare = {"production_cut_mm", "max_step_mm"} if beam.settings == beams.BARE else set()
+        assert changed <= said | bare
+
+
+def test_odds_are_those_of_the_normal_distribution():
+    check = checks.Check("", "", 10.0, 9.0, 11.0, "", 10.2, 0.5)
+    assert check.odds == pytest.approx(0.0455, abs=1e-4)  # two standard deviations, both sides
+
+
+# The statistics on samples of known distributions; limits of 5 standard deviations, odds 6e-7 each.
+
+
+def test_value_and_error_of_a_mean():
+    values = np.random.default_rng(1).normal(5.0, 2.0, 20_000)
+    mean, error = checks.value_and_error(np.mean, values)
+    assert abs(mean - 5.0) < 5 * 2 / np.sqrt(20_000)
+    # the spread of 10 batches is known to 1 / sqrt(18)
+    assert error == pytest.approx(2 / np.sqrt(20_000), rel=5 / np.sqrt(18))
+
+
+def test_peak_and_width_of_a_gaussian():
+    values = np.random.default_rng(2).normal(0.5, 0.05, 400_000)
+    peak, width = checks.peak_and_width(values)
+    assert peak == pytest.approx(0.5, abs=0.01)
+    assert width == pytest.approx(2.3548 * np.hypot(0.05, 0.008), rel=0.02)
+
+
+def test_rank_correlation_of_moving_sums():
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=(300, 101))
+    # Neighbours that share one of two normal terms: Pearson 1/2, Spearman 6/pi asin(1/4).
+    slices = noise[:, 1:] + noise[:, :-1]
+    assert checks.rank_correlation(slices, 1) == pytest.approx(0.4826, abs=0.03)
+    assert checks.rank_correlation(slices, 2) == pytest.approx(0.0, abs=0.03)
+
+
+def test_radius_holding_90_of_an_even_disc():
+    # energy even up to 50 cm in radius (per bin, not per area): 90 % within 45 cm
+    radial = np.zeros((1, len(observe.RADIUS_BINS_CM) - 1))
+    radial[0, :100] = 1.0
+    assert checks.radius_holding_90(radial) == pytest.approx(45.0)
+
+
+def test_shower_shape_finds_the_maximum_of_a_gamma_distribution():
+    # shape 3.5 and scale 2 have their mode at (3.5 - 1) * 2 = 5
+    depth = np.random.default_rng(4).gamma(3.5, 2.0, 100_000)
+    profile = np.histogram(depth, observe.DEPTH_BINS_X0)[0][None, :]
+    maximum, shape = checks.shower_shape(profile)
+    assert maximum == pytest.approx(5.0, abs=0.1)
+    assert shape(np.array([5.0])) == pytest.approx(0.1220, abs=0.003)
+
+
+def test_command_tells_bad_input_in_one_sentence(tmp_path, capsys):
+    test_file = _event_file(tmp_path / "test.h5", None)
+    for arguments, sentence in (
+        (["--events", tmp_path / "none.h5"], "no such file"),
+        (["--events", test_file], "has no labels; name a train or simulation file"),
+        (["--out", test_file], "can't be made"),
+    ):
+        out = ["--out", tmp_path / "report"]
+        assert main([str(a) for a in (*out, "--events", *arguments)]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("physics: ")
+        assert sentence in told
+        assert told.count("\n") == 1
+    assert not (tmp_path / "report" / "physics.html").exists()
+
+
+def _event_file(path, label):
+    kind = "test" if label is None else "train"
+    n = 4
+    event = Event(
+        1,
+        np.arange(3 * n, dtype=np.uint8).reshape(n, 3),
+        np.ones(n, np.float32),
+        None if label is None else np.array(label, np.uint8),
+    )
+    with EventWriter(path, kind=kind, cycle=1, scale="full") as out:
+        out.append(event)
+    return path
