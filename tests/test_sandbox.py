@@ -108,7 +108,7 @@ def test_memory_ends_at_the_limit(run):
 
 
 def test_the_memory_of_the_parent_is_not_counted(run):
-    ballast = np.ones(1 << 26)  # 512 MiB
+    ballast = np.ones(3 << 23)  # 192 MiB
     pred = read_guarded(run.res, run.manifest, memory_limit=128 << 20)
     assert np.array_equal(pred, run.labels)
     assert ballast.all()

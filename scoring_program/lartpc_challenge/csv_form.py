@@ -82,8 +82,8 @@ def _lines(upload: Upload) -> Iterator[bytes]:
             if whole:
                 yield whole + b"\n"
                 rest = rest[len(whole) + 1 :]
-            elif not rest.strip(b"\n"):
-                rest = rest[:2]
+            if not rest.strip(b"\n"):
+                rest = rest[:1]
         if len(rest) > _MAX_LINE:
             raise SubmissionError(
                 f"{upload.name}: has a line of more than {_MAX_LINE:,} characters, expected {_ROW}"

@@ -40,10 +40,12 @@ def write_submission(path, event_id, offset, pred) -> None:
     event_id, offset, pred = np.asarray(event_id), np.asarray(offset), np.asarray(pred)
     if event_id.ndim != 1 or event_id.dtype.kind not in "iu":
         raise ValueError(f"event_id is {event_id.dtype} {event_id.shape}, expected integers (N,)")
-    if offset.dtype.kind not in "iu":
-        raise ValueError(f"offset is {offset.dtype}, expected integers")
+    if event_id.size and not 0 <= int(event_id.min()) <= int(event_id.max()) < 1 << 32:
+        raise ValueError("event_id must lie in 0 to 4294967295")
     if pred.ndim != 1 or pred.dtype != np.uint8:
         raise ValueError(f"pred is {pred.dtype} {pred.shape}, expected uint8 (M,)")
+    if offset.dtype.kind == "u":
+        offset = offset.astype(np.int64)  # a step down between unsigned numbers is a large one up
     check_offsets(offset, len(event_id), len(pred), "submission", ValueError)
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
