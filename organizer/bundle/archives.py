@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Union
 
@@ -70,19 +70,20 @@ def folder_members(folder, kind: str, prefix: str = "") -> dict[str, Content]:
 
 
 def write_zip(path, kind: str, members: Mapping[str, Content]) -> Path:
-    """Write a zip in the given order of members; equal contents give equal bytes everywhere.
+    """Write a zip; equal contents give equal bytes everywhere.
 
-    Members are stored, not compressed: nearly all of it is HDF5, which is compressed already, and
-    so the bytes don't depend on the machine's zlib either.
+    Members stand by name, competition.yaml first: v1.5 reads the first name with .yaml in it. They
+    are stored, not compressed: nearly all of it is HDF5, which is compressed already, and so the
+    bytes don't depend on the machine's zlib either.
     """
     refused = sorted(name for name in members if not is_allowed(kind, name))
     if refused:
         raise ChallengeError(f"{path}: a {kind} zip must not hold {', '.join(refused)}")
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, content in members.items():
+        for name in sorted(members, key=lambda name: (name != "competition.yaml", name)):
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             member.create_system, member.external_attr = 3, 0o100644 << 16
-            _store(archive, member, content)
+            _store(archive, member, members[name])
     return Path(path)
 
 
@@ -98,21 +99,3 @@ def _store(archive: zipfile.ZipFile, member: zipfile.ZipInfo, content: Content) 
         raise ChallengeError(f"{content}: no such file") from reason
     except PermissionError as reason:
         raise ChallengeError(f"{content}: no permission to read it") from reason
-
-
-def read_member(path, name: str) -> bytes:
-    """The content of one member of a zip. ChallengeError where that can't be read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-    except KeyError as reason:
-        raise ChallengeError(f"{path}: holds no {name}") from reason
-    except (OSError, zipfile.BadZipFile) as reason:
-        raise ChallengeError(f"{path}: not a readable zip") from reason
-
-
-def sorted_members(members: Mapping[str, Content], first: Iterable[str] = ()) -> dict:
-    """The members by name, those of `first` ahead."""
-    first = list(first)
-    rest = sorted(name for name in members if name not in first)
-    return {name: members[name] for name in (*first, *rest)}

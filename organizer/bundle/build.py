@@ -5,8 +5,9 @@ Everything is checked before anything is written, and all that is wrong is said 
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -18,11 +19,17 @@ from .archives import Content, folder_members, write_zip
 from .codalab import html_name, to_codalab
 from .competition import DEMONSTRATION, dumped, moved, read_competition
 from .pages import read_page, to_html
-from .rules import check_size, codabench_problems, codalab_problems, example_problems
+from .rules import (
+    check_size,
+    codabench_problems,
+    codalab_problems,
+    example_problems,
+    reference_name,
+)
 from .source import Source, source_problems
 
 ROOT = Path(__file__).resolve().parents[2]
-CODABENCH, CODALAB = "codabench.zip", "codalab-v1.5.zip"
+CODABENCH, CODALAB, HELD_BACK = "codabench.zip", "codalab-v1.5.zip", "hidden_references"
 
 
 @dataclass(frozen=True)
@@ -30,9 +37,9 @@ class Order:
     """What to build.
 
     data: a folder as `make data` writes it; None for the demonstration data of the repository.
-    demonstration: the organiser knows that everybody has the hidden labels. placeholder: leave the
-    hidden references out. now: no phase may start before it; None where nobody uploads the result,
-    so that neither its dates nor its addresses matter.
+    demonstration: the organiser knows that everybody has the hidden labels. placeholder: hold the
+    hidden references back, as zips to upload later. now: no phase may start before it; None where
+    nobody uploads the result, so that neither its dates nor its addresses matter.
     """
 
     start: date
@@ -73,29 +80,41 @@ def build(order: Order, out) -> Built:
     competition = moved(read_competition(order.root / "competition.yaml"), order.start)
     solutions = {n: path for n, path in _solution_files(order.source).items() if path.exists()}
     competition = _adapted(competition, solutions, order)
-    problems = list(source_problems(order.source, scale=order.scale, placeholder=order.placeholder))
+    problems = list(source_problems(order.source, scale=order.scale))
     texts = _texts(competition, order, problems)
     parts = _parts(order, problems)
     files = {competition["image"]: order.root / competition["image"], **solutions}
+    problems += [f"{path}: no such file" for path in files.values() if not path.is_file()]
     problems += _platform_problems(competition, order, [*texts, *parts, *files])
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in dict.fromkeys(problems))
         raise ChallengeError(f"nothing was written, since{listed}")
 
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".bundle-") as folder:
+    with _folder_beside(out) as folder:
         for name, part in parts.items():
-            files[name] = write_zip(Path(folder, name), part.kind, part.members)
+            files[name] = write_zip(folder / name, part.kind, part.members)
         pages = {html_name(name): to_html(text) for name, text in texts.items()}
-        codabench = _write(Path(folder, CODABENCH), "codabench", competition, texts, files)
-        codalab = _write(Path(folder, CODALAB), "codalab", to_codalab(competition), pages, files)
-        built = Built(
-            codabench.replace(out / CODABENCH),
-            codalab.replace(out / CODALAB),
-            tuple(_notes(order, solutions)),
-        )
-    return built
+        codabench = _write(folder / CODABENCH, "codabench", competition, texts, files)
+        codalab = _write(folder / CODALAB, "codalab", to_codalab(competition), pages, files)
+        codabench.replace(out / CODABENCH)
+        codalab.replace(out / CODALAB)
+    if order.placeholder:
+        for phase in filter(is_hidden, PHASES):
+            part = _reference_part(order.source.reference(phase))
+            write_zip(out / HELD_BACK / reference_name(phase), part.kind, part.members)
+    return Built(out / CODABENCH, out / CODALAB, tuple(_notes(order, solutions, out)))
+
+
+@contextlib.contextmanager
+def _folder_beside(out: Path) -> Iterator[Path]:
+    """A temporary folder in `out`, so that what is in it can be renamed into `out`."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out, prefix=".bundle-") as folder:
+            yield Path(folder)
+    except OSError as reason:
+        raise ChallengeError(f"{out}: can't be written: {reason.strerror or reason}") from reason
 
 
 def _write(
@@ -103,9 +122,7 @@ def _write(
 ) -> Path:
     """Write a bundle. ChallengeError where it gets too large to upload."""
     members = {**files, **{name: text.encode() for name, text in texts.items()}}
-    ordered = {name: members[name] for name in sorted(members)}
-    # First, since v1.5 takes the first member whose name holds .yaml.
-    write_zip(path, kind, {"competition.yaml": dumped(competition), **ordered})
+    write_zip(path, kind, {"competition.yaml": dumped(competition), **members})
     check_size(path)
     return path
 
@@ -126,44 +143,52 @@ def _adapted(competition: dict, solutions: Collection[str], order: Order) -> dic
 
 
 def _texts(competition: dict, order: Order, problems: list[str]) -> dict[str, str]:
-    """File name -> Markdown of every page; what can't be read goes to `problems`."""
-    texts = {}
-    for name in (competition["terms"], *(page["file"] for page in competition["pages"])):
+    """File name -> Markdown of every page, empty where `problems` got the reason."""
+    terms = competition["terms"]
+    texts = dict.fromkeys((terms, *(page["file"] for page in competition["pages"])), "")
+    for name in texts:
         try:
             texts[name] = read_page(order.root / name)
         except ChallengeError as problem:
             problems.append(str(problem))
-    if order.demonstration and competition["terms"] in texts:
-        texts[competition["terms"]] = f"**{DEMONSTRATION}.**\n\n{texts[competition['terms']]}"
+    if order.demonstration:
+        texts[terms] = f"**{DEMONSTRATION}.**\n\n{texts[terms]}"
     return texts
 
 
 def _parts(order: Order, problems: list[str]) -> dict[str, Part]:
-    """File name -> zip inside the bundle; a folder that can't be packed goes to `problems`."""
-    root, source, parts = order.root, order.source, {}
+    """File name -> zip inside the bundle; what can't be packed goes to `problems`."""
+    root, source = order.root, order.source
+
+    def folder(path: Path, kind: str, prefix: str = "") -> dict[str, Content]:
+        try:
+            return folder_members(path, kind, prefix)
+        except ChallengeError as problem:
+            problems.append(str(problem))
+            return {}
+
     program = root / "scoring_program"
-    try:
-        parts["scoring_program.zip"] = Part(
-            "scoring_program", folder_members(program, "scoring_program")
-        )
-        kit = {
-            **folder_members(root / "starting_kit", "starting_kit"),
-            **folder_members(
-                program / "lartpc_challenge", "starting_kit", prefix="lartpc_challenge/"
-            ),
-            **{name: root / name for name in ("LICENSE", "LICENSE-DATA.md")},
-        }
-        parts["starting_kit.zip"] = Part("starting_kit", dict(sorted(kit.items())))
-    except ChallengeError as problem:
-        problems.append(str(problem))
+    kit = {
+        **folder(root / "starting_kit", "starting_kit"),
+        **folder(program / "lartpc_challenge", "starting_kit", prefix="lartpc_challenge/"),
+        **{name: root / name for name in ("LICENSE", "LICENSE-DATA.md")},
+    }
+    parts = {
+        "scoring_program.zip": Part("scoring_program", folder(program, "scoring_program")),
+        "starting_kit.zip": Part("starting_kit", kit),
+    }
     for number, cycle in CYCLES.items():
         files = (source.test(cycle), source.train(cycle))
         parts[f"cycle{number}_data.zip"] = Part("public_data", {f.name: f for f in files})
     for phase in PHASES:
         held_back = order.placeholder and is_hidden(phase)
         content = _placeholder(phase, order.scale) if held_back else source.reference(phase)
-        parts[f"reference_phase{phase}.zip"] = Part("reference", {"reference.h5": content})
+        parts[reference_name(phase)] = _reference_part(content)
     return parts
+
+
+def _reference_part(content: Content) -> Part:
+    return Part("reference", {"reference.h5": content})
 
 
 def _placeholder(phase: int, scale: str) -> bytes:
@@ -183,14 +208,19 @@ def _platform_problems(competition: dict, order: Order, names: Collection[str]) 
     return problems
 
 
-def _notes(order: Order, solutions: Collection[str]) -> list[str]:
+def _notes(order: Order, solutions: Collection[str], out: Path) -> list[str]:
     notes = []
     if order.demonstration:
         notes.append(f"{DEMONSTRATION}; title and terms say so. Never run it in earnest.")
     if order.placeholder:
         notes.append(
-            "The hidden references are placeholders: upload the true ones before their phases open "
-            "(organizer/README.md, step 8)."
+            f"The hidden references are placeholders, the true ones are in {out / HELD_BACK}: "
+            "upload each between the end of its public phase and the start of the hidden one."
+        )
+    elif not order.demonstration:
+        notes.append(
+            "WARNING: Codabench gives every reference to whoever asks, without an account. Take "
+            "HIDDEN=placeholder, and upload the hidden ones when their public phases have ended."
         )
     missing = [p for name, p in _solution_files(order.source).items() if name not in solutions]
     if missing:

@@ -97,6 +97,7 @@ def _leaderboard(leaderboard: dict) -> dict:
                 "rank": rank,
                 "sort": column["sorting"],
                 "numeric_format": column["precision"],
+                "selection_default": int(rank == 1),
             }
             for rank, column in enumerate(columns, start=1)
         },

@@ -41,6 +41,11 @@ def codabench_problems(
     ]
 
 
+def reference_name(phase: int) -> str:
+    """The zip that holds a phase's reference data."""
+    return f"reference_phase{phase}.zip"
+
+
 def codabench_files(competition: dict) -> list[str]:
     """The files that the competition names, in its order."""
     return [
@@ -81,8 +86,8 @@ def _phase_problems(competition: dict) -> Iterator[str]:
         name = phase["name"]
         if len(phase["tasks"]) != 1:
             yield f"{name}: expected one task, found {len(phase['tasks'])}"
-        elif reference.get(phase["tasks"][0]) != f"reference_phase{number}.zip":
-            yield f"{name}: its task must have the reference data reference_phase{number}.zip"
+        elif reference.get(phase["tasks"][0]) != reference_name(number):
+            yield f"{name}: its task must have the reference data {reference_name(number)}"
         if phase["max_submissions"] < 1 or phase["max_submissions_per_day"] < 1:
             yield f"{name}: a limit of 0 submissions means no limit at all, give a number above 0"
         if phase.get("auto_migrate_to_this_phase", False) != is_hidden(number):

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from lartpc_challenge.events import EventFile, open_h5
-from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, is_hidden
+from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 from lartpc_challenge.reference import Manifest, Reference, read_reference
 from lartpc_challenge.sandbox import read_guarded
 from organizer import phases
@@ -68,11 +68,8 @@ class Source:
         return self.baseline / f"cycle{cycle.number}" / "submission.zip"
 
 
-def source_problems(source: Source, *, scale: str, placeholder: bool) -> Iterator[str]:
-    """One sentence for each file that is missing, of another scale, leaks or contradicts another.
-
-    placeholder: hidden references are left out, so that they need not exist.
-    """
+def source_problems(source: Source, *, scale: str) -> Iterator[str]:
+    """One sentence for each file that is missing, leaks, or does not fit the others or `scale`."""
     scales = set()
     for cycle in CYCLES.values():
         yield from _event_file_problems(source.train(cycle), "train", cycle, scales)
@@ -81,7 +78,7 @@ def source_problems(source: Source, *, scale: str, placeholder: bool) -> Iterato
         yield from found
         if not found:  # else there is nothing to compare the others with
             manifest = Manifest.from_events(test)
-            yield from _reference_problems(source, cycle, manifest, scales, placeholder)
+            yield from _reference_problems(source, cycle, manifest, scales)
             yield from _baseline_problems(source.submission(cycle), manifest)
     if "demonstration" in scales - {scale}:
         yield (
@@ -120,21 +117,17 @@ def _extras(file: h5py.File, kind: str) -> list[str]:
     return sorted(extras)
 
 
-def _reference_problems(
-    source: Source, cycle: Cycle, test: Manifest, scales: set, placeholder: bool
-) -> Iterator[str]:
+def _reference_problems(source: Source, cycle: Cycle, test: Manifest, scales: set) -> Iterator[str]:
     references = []
     for phase in (cycle.public_phase, cycle.hidden_phase):
         path = source.reference(phase)
-        if placeholder and is_hidden(phase):
-            continue
         try:
             reference = read_reference(path)
         except ChallengeError as problem:
             yield str(problem)
             continue
         if reference is None:
-            yield f"{path}: is a placeholder; give the truth, or build with HIDDEN=placeholder"
+            yield f"{path}: is a placeholder itself; HIDDEN=placeholder makes those, give the truth"
         elif reference.phase != phase:
             yield f"{path}: is the reference of phase {reference.phase}"
         elif not _same_events(reference.manifest, test):

@@ -1,0 +1,364 @@
+"""competition.yaml and what both platforms ask of it, each rule with what breaks it."""
+
+import copy
+import re
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lartpc_challenge.format import METRICS, PHASES, ChallengeError, cycle_of_phase, is_hidden
+from organizer.bundle.codalab import html_name, to_codalab
+from organizer.bundle.competition import (
+    default_start,
+    dumped,
+    moved,
+    parse_competition,
+    read_competition,
+)
+from organizer.bundle.rules import (
+    codabench_files,
+    codabench_problems,
+    codalab_problems,
+    example_problems,
+)
+
+PATH = Path(__file__).parent.parent / "competition.yaml"
+COMPETITION = read_competition(PATH)
+
+# Columns of codalab-competitions c7ef5e28, apps/web/models.py, that a bundle may set; the yaml's
+# keys go into these models as they are.
+CODALAB_COMPETITION = {
+    "title",
+    "description",
+    "image",
+    "has_registration",
+    "end_date",
+    "competition_docker_image",
+    "enable_detailed_results",
+    "force_submission_to_leaderboard",
+}
+CODALAB_PHASE = {
+    "phasenumber",
+    "label",
+    "description",
+    "start_date",
+    "max_submissions",
+    "max_submissions_per_day",
+    "execution_time_limit",
+    "scoring_program",
+    "reference_data",
+    "starting_kit",
+    "public_data",
+    "auto_migration",
+    "leaderboard_management_mode",
+    "force_best_submission_to_leaderboard",
+    "color",
+}
+
+
+def files(competition):
+    return codabench_files(competition)
+
+
+def edited(**changes) -> dict:
+    return {**copy.deepcopy(COMPETITION), **changes}
+
+
+def with_phase(number: int, **changes) -> dict:
+    competition = edited()
+    competition["phases"][number - 1].update(changes)
+    return competition
+
+
+def with_columns(edit) -> dict:
+    competition = edited()
+    edit(competition["leaderboards"][0]["columns"])
+    return competition
+
+
+# ---- the competition as it is tracked
+
+
+def test_the_tracked_competition_has_no_problem():
+    assert codabench_problems(COMPETITION, files(COMPETITION)) == []
+    codalab = to_codalab(COMPETITION)
+    html = [html_name(name) if name.endswith(".md") else name for name in files(COMPETITION)]
+    assert codalab_problems(codalab, html) == []
+
+
+def test_it_is_filled_in_as_the_challenge_asks():
+    assert COMPETITION["version"] == 2
+    assert COMPETITION["docker_image"] == "codalab/codalab-legacy:py39"
+    names = [phase["name"] for phase in COMPETITION["phases"]]
+    assert names == ["Public 1", "Private 1", "Public 2", "Private 2", "Public 3", "Private 3"]
+    columns = COMPETITION["leaderboards"][0]["columns"]
+    assert [column["key"] for column in columns] == ["acc_at_80", "acc_at_50", "acc_mean"]
+    assert [column["key"] for column in columns] == list(METRICS)
+    assert {column["precision"] for column in columns} == {4}
+    for number, phase in zip(PHASES, COMPETITION["phases"]):
+        assert phase.get("hide_output", False) == is_hidden(number)
+        assert phase.get("auto_migrate_to_this_phase", False) == is_hidden(number)
+        assert (phase["max_submissions"] == 1) == is_hidden(number)
+        if not is_hidden(number):
+            assert phase["public_data"] == f"cycle{cycle_of_phase(number).number}_data.zip"
+
+
+def test_the_cadence_is_that_of_2018():
+    """Public 1 opens on day 0 at 00:00, Private 1 and 2 on days 3 and 6 at 01:00; phase 5 lasts
+    until early October, some 54 days; a public phase follows its hidden one within the hour."""
+    dates = {
+        phase["name"]: [datetime.fromisoformat(phase[end]) for end in ("start", "end")]
+        for phase in COMPETITION["phases"]
+    }
+    start = dates["Public 1"][0]
+    assert start.time() == datetime.min.time()
+    assert dates["Private 1"][0] - start == timedelta(days=3, hours=1)
+    assert dates["Private 2"][0] - start == timedelta(days=6, hours=1)
+    for cycle in (1, 2):
+        gap = dates[f"Public {cycle + 1}"][0] - dates[f"Private {cycle}"][0]
+        assert timedelta() < gap <= timedelta(hours=1)
+    assert timedelta(days=50) < dates["Public 3"][1] - dates["Public 3"][0] < timedelta(days=60)
+    # An organiser needs time to upload a reference that was held back.
+    for cycle in (1, 2, 3):
+        assert dates[f"Private {cycle}"][0] - dates[f"Public {cycle}"][1] == timedelta(hours=1)
+
+
+@pytest.mark.parametrize("start", [date(2027, 1, 4), date(2028, 2, 29), date(2031, 12, 31)])
+def test_start_moves_all_dates_alike(start):
+    competition = moved(COMPETITION, start)
+    shifts = {
+        datetime.fromisoformat(new[end]) - datetime.fromisoformat(old[end])
+        for new, old in zip(competition["phases"], COMPETITION["phases"])
+        for end in ("start", "end")
+    }
+    assert len(shifts) == 1
+    assert competition["phases"][0]["start"] == f"{start} 00:00"
+    assert moved(competition, date(2027, 1, 4)) == moved(COMPETITION, date(2027, 1, 4))
+
+
+def test_default_start_is_the_first_monday_four_weeks_ahead():
+    for day in range(14):
+        today = date(2026, 11, 21) + timedelta(days=day)
+        start = default_start(today)
+        assert start.strftime("%A") == "Monday"
+        assert timedelta(days=28) <= start - today < timedelta(days=35)
+    assert default_start(date(2026, 11, 30)) == date(2026, 12, 28)
+
+
+def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
+    text = dumped(COMPETITION).decode()
+    assert yaml.safe_load(text) == COMPETITION
+    assert list(yaml.safe_load(text)) == list(COMPETITION)
+    for phase in COMPETITION["phases"]:
+        assert f'start: "{phase["start"]}"' in text
+
+
+# ---- damaged files
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("title: ", "titel: ", "titel is not a key that Codabench knows here"),
+        ("title: ", "titel: ", "title is missing"),
+        ("max_submissions: 15", "max_submision: 15", r"phases\[0\].max_submision is not a key"),
+        ("version: 2", "version: 2.0", "version is a number with a point, expected a whole number"),
+        ("version: 2", "version: 1", "version is 1, expected 2"),
+        ('start: "2027-01-04 00:00"', "start: 2027-01-04", "is a date.*write dates in quotes"),
+        ("index: 1\n", "index: one\n", "is a text, expected a whole number"),
+        ("hide_output: true", "hide_output: yes please", "expected true or false"),
+        ("submission_rule: Force_Best", "submission_rule: Best", "is Best, expected Add or"),
+        ("key: acc_mean", f"key: {'k' * 37}", "has 37 characters, the platform takes 36"),
+        ("key: results", f"key: {'k' * 37}", "has 37 characters, the platform takes 36"),
+        ("codalab/codalab-legacy:py39", "i" * 129, "has 129 characters, the platform takes 128"),
+        ("version: 2", "version: 2\nversion: 2", "line 6.*the key version stands twice"),
+        ("version: 2", "version: [2", "not valid YAML"),
+        ("tasks: [1]\n", "tasks: 1\n", r"tasks is a whole number, expected a list"),
+        (
+            "- {title: Overview, file: pages/overview.md}",
+            "- overview",
+            r"pages\[0\] must have keys: title, file",
+        ),
+    ],
+)
+def test_damaged_yaml_is_refused_with_its_place(old, new, sentence):
+    text = PATH.read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(ChallengeError, match=sentence):
+        parse_competition(text.replace(old, new, 1), "competition.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- list", "\0", "a: &b [*b]"])
+def test_what_is_no_competition_is_refused(text):
+    with pytest.raises(ChallengeError, match=r"competition\.yaml"):
+        parse_competition(text, "competition.yaml")
+
+
+def test_unreadable_files_are_refused(tmp_path):
+    with pytest.raises(ChallengeError, match="no such file"):
+        read_competition(tmp_path / "competition.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ChallengeError, match="can't be read"):
+        read_competition(tmp_path / "binary.yaml")
+
+
+def test_all_problems_are_said_at_once():
+    text = PATH.read_text(encoding="utf-8")
+    text = text.replace("\nimage:", "\npicture:").replace("\nterms:", "\nrules:")
+    with pytest.raises(ChallengeError) as caught:
+        parse_competition(text, "competition.yaml")
+    assert len(str(caught.value).splitlines()) == 4
+
+
+# ---- Codabench's rules
+
+
+def codabench_sentences(competition, names=None, now=None):
+    return "\n".join(codabench_problems(competition, names or files(competition), now))
+
+
+@pytest.mark.parametrize(
+    ("competition", "sentence"),
+    [
+        (with_phase(2, start="2027-01-07 00:00"), "Private 1: starts .* when Public 1 ends"),
+        (with_phase(2, start="2027-01-06 23:00"), "Private 1: starts .* before Public 1 ends"),
+        (with_phase(1, end="2027-01-03 00:00"), "Public 1: ends .* not after it starts"),
+        (with_phase(3, start="2027-01-07"), "Public 2: '2027-01-07' is not a date as YYYY-MM-DD"),
+        (with_phase(3, start="2027-02-30 00:00"), "Public 2: .* is not a date that exists"),
+        (with_phase(2, auto_migrate_to_this_phase=False), "Private 1: auto_migrate_to_this_phase"),
+        (with_phase(3, auto_migrate_to_this_phase=True), "Public 2: auto_migrate_to_this_phase"),
+        (with_phase(4, hide_output=False), "Private 2: hide_output must be true"),
+        (with_phase(6, max_submissions=5), "Private 3: max_submissions must be 1"),
+        (with_phase(1, max_submissions=0), "Public 1: a limit of 0 submissions means no limit"),
+        (with_phase(1, tasks=[9]), "Public 1: there is no task with the index 9"),
+        (with_phase(1, tasks=[1, 3]), "Public 1: expected one task, found 2"),
+        (with_phase(1, tasks=[2]), "Public 1: its task must have the reference data reference_ph"),
+        (with_phase(2, index=7), "phases: expected the indexes 1, 2, 3, 4, 5, 6 in this order"),
+        (edited(phases=COMPETITION["phases"][:5]), "phases: expected the indexes"),
+        (edited(tasks=COMPETITION["tasks"] * 2), "tasks: the index 1 stands twice"),
+        (with_columns(lambda c: c.pop(1)), "the column acc_at_50 is missing"),
+        (with_columns(lambda c: c[1].update(key="acc_50")), "the column acc_50 would stay empty"),
+        (with_columns(lambda c: c[1].update(index=0)), "the columns need the indexes 0 to 2"),
+        (
+            with_columns(lambda c: (c[0].update(index=1), c[1].update(index=0))),
+            "expected the columns in the order acc_at_80, acc_at_50, acc_mean",
+        ),
+        (with_columns(lambda c: c[0].update(sorting="asc")), "acc_at_80 is better when higher"),
+        (
+            edited(leaderboards=COMPETITION["leaderboards"] * 2),
+            "Codabench reads the first one only, found 2",
+        ),
+        (edited(image="pages/private_logo.png"), "a file name with `private` in it is not found"),
+    ],
+)
+def test_codabench_problems(competition, sentence):
+    found = codabench_problems(competition, files(competition))
+    assert any(re.search(sentence, problem) for problem in found), found
+
+
+def test_dates_in_the_past_are_refused_and_only_if_a_clock_is_given():
+    now = datetime(2027, 1, 4, 0, 1)
+    assert "Public 1: starts 2027-01-04 00:00 UTC, in the past" in codabench_sentences(
+        COMPETITION, now=now
+    )
+    assert codabench_sentences(COMPETITION, now=datetime(2027, 1, 4)) == ""
+    assert codabench_sentences(moved(COMPETITION, date(1999, 1, 4))) == ""
+
+
+def test_a_file_that_is_not_in_the_bundle_is_refused():
+    names = [name for name in files(COMPETITION) if name != "reference_phase4.zip"]
+    assert codabench_sentences(COMPETITION, names) == (
+        "reference_phase4.zip is named by the competition but not in the bundle"
+    )
+
+
+def test_the_examples_address_is_refused_in_earnest():
+    assert list(example_problems(COMPETITION)) != []
+    assert list(example_problems(edited(contact_email="us@university.edu"))) == []
+
+
+# ---- the v1.5 dialect
+
+
+def test_codalab_dialect_knows_nothing_but_the_models_columns():
+    codalab = to_codalab(COMPETITION)
+    assert set(codalab) == CODALAB_COMPETITION | {"html", "phases", "leaderboard"}
+    for phase in codalab["phases"].values():
+        assert set(phase) <= CODALAB_PHASE
+    assert set(codalab["html"]) == {"overview", "evaluation", "terms", "data"}
+
+
+def test_codalab_dialect_is_a_pure_function():
+    before = copy.deepcopy(COMPETITION)
+    assert to_codalab(COMPETITION) == to_codalab(before)
+    assert before == COMPETITION
+
+
+def test_codalab_dialect_keeps_what_matters():
+    codalab = to_codalab(COMPETITION)
+    for number, phase in codalab["phases"].items():
+        original = COMPETITION["phases"][number - 1]
+        assert phase["phasenumber"] == number
+        assert phase["label"] == original["name"]
+        assert phase["reference_data"] == f"reference_phase{number}.zip"
+        assert phase["auto_migration"] == is_hidden(number)
+        hides = phase["leaderboard_management_mode"] == "hide_results"
+        assert hides == is_hidden(number)
+        assert phase["force_best_submission_to_leaderboard"] is True
+    columns = codalab["leaderboard"]["columns"]
+    assert list(columns) == list(METRICS)
+    assert [column["rank"] for column in columns.values()] == [1, 2, 3]
+    board = codalab["leaderboard"]["leaderboards"]["Results"]["label"]
+    assert {column["leaderboard"]["label"] for column in columns.values()} == {board}
+
+
+def test_codalab_hidden_phases_last_two_days_and_public_ones_no_less():
+    """Codabench's reader of the dialect ends a phase a day before the next one starts."""
+    codalab = to_codalab(COMPETITION)
+    starts = [datetime.fromisoformat(p["start_date"]) for p in codalab["phases"].values()]
+    ends = [*starts[1:], datetime.fromisoformat(codalab["end_date"])]
+    originals = [datetime.fromisoformat(p["start"]) for p in COMPETITION["phases"]]
+    for number, start, end in zip(PHASES, starts, ends):
+        if is_hidden(number):
+            assert end - start >= timedelta(days=2)
+        elif number < 5:
+            assert end - start >= originals[number] - originals[number - 1]
+
+
+def codalab_with(number=None, **changes) -> dict:
+    codalab = to_codalab(COMPETITION)
+    (codalab["phases"][number] if number else codalab).update(changes)
+    return codalab
+
+
+@pytest.mark.parametrize(
+    ("codalab", "sentence"),
+    [
+        (codalab_with(title="t" * 101), "title has 101 characters, the platform takes 100"),
+        (codalab_with(1, label="l" * 51), "label has 51 characters, the platform takes 50"),
+        (codalab_with(1, description="d" * 1001), "description has 1001 characters"),
+        (codalab_with(2, scoring_program="scoring_program"), "scoring_program must be a .zip"),
+        (codalab_with(3, start_date="2027-01-08 00:00"), "Private 1: lasts less than 2 days"),
+        (codalab_with(3, start_date="2027-01-07 01:00"), "Private 1: starts .* what comes next"),
+        (codalab_with(end_date="2027-01-08 00:00"), "Private 3: starts .* what comes next"),
+    ],
+)
+def test_codalab_problems(codalab, sentence):
+    names = [codalab["image"], *codalab["html"].values()]
+    for phase in codalab["phases"].values():
+        names += [
+            value for value in phase.values() if "zip" in str(value) or "program" in str(value)
+        ]
+    found = codalab_problems(codalab, names)
+    assert len(found) == 1
+    with pytest.raises(ChallengeError, match=sentence):
+        raise ChallengeError(found[0])
+
+
+def test_a_page_that_v15_needs_is_missed():
+    competition = edited(pages=COMPETITION["pages"][:2])
+    codalab = to_codalab(competition)
+    html = [html_name(name) if name.endswith(".md") else name for name in files(competition)]
+    assert codalab_problems(codalab, html) == ["v1.5: the page evaluation is missing"]
