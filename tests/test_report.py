@@ -155,11 +155,15 @@ def test_histogram(case, tree):
 def test_cumulative_distribution(case, tree):
     figure = figure_of(tree, "Events up to an accuracy")
     x, y = axis_of(figure, "middle", 1), axis_of(figure, "end", 0.01)
+    below = 0
     for block in figure.findall(".//rect[@class='block']"):
         edge, share = re.fullmatch(r"up to ([\d.]+): ([\d.]+)% of events", text_of(block)).groups()
         expected = case.details.cumulative[round(float(edge) * 50) - 1]
         assert share == percent(expected)
-        assert y(float(block.get("y"))) == pytest.approx(expected, abs=1e-3)
+        top = float(block.get("y"))
+        assert y(top) == pytest.approx(expected, abs=1e-3)
+        assert y(top + float(block.get("height"))) == pytest.approx(below, abs=1e-3)
+        below = expected
         assert x(float(block.get("x")) + float(block.get("width"))) == pytest.approx(
             float(edge), abs=1e-3
         )
