@@ -87,8 +87,8 @@ def build(order: Order, out) -> Built:
     problems += [f"{path}: no such file" for path in files.values() if not path.is_file()]
     problems += _platform_problems(competition, order, [*texts, *parts, *files])
     if problems:
-        listed = "".join(f"\n  - {problem}" for problem in dict.fromkeys(problems))
-        raise ChallengeError(f"nothing was written, since{listed}")
+        lines = (problem.replace("\n", "\n    ") for problem in dict.fromkeys(problems))
+        raise ChallengeError("\n  - ".join(("nothing was written, since", *lines)))
 
     out = Path(out)
     with _folder_beside(out) as folder:

@@ -141,14 +141,16 @@ def _board(entries: Sequence[Entry], reference: Reference) -> Board:
     return Board(reference.phase, len(reference.event_id), tuple(rows), reference.trivial)
 
 
-def resample_at_80(accuracies: Sequence[np.ndarray], *, seed: int = 0) -> np.ndarray:
-    """(k, N_RESAMPLES): acc_at_80 of k entries with A_e (n,), all on the same resampled events."""
+def resample_at_80(
+    accuracies: Sequence[np.ndarray], *, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> np.ndarray:
+    """(k, n_resamples): acc_at_80 of k entries with A_e (n,), all on the same resampled events."""
     rng, accuracy = np.random.default_rng(seed), np.stack(accuracies)
     n_events = accuracy.shape[1]
     return np.stack(
         [
             np.percentile(accuracy[:, rng.integers(n_events, size=n_events)], 80, axis=1)
-            for _ in range(N_RESAMPLES)
+            for _ in range(n_resamples)
         ],
         axis=1,
     )
