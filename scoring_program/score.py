@@ -5,7 +5,7 @@ Reads   INPUT/ref/reference.h5        the truth of the phase
         INPUT/res/                    the participant's submission, unpacked
 Writes  OUTPUT/scores.txt             the three scores of the leaderboard
         OUTPUT/detailed_results.html  the participant's page
-Exit status 0, or 1 with one clear text on stderr and no scores.txt.
+Exit status 0 and no word, or 1 with one clear text on stderr and no scores.txt.
 
 Participants, and in a published competition anybody, can read what this prints. So an organiser's
 fault is named without its details, and an unforeseen error by its type alone: either could quote
@@ -71,7 +71,6 @@ def main(arguments: list) -> int:
     except Exception as problem:
         failure = f"scoring failed ({type(problem).__name__}); please tell the organisers"
     else:
-        print("scored: see scores.txt and detailed_results.html")
         return 0
     print(failure, file=sys.stderr)
     return 1

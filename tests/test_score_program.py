@@ -108,7 +108,7 @@ def test_a_worker_gets_scores_and_page(any_worker, events, pred, phase, decimals
     any_worker.submit(events, pred)
     before = sorted(any_worker.root.rglob("*"))
     done = any_worker.run()
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     values = accuracies(events, pred, range(0, 60, 2))
     expected = [np.percentile(values, 80), np.percentile(values, 50), np.mean(values)]
     assert (any_worker.output / "scores.txt").read_text() == "".join(
