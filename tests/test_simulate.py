@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import pytest
 
-from lartpc_challenge.events import EventFile
+from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.format import ChallengeError
 from organizer.simulate import main
 from organizer.simulation import chunks
@@ -49,9 +49,10 @@ def start(arguments, **options) -> subprocess.Popen:
     return subprocess.Popen(words, **quiet, **options)
 
 
-def wait_until(condition, seconds=300):
+def wait_until(condition, run: subprocess.Popen | None = None, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
+        assert run is None or run.poll() is None, run.communicate()[1]
         assert time.monotonic() < end, "it never came to pass"
         time.sleep(0.05)
 
@@ -158,6 +159,7 @@ def test_without_a_seed_each_file_has_its_own_128_bits(tmp_path):
         assert main(["--cycle", "1", "--events", "1", "--out", str(tmp_path / name)]) == 0
         with h5py.File(tmp_path / name) as file:
             assert file.attrs["scale"] == "full"
+            assert (tmp_path / name).stat().st_mode & 0o077 == 0
             seeds.add(int(file.attrs["seed"], 16))
     assert len(seeds) == 2
     assert min(seeds) > 2**64  # one in 2^63 to fail by chance
@@ -189,7 +191,7 @@ def test_killed_in_the_middle_it_goes_on_and_writes_the_same(whole, tmp_path):
     out = tmp_path / "killed.h5"
     first = chunks.parts_directory(out) / "00000000-00000004.h5"
     run = start(command(out, jobs=2))
-    wait_until(first.exists)
+    wait_until(first.exists, run)
     children = children_of(run.pid)
     run.send_signal(signal.SIGKILL)
     run.communicate()
@@ -208,6 +210,26 @@ def test_killed_in_the_middle_it_goes_on_and_writes_the_same(whole, tmp_path):
 
 
 @needs_geant4
+def test_a_process_that_crashes_is_replaced(whole, tmp_path):
+    out = tmp_path / "crashed.h5"
+    run = start(command(out))
+    wait_until((chunks.parts_directory(out) / "00000000-00000004.h5").exists, run)
+    os.kill(children_of(run.pid)[0], signal.SIGSEGV)
+    _, error = run.communicate()
+    assert run.returncode == 0, error
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@needs_geant4
+def test_events_that_crash_every_process_end_the_run_with_one_sentence(tmp_path, monkeypatch):
+    order = Order(1, EVENTS, SEED, "demonstration")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where the child meets another geant4_pybind
+    (tmp_path / "geant4_pybind.py").write_text("import os; os.abort()")
+    with pytest.raises(ChallengeError, match="of events 0 to 39 ended with status -6"):
+        chunks.simulate(tmp_path / "out.h5", order, jobs=1, progress=lambda events: None)
+
+
+@needs_geant4
 def test_a_damaged_chunk_is_made_again(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_EVENTS", 4)
     out = tmp_path / "again.h5"
@@ -223,7 +245,7 @@ def test_interrupted_it_says_one_sentence_and_keeps_the_chunks(tmp_path):
     out = tmp_path / "out.h5"
     first = chunks.parts_directory(out) / "00000000-00000004.h5"
     run = start(command(out, events=400))
-    wait_until(first.exists)
+    wait_until(first.exists, run)
     run.send_signal(signal.SIGINT)
     _, error = run.communicate()
     assert run.returncode == 130
@@ -261,7 +283,7 @@ def dask_cluster(folder, workers: int):
         yield json.loads(file.read_text())["address"]
     finally:
         for process in processes:
-            process.terminate()
+            process.kill()
         for process in processes:
             process.wait()
 
@@ -313,7 +335,7 @@ def test_wrong_options_are_refused(tmp_path, capsys, wrong, text):
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(command(tmp_path / "file" / "out.h5")) == 1
-    assert "can't be written: Not a directory" in capsys.readouterr().err
+    assert "can't be written" in capsys.readouterr().err
 
 
 def test_a_file_of_another_kind_is_not_overwritten(tmp_path, capsys):
@@ -348,7 +370,16 @@ def test_chunks_cover_the_events_once(monkeypatch):
     assert spans == [(0, 4), (4, 8), (8, 10)]
 
 
-def test_the_seed_is_for_its_owners_eyes_only(tmp_path):
-    with chunks._locked(tmp_path / "out.h5.parts", Order(1, 9, SEED, "demonstration")):
+def test_seed_and_chunks_are_for_their_owners_eyes_only(tmp_path):
+    parts = tmp_path / "out.h5.parts"
+    with chunks._locked(parts, Order(1, 9, SEED, "demonstration")):
+        assert parts.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("seed", [[], ["--seed", "7"]])
+def test_a_train_file_is_not_taken_for_the_simulators(tmp_path, capsys, seed):
+    out = tmp_path / "out.h5"
+    with EventWriter(out, kind="train", cycle=1, scale="full"):
         pass
-    assert os.stat(tmp_path / "out.h5.parts" / "order.json").st_mode & 0o077 == 0
+    assert main(["--cycle", "1", "--events", "1", "--out", str(out), *seed]) == 1
+    assert "simulat" in capsys.readouterr().err.removeprefix("simulate: ")

@@ -6,19 +6,20 @@ with the chunks that are there. Which process made which chunk leaves no trace i
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import h5py
 
 from lartpc_challenge.events import EventFile, open_h5
 from lartpc_challenge.format import ChallengeError
@@ -86,11 +87,15 @@ def simulate(
         _check_same(out, order)
         progress(order.events)
     else:
-        with _locked(parts, order):
-            _simulate_missing(order, parts, jobs, dask, progress)
-            with SimulationWriter(out, order.cycle, order.scale, order.seed) as writer:
-                for chunk in order.chunks():
-                    writer.append_file(chunk.file_in(parts))
+        try:
+            with _locked(parts, order):
+                _simulate_missing(order, parts, jobs, dask, progress)
+                with SimulationWriter(out, order.cycle, order.scale, order.seed) as writer:
+                    for chunk in order.chunks():
+                        writer.append_file(chunk.file_in(parts))
+                out.chmod(0o600)  # for its owner's eyes, like the chunks
+        except OSError as reason:
+            raise ChallengeError(f"{parts}: can't be written: {reason}") from reason
     shutil.rmtree(parts, ignore_errors=True)
 
 
@@ -102,7 +107,8 @@ def parts_directory(out: Path) -> Path:
 def kept_seed(out: Path) -> int | None:
     """The seed of the file `out`, or with which it was begun; None where nothing is there."""
     if out.exists():
-        return int(_attributes(out)["seed"], 16)
+        with open_h5(out) as file:
+            return _seed_of(file, out)
     try:
         return int(json.loads((parts_directory(out) / _ORDER).read_text())["seed"], 16)
     except FileNotFoundError:
@@ -112,8 +118,8 @@ def kept_seed(out: Path) -> int | None:
 
 
 def _check_same(out: Path, order: Order) -> None:
-    with EventFile(out, kind="simulation") as file:
-        found = (file.cycle.number, len(file), file.scale, kept_seed(out))
+    with EventFile(out, kind="simulation") as events, open_h5(out) as file:
+        found = (events.cycle.number, len(events), events.scale, _seed_of(file, out))
     if found != (order.cycle, order.events, order.scale, order.seed):
         raise ChallengeError(
             f"{out}: is there with {found[1]} events of cycle {found[0]}, made from another order; "
@@ -121,12 +127,14 @@ def _check_same(out: Path, order: Order) -> None:
         )
 
 
-def _attributes(path: Path) -> dict:
-    with open_h5(path) as file:
-        return dict(file.attrs)
+def _seed_of(file: h5py.File, path: Path) -> int:
+    try:
+        return int(file.attrs["seed"], 16)
+    except (KeyError, TypeError, ValueError) as reason:
+        raise ChallengeError(f"{path}: is there, and no file of this simulation") from reason
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(parts: Path, order: Order) -> Iterator[None]:
     """Keep the order in `parts`, or check that it is the one kept; nobody else works there then."""
     wanted = {
@@ -135,16 +143,13 @@ def _locked(parts: Path, order: Order) -> Iterator[None]:
         "configuration": CONFIGURATIONS[order.cycle].hash,
     }
     del wanted["events"]  # more of them can be asked for later
-    try:
-        parts.mkdir(parents=True, exist_ok=True)
-        file = os.fdopen(os.open(parts / _ORDER, os.O_RDWR | os.O_CREAT, 0o600), "r+")
-    except OSError as reason:
-        raise ChallengeError(f"{parts}: can't be written: {reason.strerror}") from reason
-    with file:
+    parts.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in there is secret
+    with open(parts / _ORDER, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as reason:
+        except BlockingIOError as reason:
             raise ChallengeError(f"{parts}: another process is at work there") from reason
+        file.seek(0)
         text = file.read()
         if not text:
             file.write(json.dumps(wanted))
@@ -219,6 +224,7 @@ class _Lane:
             self._crashes += 1
             if status == 1 or self._crashes > CRASHES_FORGIVEN:
                 raise ChallengeError(self._why(status))
+            self.stop()
         self._start()
 
     def _start(self) -> None:
@@ -240,11 +246,9 @@ class _Lane:
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-        try:
+        with contextlib.suppress(BrokenPipeError):  # gone already: the next look finds out why
             self._child.stdin.write(json.dumps(orders) + "\n")
             self._child.stdin.flush()
-        except BrokenPipeError:
-            pass  # it is gone already: the next look finds out why
 
     def _why(self, status: int) -> str:
         lines = [
@@ -256,6 +260,7 @@ class _Lane:
         )
 
     def stop(self) -> None:
+        """End the child, if there is one."""
         if self._child:
             self._child.kill()
             self._child.wait()
@@ -272,8 +277,10 @@ def simulate_on_dask(
 
     The workers need this package and geant4_pybind, and no folder in common with this machine.
     """
-    import distributed
-
+    try:
+        import distributed
+    except ImportError as reason:
+        raise ChallengeError("Dask is not installed: pip install 'dask[distributed]'") from reason
     try:
         client = distributed.Client(address, timeout="10 s")
     except (OSError, ValueError) as reason:
@@ -288,8 +295,11 @@ def simulate_on_dask(
                 for chunk, content in zip(tasks.pop(task), task.result()):
                     _write_whole(chunk.file_in(directory), content)
                     progress(len(chunk))
-        except (distributed.CancelledError, distributed.KilledWorker, OSError) as reason:
-            raise ChallengeError(f"the Dask cluster at {address} was lost: {reason}") from reason
+        except (distributed.CancelledError, distributed.KilledWorker, ImportError) as reason:
+            raise ChallengeError(
+                f"the Dask cluster at {address} failed; do its workers have this package and live? "
+                f"{type(reason).__name__}: {reason}"
+            ) from reason
 
 
 def simulate_task(order: Order, chunks: Sequence[Chunk]) -> list[bytes]:
