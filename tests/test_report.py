@@ -2,6 +2,7 @@
 
 import dataclasses
 import html.parser
+import inspect
 import json
 import re
 import shutil
@@ -13,9 +14,10 @@ import pytest
 import toy
 
 from lartpc_challenge.format import CLASS_NAMES, METRICS
+from lartpc_challenge.metrics import bootstrap
 from lartpc_challenge.reference import read_labelled_events, read_reference
 from lartpc_challenge.report import page
-from lartpc_challenge.scoring import score
+from lartpc_challenge.scoring import MIN_EVENTS_PER_BIN, score
 
 N_EVENTS = 300
 CLASSES = ["electron/positron", "other", "proton"]
@@ -333,6 +335,14 @@ def test_readers_of_screens_get_names(pages):
             assert svg[0].text
         for header in tree.iter("th"):
             assert header.get("scope") in {"row", "col"}
+
+
+def test_what_the_page_says_in_words_holds(case):
+    defaults = inspect.signature(bootstrap).parameters
+    assert (defaults["n_resamples"].default, defaults["level"].default) == (1000, 0.95)
+    assert "(bootstrap, 1,000 draws from a fixed seed)" in page(case)
+    assert MIN_EVENTS_PER_BIN == 20
+    assert "bins of at least twenty events" in page(case)
 
 
 def test_classes_are_named_as_everywhere(tree):

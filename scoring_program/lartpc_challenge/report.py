@@ -66,40 +66,45 @@ _HIDDEN = (
 
 def _details(scores: Scores, details: Details) -> str:
     names = {label: CLASS_NAMES[label] for label in scores.cycle.labels}
-    marks = [
-        *((percent, value, f"{value:.3f}") for percent, value in details.quantiles.items()),
-        *(
-            (percent, scores.leaderboard[name], f"{scores.leaderboard[name]:.4f}")
-            for percent, name in ((50, "acc_at_50"), (80, "acc_at_80"))
-        ),
-    ]
+    marks = [(percent, value, f"{value:.3f}") for percent, value in details.quantiles.items()]
+    for percent, name in ((50, "acc_at_50"), (80, "acc_at_80")):
+        value = scores.leaderboard[name]
+        marks.append((percent, value, f"{value:.4f}"))
     return "\n".join(
         [
             "<div class='three'>" + "".join(_score_card(scores, n) for n in _MEANING) + "</div>",
-            "<h2>From event to event</h2>"
-            "<p class='lead'>The accuracy of an event is the share of its labelled voxels that are "
-            "predicted right; every event counts alike.</p>",
-            "<div class='two'>",
-            _figure("Events in each 0.02 of accuracy", charts.histogram(details.histogram)),
-            _figure("Events up to an accuracy", charts.cumulative(details.cumulative, marks)),
-            "</div>",
-            "<h2>From class to class</h2>"
-            "<p class='lead'>All labelled voxels of all events together, so that large events "
-            "count more here.</p>",
-            "<div class='two'>",
-            _confusion(details, names),
-            _class_table(details, names),
-            "</div>",
-            "<h2>From small events to large ones</h2>"
-            "<p class='lead'>Mean accuracy in bins of at least twenty events; bars are the "
-            "standard error.</p>",
-            "<div class='two'>",
-            _profile(details.by_energy, "total energy of the event / MeV"),
-            _profile(details.by_voxels, "voxels in the event"),
-            "</div>",
+            _section(
+                "From event to event",
+                "The accuracy of an event is the share of its labelled voxels that are predicted "
+                "right; every event counts alike.",
+                _figure("Events in each 0.02 of accuracy", charts.histogram(details.histogram)),
+                _figure("Events up to an accuracy", charts.cumulative(details.cumulative, marks)),
+            ),
+            _section(
+                "From class to class",
+                "All labelled voxels of all events together, so that large events count more here.",
+                _figure(
+                    "What the voxels of a class were taken for / %", _confusion(details, names)
+                ),
+                _figure("Each class by itself / %", _class_table(details, names)),
+            ),
+            _section(
+                "From small events to large ones",
+                "Mean accuracy in bins of at least twenty events; bars are the standard error.",
+                _profile(details.by_energy, "total energy of the event / MeV"),
+                _profile(details.by_voxels, "voxels in the event"),
+            ),
             _NOTES,
         ]
     )
+
+
+def _section(title: str, lead: str, left: str, right: str) -> str:
+    return f"<h2>{title}</h2><p class='lead'>{lead}</p><div class='two'>{left}{right}</div>"
+
+
+def _figure(title: str, content: str) -> str:
+    return f"<figure class='card'><figcaption>{title}</figcaption>{content}</figure>"
 
 
 def _score_card(scores: Scores, name: str) -> str:
@@ -123,10 +128,6 @@ def _score_card(scores: Scores, name: str) -> str:
         + (f"<table><tbody>{rows}</tbody></table>" if rows else "")
         + f"<p class='meaning'>{_MEANING[name]}</p></section>"
     )
-
-
-def _figure(title: str, drawing: str) -> str:
-    return f"<figure class='card'><figcaption>{title}</figcaption>{drawing}</figure>"
 
 
 def _profile(bins, quantity: str) -> str:
@@ -156,10 +157,8 @@ def _confusion(details: Details, names: dict[SemanticLabel, str]) -> str:
         for (true, name), shares in zip(names.items(), details.confusion)
     )
     return (
-        "<figure class='card'>"
-        "<figcaption>What the voxels of a class were taken for / %</figcaption>"
         f"<table class='confusion'><thead><tr><th scope='col'>true ↓ predicted →</th>{head}</tr>"
-        f"</thead><tbody>{rows}</tbody></table></figure>"
+        f"</thead><tbody>{rows}</tbody></table>"
     )
 
 
@@ -177,11 +176,7 @@ def _class_table(details: Details, names: dict[SemanticLabel, str]) -> str:
         + "</tr>"
         for (label, name), values in zip(names.items(), measures)
     )
-    return (
-        "<figure class='card'><figcaption>Each class by itself / %</figcaption>"
-        f"<table class='classes'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        "</figure>"
-    )
+    return f"<table class='classes'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _percent(share: float) -> str:
