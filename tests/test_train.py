@@ -342,6 +342,7 @@ def test_two_processes_by_torchrun(tmp_path, file):
             ["--events", "train.h5", "--resume", "held/last.pt", "--epochs", "9"],
             "leave out --epochs",
         ),
+        (["--events", "train.h5", "--resume", "held/last.pt", "--out", "new"], "leave out --out"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(

@@ -165,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
-    parser.add_argument("--out", help="folder for the results; with --resume, the checkpoint's own")
+    parser.add_argument("--out", help="folder for the results")
     parser.add_argument("--resume", metavar="last.pt", help="go on exactly where this one stopped")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
@@ -188,13 +188,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _plan(options: argparse.Namespace) -> tuple[Config, Path]:
     """What to train and where to write it. ChallengeError for options that contradict."""
     if options.resume:
-        if config.given(options):
+        superfluous = config.given(options) + ["--out"] * bool(options.out)
+        if superfluous:
             raise ChallengeError(
-                "--resume goes on with the checkpoint's own configuration; leave out "
-                + ", ".join(config.given(options))
+                "--resume goes on in the checkpoint's folder with its configuration; leave out "
+                + ", ".join(superfluous)
             )
         saved = Config.from_dict(checkpoint.load(options.resume)["config"])
-        return saved, Path(options.out or Path(options.resume).parent)
+        return saved, Path(options.resume).parent
     if not options.out:
         raise ChallengeError("--out is missing: the folder for the results")
     out = Path(options.out)
