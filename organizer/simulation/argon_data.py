@@ -1,15 +1,13 @@
 """The data directories that Geant4 needs for a world of pure argon, written from public tables.
 
-Geant4's own data sets (some 2 GB) hold every element. A liquid-argon world with the standard
-electromagnetic physics, decay, FTFP_BERT and stopping needs six small tables of argon only:
+Geant4's own data sets (some 2 GB) hold every element. A world of argon with the standard
+electromagnetic physics, decay, FTFP_BERT and stopping needs but a few small tables:
 
 - bremsstrahlung: Tsai's screened spectrum, scaled energy by energy to ESTAR's radiative stopping
   power (G4SeltzerBergerModel's format);
-- photoelectric effect and Rayleigh scattering: XCOM cross sections (EPICS2017 format);
-- neutron cross sections below 20 MeV, smooth (resonances leave no trace in 3 mm voxels).
-
-Hydrogen stands in too because the neutron and photon code asks for Z = 1 (recoil protons' tables),
-and the neutron tables run over all Z because Geant4 loads any that a nuclear fragment might have.
+- photoelectric effect and Rayleigh scattering: XCOM's cross sections (EPICS2017's format);
+- neutron cross sections below 20 MeV, smooth (resonances leave no trace in 3 mm voxels). Those of
+  inelastic scattering are asked for at every Z, although only argon's are ever used.
 
 Where the environment names the official data sets, those are used.
 """
@@ -71,7 +69,8 @@ XCOM_COHERENT = np.array(
     ]
 )  # fmt: skip
 
-# Neutrons on argon-40 below 20 MeV, smoothed by eye from ENDF/B-VIII.0: MeV and barn.
+# Neutrons on argon-40, MeV and barn: ENDF/B-VIII.0 (Nuclear Data Sheets 148 (2018) 1) in a few
+# points, its resonances smoothed away. Inelastic scattering starts at the first level, 1.46 MeV.
 NEUTRON_ARGON = {
     "el": (
         [1e-5, 0.01, 0.05, 0.1, 0.5, 1, 3, 6, 10, 14, 20],
@@ -86,11 +85,6 @@ NEUTRON_ARGON = {
         [0.66, 0.033, 1e-3, 9e-4, 6e-4, 1e-4],
     ),
 }
-NEUTRON_HYDROGEN_ELASTIC = (
-    [1e-5, 0.01, 0.1, 1, 5, 10, 20],
-    [20.4, 19, 12.7, 4.25, 1.6, 0.94, 0.48],
-)
-NO_CROSS_SECTION_BARN = 1e-9  # Geant4's vectors are read in logarithms
 
 
 def provide_data_directories(directory: Path) -> None:
@@ -107,55 +101,52 @@ def provide_data_directories(directory: Path) -> None:
 
 
 def write_argon_data(directory: Path) -> None:
-    """Write the argon-only data directories (about 2 MB) below `directory`."""
+    """Write the argon-only data directories (under a megabyte) below `directory`."""
     for folder in DATA_FOLDERS.values():
         (directory / folder).mkdir(parents=True, exist_ok=True)
     _write(directory / "ENSDFSTATE/ENSDFSTATE.dat", "")
-    low_energy = directory / "EMLOW"
-    for z, molar_mass_g, strength in ((ARGON_Z, ARGON_MOLAR_MASS_G, 1.0), (1, 1.008, 0.2)):
-        _write(low_energy / f"brem_SB/br{z}", bremsstrahlung_table(z, molar_mass_g, strength))
-    for z, strength in ((ARGON_Z, 1.0), (1, 1e-4)):
-        _write_photon_tables(low_energy / "epics2017", z, strength)
+    _write(directory / f"EMLOW/brem_SB/br{ARGON_Z}", bremsstrahlung_table())
+    _write_photon_tables(directory / "EMLOW/epics2017")
     energy = np.geomspace(1e-5, 20.0, 200)
-    for z in range(1, 93):
-        for kind in NEUTRON_ARGON:
-            section = _neutron_cross_section_barn(kind, z, energy)
-            _write(
-                directory / f"PARTICLEXS/neutron/{kind}{z}",
-                physics_vector(energy, section * MM2_PER_BARN),
-            )
+    for kind, table in NEUTRON_ARGON.items():
+        section_mm2 = log_log(energy, *table) * MM2_PER_BARN
+        for z in range(1, 93) if kind == "inel" else (ARGON_Z,):
+            path = directory / f"PARTICLEXS/neutron/{kind}{z}"
+            _write(path, physics_vector(energy, section_mm2))
 
 
-def bremsstrahlung_table(z: int, molar_mass_g: float, strength: float = 1.0) -> str:
+def bremsstrahlung_table() -> str:
     """Text of G4SeltzerBergerModel's table: scaled cross section (mb) over k/E and ln(E/MeV).
 
     Each energy's spectrum (`bremsstrahlung_spectrum_mb`) is scaled so that its integral gives
-    ESTAR's argon radiative stopping power times `strength`.
+    ESTAR's radiative stopping power.
     """
     x = np.array([*np.arange(0, 0.9, 0.05), 0.9, 0.925, 0.95, 0.97, 0.99, 0.995, 0.999, 1.0])
     energy = np.geomspace(1e-3, 1e4, 71)
-    spectrum_mb = bremsstrahlung_spectrum_mb(z, energy, x)
+    spectrum_mb = bremsstrahlung_spectrum_mb(energy, x)
     beta2 = 1 - 1 / (1 + energy / ELECTRON_MASS_MEV) ** 2
     integral = np.sum(np.diff(x) * (spectrum_mb[:, 1:] + spectrum_mb[:, :-1]) / 2, axis=1) * 1e-27
-    from_spectrum = AVOGADRO / molar_mass_g * energy * z**2 / beta2 * integral
-    wanted = strength * log_log(energy, ESTAR_ENERGY_MEV, ESTAR_RADIATIVE_MEV_CM2_G)
+    atoms_per_g = AVOGADRO / ARGON_MOLAR_MASS_G
+    from_spectrum = atoms_per_g * energy * ARGON_Z**2 / beta2 * integral
+    wanted = log_log(energy, ESTAR_ENERGY_MEV, ESTAR_RADIATIVE_MEV_CM2_G)
     # Above ESTAR's last energy the stopping power grows with the energy, as the spectrum has it.
     last = ESTAR_ENERGY_MEV[-1]
     at_last = log_log(last, energy, from_spectrum)
-    above = from_spectrum * strength * ESTAR_RADIATIVE_MEV_CM2_G[-1] / at_last
+    above = from_spectrum * ESTAR_RADIATIVE_MEV_CM2_G[-1] / at_last
     scale = np.where(energy > last, above, wanted) / from_spectrum
     lines = [f"4 {len(x)} {len(energy)}", _row(x), _row(np.log(energy))]
     lines += [_row(row) for row in spectrum_mb * scale[:, None]]
     return "\n".join(lines) + "\n"
 
 
-def bremsstrahlung_spectrum_mb(z: int, energy_mev: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Photon energy times cross section over z^2, mb, at x = k/E; shape (energies, x).
+def bremsstrahlung_spectrum_mb(energy_mev: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Photon energy times cross section over Z^2, mb, at x = k/E; shape (energies, x).
 
     Y.-S. Tsai, Rev. Mod. Phys. 46 (1974) 815, eq. 3.83 with the Thomas-Fermi screening functions
     of eqs. 3.38-3.41. From 5 MeV up it is within 2 % of Seltzer and Berger's argon spectrum
     (k/E 0.05-0.95); complete screening would make 20-40 % too few soft photons there.
     """
+    z = ARGON_Z
     coupling2 = (FINE_STRUCTURE * z) ** 2
     coulomb = coupling2 * (
         1 / (1 + coupling2) + 0.20206 - 0.0369 * coupling2 + 0.0083 * coupling2**2
@@ -191,24 +182,16 @@ def log_log(at: np.ndarray, x: Sequence[float], y: Sequence[float]) -> np.ndarra
     return np.exp(np.interp(np.log(at), np.log(x), np.log(y)))
 
 
-def _write_photon_tables(directory: Path, z: int, strength: float) -> None:
+def _write_photon_tables(directory: Path) -> None:
     energy = np.union1d(np.geomspace(1e-3, 1e5, 200), XCOM_PHOTOELECTRIC[:, 0])
-    photoelectric = strength * log_log(energy, *XCOM_PHOTOELECTRIC.T)
-    coherent = strength * log_log(energy, *XCOM_COHERENT.T) * MM2_PER_BARN
-    # Geant4 multiplies by powers of the energy to make the vectors smooth.
+    photoelectric = log_log(energy, *XCOM_PHOTOELECTRIC.T)
+    coherent = log_log(energy, *XCOM_COHERENT.T) * MM2_PER_BARN
+    # Geant4 keeps them times powers of the energy, which makes the vectors smooth.
+    z = ARGON_Z
     _write(directory / f"phot/pe-cs-{z}.dat", physics_vector(energy, photoelectric * energy**3))
     _write(directory / f"rayl/re-cs-{z}.dat", physics_vector(energy, coherent * energy**2))
     for kind in ("high", "low"):  # one shell, whose parametrisation starts beyond reach (1e12 MeV)
         _write(directory / f"phot/pe-{kind}-{z}.dat", f"1 1 1e12\n{energy[0]:.6g} 0 0 0 0 0 0\n")
-
-
-def _neutron_cross_section_barn(kind: str, z: int, energy_mev: np.ndarray) -> np.ndarray:
-    if z == 1:
-        if kind == "el":
-            return log_log(energy_mev, *NEUTRON_HYDROGEN_ELASTIC)
-        return np.full_like(energy_mev, NO_CROSS_SECTION_BARN)
-    mass_number = {2: 4.0, ARGON_Z: 39.95}.get(z, 2 * z + 0.015 * z ** (5 / 3))
-    return log_log(energy_mev, *NEUTRON_ARGON[kind]) * (mass_number / 39.95) ** (2 / 3)
 
 
 def _row(values: np.ndarray) -> str:
