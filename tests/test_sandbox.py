@@ -122,8 +122,9 @@ def test_a_gzip_bomb_in_a_chunk_ends_at_the_limit(run, tmp_path):
     n = len(run.labels)
     with h5py.File(path, "w") as file:
         file["event_id"], file["offset"] = run.event_id, run.offset
-        pred = file.create_dataset("pred", (n,), np.uint8, chunks=(n,), compression="gzip")
-        pred[:] = 1
+        pred = file.create_dataset(
+            "pred", (n,), np.uint8, chunks=(1 << 22,), maxshape=(None,), compression="gzip"
+        )
         pred.id.write_direct_chunk((0,), head + 255 * again + packer.flush())
     with pytest.raises(
         SubmissionError, match=r"(64 MiB of memory, the limit|damaged or cut short)"
