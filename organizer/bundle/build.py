@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, is_hidden
 from lartpc_challenge.reference import write_placeholder
+from organizer.pages import filled
 
 from .archives import Content, folder_members, write_zip
 from .codalab import html_name, to_codalab
@@ -146,9 +148,11 @@ def _texts(competition: dict, order: Order, problems: list[str]) -> dict[str, st
     """File name -> Markdown of every page, empty where `problems` got the reason."""
     terms = competition["terms"]
     texts = dict.fromkeys((terms, *(page["file"] for page in competition["pages"])), "")
+    # The tracked tables are those of the demonstration data.
+    edit = partial(filled, source=order.source) if order.data else str
     for name in texts:
         try:
-            texts[name] = read_page(order.root / name)
+            texts[name] = read_page(order.root / name, edit)
         except ChallengeError as problem:
             problems.append(str(problem))
     if order.demonstration:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import markdown
@@ -18,13 +19,19 @@ _PICTURE = re.compile(r"!\[(?P<text>[^\]]*)\]\((?P<file>[\w-]+\.png)\)")
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 
 
-def read_page(path) -> str:
-    """A page's Markdown, its pictures inside it, without comments. ChallengeError if unreadable."""
+def read_page(path, edit: Callable[[str], str] = str) -> str:
+    """A page's Markdown after `edit`, its pictures inside it, without comments.
+
+    Raises ChallengeError where that can't be read, or a platform would not show it as it is.
+    """
     path = Path(path)
-    text = _read(path).decode("utf-8")
+    try:
+        text = _read(path).decode("utf-8")
+    except UnicodeDecodeError as reason:
+        raise ChallengeError(f"{path}: is not UTF-8 text") from reason
     if not text.strip():
         raise ChallengeError(f"{path}: is empty, the platform wants a text")
-    text = _COMMENT.sub("", text)
+    text = _COMMENT.sub("", edit(text))
     # Codabench sets what stands between two of them as a formula.
     if "$" in text:
         raise ChallengeError(f"{path}: holds a $, which Codabench takes for the start of a formula")

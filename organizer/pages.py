@@ -1,0 +1,146 @@
+"""What the competition's pages show of the data: tables and pictures, made again by
+
+    python -m organizer.pages
+
+from the demonstration data: the tables between the marks in pages/data.md, and pages/*.png. A
+bundle of other data gets tables of its own when it is built (`filled`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lartpc_challenge.colours import ON_DARK
+from lartpc_challenge.command import run
+from lartpc_challenge.events import Event, EventFile, EventWriter, replacing
+from lartpc_challenge.format import CYCLES, GRID_SIZE, ChallengeError, Cycle
+from lartpc_challenge.reference import read_reference
+
+from .bundle.source import Source
+from .data_table import describe, markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- begin: python -m organizer.pages writes this -->", "<!-- end -->"
+_BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+
+# Rows of its table that say nothing of the data themselves.
+_NOT_SHOWN = ("cycle, kind", "scale")
+_LOGO_PIXELS = 512
+_LOGO_GROUND = "#12161d"
+
+
+def filled(text: str, source: Source) -> str:
+    """A page's text with the tables of `source` between its marks, if it has marks.
+
+    Raises ChallengeError where a file can't be read.
+    """
+    return _BLOCK.sub(lambda _: f"{BEGIN}\n{tables(source)}\n{END}", text)
+
+
+def tables(source: Source) -> str:
+    """Sizes of the public files, and what the train files hold, in Markdown."""
+    columns = {f"cycle {n}": describe(source.train(cycle)) for n, cycle in CYCLES.items()}
+    for rows in columns.values():
+        for name in _NOT_SHOWN:
+            del rows[name]
+    return f"{_sizes(source)}\n\n{markdown(columns)}"
+
+
+def _sizes(source: Source) -> str:
+    columns = {"events": {}, "voxels": {}, "size": {}}
+    for path in (path(cycle) for cycle in CYCLES.values() for path in (source.train, source.test)):
+        with EventFile(path) as events:
+            columns["events"][f"`{path.name}`"] = f"{len(events):,}"
+            columns["voxels"][f"`{path.name}`"] = f"{events.n_voxels:,}"
+        columns["size"][f"`{path.name}`"] = f"{path.stat().st_size / 1e6:,.1f} MB"
+    return markdown(columns)
+
+
+# ---- pictures
+
+
+def labelled_events(source: Source, cycle: Cycle) -> Iterator[Event]:
+    """The test events with the truth of both phases, in test-file order; never for participants."""
+    truth = {}
+    for phase in (cycle.public_phase, cycle.hidden_phase):
+        reference = read_reference(source.reference(phase))
+        bounds = zip(reference.event_id.tolist(), reference.offset, reference.offset[1:])
+        truth.update({event: reference.label[start:stop] for event, start, stop in bounds})
+    with EventFile(source.test(cycle), kind="test") as events:
+        for event in events:
+            yield replace(event, label=truth[event.event_id])
+
+
+def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None = None) -> None:
+    """Draw the test event of median size: energy and truth; with a submission of the test events
+    its prediction and mistakes too. ChallengeError says why that is impossible."""
+    with tempfile.TemporaryDirectory() as folder:
+        labelled = Path(folder, "labelled.h5")
+        events = list(labelled_events(source, cycle))
+        with EventWriter(
+            labelled, kind="train", cycle=cycle.number, scale="demonstration"
+        ) as writer:
+            for event in events:
+                writer.append(event)
+        median = sorted(events, key=len)[len(events) // 2]
+        options = ["--events", labelled, "--event", median.event_id, "--out", out]
+        options += ["--submission", submission] if submission else []
+        # The kit's command, since nothing of the organiser's imports the kit.
+        command = [sys.executable, "-m", "baseline.display", *map(str, options)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise ChallengeError(f"{out}: can't be drawn: {done.stderr.strip()}")
+
+
+def draw_logo(source: Source, cycle: Cycle, out: Path) -> None:
+    """Draw the largest test event as seen along z, one colour a class, on a dark square."""
+    from matplotlib.figure import Figure  # only this needs it
+
+    event = max(labelled_events(source, cycle), key=len)
+    figure = Figure(figsize=(1, 1), dpi=_LOGO_PIXELS, facecolor=_LOGO_GROUND)
+    axes = figure.add_axes((0.06, 0.06, 0.88, 0.88))
+    axes.set(xlim=(0, GRID_SIZE), ylim=(0, GRID_SIZE), aspect="equal")
+    axes.axis("off")
+    colours = np.array([ON_DARK[label] for label in sorted(ON_DARK)]) / 255
+    order = np.argsort(event.energy)
+    axes.scatter(
+        *event.coords[order, :2].T, s=0.2, c=colours[event.label[order]], marker="s", linewidths=0
+    )
+    with replacing(out) as temporary:
+        # Without the version of matplotlib in it, equal data give equal bytes.
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m organizer.pages",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(arguments)
+    return run("pages", _rewrite)
+
+
+def _rewrite() -> None:
+    source, cycle, folder = Source.demonstration(ROOT), CYCLES[3], ROOT / "pages"
+    path = folder / "data.md"
+    text = filled(path.read_text(encoding="utf-8"), source)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    draw_logo(source, cycle, folder / "logo.png")
+    draw_event(source, cycle, folder / "task.png")
+    draw_event(source, cycle, folder / "event.png", source.submission(cycle))
+    print("pages/: data.md, logo.png, task.png, event.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""The pages: every name and number in them is the code's own, every table that of the data."""
+
+import io
+import re
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from tiny import ROOT, make_tiny
+
+from lartpc_challenge.format import CLASS_NAMES, CYCLES, GRID_SIZE, METRICS, VOXEL_SIZE_MM
+from lartpc_challenge.metrics import evaluate
+from lartpc_challenge.sandbox import MEMORY_LIMIT, TIME_LIMIT
+from organizer.bundle.pages import read_page, to_html
+from organizer.bundle.source import Source
+from organizer.pages import BEGIN, END, filled, labelled_events, tables
+
+PAGES = ROOT / "pages"
+DEMONSTRATION = Source.demonstration(ROOT)
+
+
+def text(name: str) -> str:
+    return read_page(PAGES / f"{name}.md")
+
+
+def rows(name: str) -> list[list[str]]:
+    """The cells of all tables' lines of a page."""
+    lines = [line for line in text(name).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_tables_are_those_of_the_demonstration_data():
+    page = (PAGES / "data.md").read_text(encoding="utf-8")
+    assert filled(page, DEMONSTRATION) == page
+    assert page.count(BEGIN) == page.count(END) == 1
+
+
+def test_tables_tell_of_the_files_that_they_were_made_from(tmp_path):
+    tiny = make_tiny(tmp_path, baseline=False)
+    made = tables(Source.of(tiny.folder))
+    assert "| `cycle2_train.h5` | 4 | 160 |" in made
+    assert "| `cycle3_test.h5` | 6 | 240 |" in made
+    page = filled(f"before\n{BEGIN}\nold\n{END}\nafter\n", Source.of(tiny.folder))
+    assert page == f"before\n{BEGIN}\n{made}\n{END}\nafter\n"
+    assert filled("no marks", Source.of(tiny.folder)) == "no marks"
+
+
+def test_labelled_events_are_the_test_events_with_their_truth(tmp_path):
+    tiny = make_tiny(tmp_path, baseline=False)
+    events = list(labelled_events(Source.of(tiny.folder), CYCLES[2]))
+    assert [event.event_id for event in events] == [event.event_id for event in tiny.test[2]]
+    for event, truth in zip(events, tiny.test[2]):
+        assert event.label.tolist() == truth.label.tolist()
+
+
+def test_metrics_are_named_as_the_code_names_them():
+    for name in METRICS:
+        assert f"`{name}`" in text("evaluation")
+    for page in ("overview", "data", "evaluation", "terms"):
+        assert set(re.findall(r"acc_\w+", text(page))) <= set(METRICS)
+
+
+def test_the_worked_example_is_right():
+    """Its numbers by hand, and by the code that scores."""
+    example = [row for row in rows("evaluation") if re.fullmatch("[a-e]", row[0])]
+    counts = [(int(voxels), int(right)) for _, voxels, right, _ in example]
+    assert [right / voxels for voxels, right in counts] == [float(row[3]) for row in example]
+    by_hand = {"acc_at_80": 0.92, "acc_at_50": 0.8, "acc_mean": 0.665}
+    said = {
+        cells[0].strip("`"): float(cells[1].split(":")[0])
+        for cells in rows("evaluation")
+        if re.match(r"[\d.]+: ", cells[-1])
+    }
+    assert said == by_hand
+    true = np.ones(sum(voxels for voxels, _ in counts), np.uint8)
+    pred = np.concatenate([np.arange(voxels) < right for voxels, right in counts]).astype(np.uint8)
+    scores = evaluate(true, pred, np.cumsum([0, *(voxels for voxels, _ in counts)]))
+    assert scores == pytest.approx(by_hand)
+
+
+def test_limits_are_those_of_the_code_and_the_competition():
+    page = text("evaluation")
+    assert f"{MEMORY_LIMIT >> 30} GiB" in page
+    assert f"{TIME_LIMIT} s, of 300 s" in page
+    competition = yaml.safe_load((ROOT / "competition.yaml").read_text(encoding="utf-8"))
+    first, *_, last = [p for p in competition["phases"] if p["max_submissions"] > 1]
+    assert {phase["execution_time_limit"] for phase in competition["phases"]} == {300}
+    for phase, names in ((first, "Public 1 and 2"), (last, "Public 3")):
+        limits = f"{phase['max_submissions_per_day']} a day and {phase['max_submissions']} in all"
+        assert f"{limits} in {names}" in page
+
+
+def test_fields_and_types_are_those_of_the_files():
+    described = {row[0].strip("`"): row[1:3] for row in rows("data") if row[0].startswith("`")}
+    for kind in ("train", "test"):
+        with h5py.File(ROOT / f"starting_kit/data/cycle3_{kind}.h5") as file:
+            for name, item in file.items():
+                if name == "particles":
+                    for field in item:
+                        assert f"`{field}`" in text("data")
+                    continue
+                shape, dtype = described[name]
+                assert dtype == f"`{item.dtype}`"
+                assert shape.count(",") == (1 if item.ndim == 1 else item.ndim - 1)
+            for attribute in file.attrs:
+                assert f"`{attribute}`" in text("data")
+
+
+def test_submission_fields_are_those_that_are_written(tmp_path):
+    tiny = make_tiny(tmp_path)
+    with zipfile.ZipFile(tiny.folder / "baseline_submission/cycle1/submission.zip") as archive:
+        content = io.BytesIO(archive.read(archive.namelist()[0]))
+    with h5py.File(content) as file:
+        for name in file:
+            assert f"`{name}`" in text("evaluation")
+
+
+def test_labels_grid_and_files_are_named_right():
+    overview = dict(row for row in rows("overview") if len(row) == 2)
+    for label, name in CLASS_NAMES.items():
+        if label:
+            assert overview[str(int(label))].startswith(name)
+    for page in ("overview", "data"):
+        assert " \N{MULTIPLICATION SIGN} ".join([str(GRID_SIZE)] * 3) in text(page)
+        assert f"{VOXEL_SIZE_MM:g} mm" in text(page)
+    for number in CYCLES:
+        assert f"`cycle{number}_data.zip`" in text("data")
+
+
+def test_every_page_reads_as_html_too():
+    """All tables survive: a line of Markdown's table that is left over holds a bar."""
+    for page in ("overview", "data", "evaluation", "terms"):
+        html = to_html(text(page))
+        assert not re.search(r"^\|", html, re.MULTILINE)
+        assert html.count("<table>") == html.count("</table>")
+        assert html.count("<h1>") >= 1
+
+
+def test_pictures_are_real_and_small():
+    for name in ("logo", "task"):
+        content = (PAGES / f"{name}.png").read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert len(content) < 200_000
