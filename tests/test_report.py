@@ -137,7 +137,20 @@ def test_marks_of_the_cards_stand_where_the_numbers_are(case, tree):
             )
 
 
-def test_histogram(case, tree):
+@pytest.fixture(scope="module")
+def flat(case):
+    """Scores with 4 % of the events in every other bin."""
+    shares = [0.04 * (i % 2) for i in range(50)]
+    details = dataclasses.replace(
+        case.details, histogram=tuple(shares), cumulative=tuple(np.cumsum(shares))
+    )
+    return dataclasses.replace(case, details=details)
+
+
+@pytest.mark.parametrize("name", ["case", "flat"])
+def test_histogram(request, name):
+    case = request.getfixturevalue(name)
+    tree = ET.fromstring(page(case))
     figure = figure_of(tree, "Events in each 0.02 of accuracy")
     x, y = axis_of(figure, "middle", 1), axis_of(figure, "end", 0.01)
     bars = figure.findall(".//rect[@class='bar']")

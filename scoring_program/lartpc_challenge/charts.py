@@ -16,13 +16,14 @@ _WIDTH, _HEIGHT = 540, 268
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 522, 10, 216
 _TICK_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 _MAX_STEPS = 6
+_MIN_SPAN = 0.1  # of an axis: small differences should look small
 _LABEL_WIDTH = 130
 
 
 def histogram(shares: Sequence[float]) -> str:
     """Share of events in equal bins of accuracy 0..1."""
     x = _accuracy_axis(shares)
-    y = _Axis(0, max(shares), _BOTTOM, _TOP)
+    y = _Axis(0, max(*shares, _MIN_SPAN), _BOTTOM, _TOP)
     bars = []
     for i, share in enumerate(shares):
         low, high = i / len(shares), (i + 1) / len(shares)
@@ -137,7 +138,7 @@ class _Axis:
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
-    low = min(low, high - 0.1)
+    low = min(low, high - _MIN_SPAN)
     step = next(s for s in _TICK_STEPS if (high - low) / s <= _MAX_STEPS)
     first, last = math.floor(round(low / step, 6)), math.ceil(round(high / step, 6))
     return [i * step for i in range(first, last + 1)]
