@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -15,6 +16,15 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
     """
     try:
         command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does: nothing more to say to anybody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as reason:
+        print(f"{program}: {reason.strerror or reason}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ChallengeError as problem:
         print(f"{program}: {problem}", file=sys.stderr)
         return 1

@@ -56,11 +56,13 @@ CLASS_NAMES = {
 class Cycle:
     """One task with its data: a public and a hidden phase score it.
 
-    `labels` are those that a voxel with charge can have, in ascending order.
+    `labels` are those that a voxel with charge can have, in ascending order. `has_dead_planes`:
+    some planes of the detector are not read out, other ones in each event.
     """
 
     number: int
     labels: tuple[SemanticLabel, ...]
+    has_dead_planes: bool = False
 
     @property
     def public_phase(self) -> int:
@@ -80,7 +82,7 @@ _EM, _OTHER, _PROTON = SemanticLabel.ELECTROMAGNETIC, SemanticLabel.OTHER, Seman
 CYCLES = {
     1: Cycle(1, (_EM, _OTHER)),
     2: Cycle(2, (_EM, _OTHER, _PROTON)),
-    3: Cycle(3, (_EM, _OTHER, _PROTON)),
+    3: Cycle(3, (_EM, _OTHER, _PROTON), has_dead_planes=True),
 }
 PHASES = tuple(range(1, 2 * len(CYCLES) + 1))
 

@@ -75,6 +75,9 @@ class GuardedDataset:
 
     def read(self, start: tuple, out: np.ndarray) -> None:
         """Fill `out`, C-contiguous and of `dtype`, from the block of its shape at `start`."""
+        # A data set can be told never to write its fill value: HDF5 then leaves alone what was
+        # never written, and `out` would keep whatever this process had in that memory before.
+        out[...] = 0
         with _reading(f"{self._file_name}: {self.name}"):
             space = self._id.get_space()
             space.select_hyperslab(start, out.shape)

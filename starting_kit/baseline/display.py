@@ -38,7 +38,6 @@ from .views import (
     SOFT,
     Shown,
     class_layers,
-    empty_slabs,
     read_shown,
 )
 
@@ -129,7 +128,7 @@ def _draw(made: go.Figure, panel: _Panel, shown: Shown, chosen: str) -> None:
     """Draw the detector, every view of the event, of which one is visible, and the buttons."""
     place = {"scene": panel.scene, "legend": panel.legend}
     made.add_trace(_box(place))
-    made.add_traces(_slabs(place, empty_slabs(shown.event.coords)))
+    made.add_traces(_slabs(place, shown.dead_slabs))
     first_row, view_of = len(made.data), []
     for view in shown.views:
         is_energy = view == "energy"

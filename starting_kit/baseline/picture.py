@@ -27,7 +27,6 @@ from .views import (
     Shown,
     class_colour,
     class_layers,
-    empty_slabs,
 )
 
 FORMATS = ("png", "pdf", "svg")
@@ -56,7 +55,7 @@ def picture(shown: Sequence[Shown]) -> Figure:
             place = (column * size[0], top - row_inches / height, *size)
             axes = figure.add_axes(place, projection="3d", computed_zorder=False)
             axes.text2D(0.04, 0.97, view, transform=axes.transAxes, size=9, color=SOFT)
-            _draw_detector(axes, empty_slabs(event.event.coords))
+            _draw_detector(axes, event.dead_slabs)
             _draw_voxels(axes, event, view)
     _draw_legend(figure, shown, height)
     return figure
@@ -115,7 +114,7 @@ def _draw_legend(figure: Figure, shown: Sequence[Shown], height: float) -> None:
     entries = {CLASS_NAMES[label]: class_colour(label) for label in shown[0].cycle.labels}
     if "mistakes" in shown[0].views:
         entries = {**entries, "right": RIGHT_COLOUR}
-    if any(empty_slabs(event.event.coords) for event in shown):
+    if any(event.dead_slabs for event in shown):
         entries["dead planes"] = to_rgba(BOX_COLOUR, 0.2)
     figure.legend(
         handles=[Patch(color=colour, label=name) for name, colour in entries.items()],

@@ -59,6 +59,11 @@ class Shown:
         return (self.event.coords + 0.5) * (VOXEL_SIZE_MM / 10)
 
     @property
+    def dead_slabs(self) -> list[tuple[int, int, int]]:
+        """`empty_slabs` of a cycle whose detector has dead planes; else none are dead."""
+        return empty_slabs(self.event.coords) if self.cycle.has_dead_planes else []
+
+    @property
     def caption(self) -> str:
         event = self.event
         text = f"event {event.event_id}: {len(event):,} voxels, {event.energy.sum():,.0f} MeV"
