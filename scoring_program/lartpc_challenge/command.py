@@ -17,13 +17,11 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
     try:
         command()
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does: nothing more to say to anybody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as reason:
-        print(f"{program}: {reason.strerror or reason}", file=sys.stderr)
+        # The output can't be written, or `head` has read enough. Python would try once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(reason, BrokenPipeError):
+            print(f"{program}: {reason.strerror or reason}", file=sys.stderr)
         return 1
     except ChallengeError as problem:
         print(f"{program}: {problem}", file=sys.stderr)
