@@ -18,7 +18,7 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
         command()
         sys.stdout.flush()
     except OSError as reason:
-        # The output can't be written, or `head` has read enough. Python would try once more at exit.
+        # The output can't be written, or `head` has read enough; Python would try again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(reason, BrokenPipeError):
             print(f"{program}: {reason.strerror or reason}", file=sys.stderr)
