@@ -20,7 +20,8 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 score: .venv/scoring  ## scores the baseline in all six phases as a platform's worker would (1 min)
-	$(VENV) -m organizer.score $(if $(SUBMISSIONS),--submissions $(SUBMISSIONS))
+	$(VENV) -m organizer.score $(if $(SUBMISSIONS),--submissions $(SUBMISSIONS)) \
+		$(if $(DATA),--data $(DATA))
 
 test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
 	$(VENV) -m ruff check .
@@ -30,7 +31,7 @@ test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
 demo: .venv/everything  ## makes the tracked demonstration data again, the same bytes
 	$(VENV) -m organizer.data --demonstration
 
-data: .venv/everything  ## simulates the full data with fresh secret seeds into build/data; EVENTS=, CYCLE=, JOBS=
+data: .venv/everything  ## full data with fresh secret seeds into build/data (hours); EVENTS=, CYCLE=, JOBS=
 	$(VENV) -m organizer.data --out build/data $(if $(EVENTS),--events $(EVENTS)) \
 		$(if $(CYCLE),--cycle $(CYCLE)) $(if $(JOBS),--jobs $(JOBS))
 
@@ -45,10 +46,11 @@ predict: .venv/everything  ## writes the trained baseline's submission; CYCLE=1,
 		--events $(DATA_FOLDER)/cycle$(CYCLE_OR_1)_test.h5 \
 		--out build/run/cycle$(CYCLE_OR_1)/submission.zip
 
-leaderboard: .venv/scoring  ## ranks the submissions below SUBMISSIONS= in every phase: text, CSV, HTML
-	$(VENV) -m organizer.leaderboard $(or $(SUBMISSIONS),baseline_submission)
+leaderboard: .venv/scoring  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard
+	$(VENV) -m organizer.leaderboard $(or $(SUBMISSIONS),baseline_submission) --out build/leaderboard \
+		$(if $(DATA),--data $(DATA))
 
-bundle: .venv/scoring  ## dist/codabench.zip and dist/codalab-v1.5.zip; START=2027-01-04, DATA=, HIDDEN=placeholder, DEMO=1
+bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip; START=2027-01-04, DATA=, HIDDEN=placeholder, DEMO=1
 	$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data $(DATA)) \
 		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(DEMO),--demo)
 
