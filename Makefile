@@ -69,7 +69,7 @@ clean:  ## removes .venv, build and dist (build/data holds your simulated events
 define install
 	@test -n "$(1)" || { echo 'make: no suitable Python found: needs $(2); set PYTHON=/path/to/python3' >&2; exit 1; }
 	@test -x $(VENV) || $(1) -m venv .venv
-	@PYTHONWARNINGS=ignore $(VENV) -m pip install -q --disable-pip-version-check -e '.[$(3)]'
+	@PYTHONWARNINGS=ignore $(VENV) -m pip install -q --no-compile --disable-pip-version-check -e '.[$(3)]'
 	@touch $@
 endef
 .venv/scoring: pyproject.toml
