@@ -25,8 +25,12 @@ from organizer.bundle.pages import read_page, to_html
 from organizer.bundle.rules import MAX_ZIP_BYTES, check_size
 
 START = date(2027, 1, 4)
-# What a participant can get: their zips in the bundle.
-PARTICIPANT_ZIPS = ("starting_kit.zip", *(f"cycle{number}_data.zip" for number in CYCLES))
+# What a participant can download: starting kit, public data and, as solutions, the baseline.
+PARTICIPANT_ZIPS = (
+    "starting_kit.zip",
+    *(f"cycle{number}_data.zip" for number in CYCLES),
+    *(f"baseline_cycle{number}.zip" for number in CYCLES),
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +73,6 @@ def test_members_of_both_bundles(built):
         *PARTICIPANT_ZIPS,
         "scoring_program.zip",
         *(f"reference_phase{phase}.zip" for phase in PHASES),
-        *(f"baseline_cycle{number}.zip" for number in CYCLES),
     }
     pages = ("overview", "data", "evaluation", "terms")
     common = {"competition.yaml", "pages/logo.png", *zips}
@@ -120,6 +123,8 @@ def test_pages_carry_their_pictures_and_no_comment(built):
         texts = [archive.read(name).decode() for name in archive.namelist() if name[-3:] == ".md"]
     assert "](data:image/png;base64,iVBOR" in overview
     assert not any("<!--" in text or ".png)" in text for text in texts)
+    # The tables are those of these data, not of the demonstration's.
+    assert any("| `cycle2_train.h5` | 4 | 160 |" in text for text in texts)
     with zipfile.ZipFile(built.codalab) as archive:
         assert "<table>" in archive.read("pages/evaluation.html").decode()
         assert 'src="data:image/png;base64,iVBOR' in archive.read("pages/overview.html").decode()
@@ -173,7 +178,10 @@ def test_participants_get_no_hidden_truth_no_seed_nothing_of_the_organisers(buil
             for member in archive.namelist():
                 assert not re.search(r"organizer|reference\.h5|secret|simulat|seed", member)
                 content = archive.read(member)
-                if member.endswith(".h5"):
+                if member == "predictions.h5":
+                    with h5py.File(io.BytesIO(content), "r") as file:
+                        assert set(file) == {"event_id", "offset", "pred"}
+                elif member.endswith(".h5"):
                     check_events(content, hidden)
                 elif member.endswith(".py"):
                     assert not re.search(
@@ -313,9 +321,11 @@ def test_a_missing_baseline_is_left_out_and_said_so(tmp_path):
         solutions = yaml.safe_load(archive.read("competition.yaml"))["solutions"]
     assert [solution["path"] for solution in solutions] == ["baseline_cycle2.zip"]
     assert "baseline_cycle1.zip" not in members(built.codabench)
-    (note,) = (note for note in built.notes if "baseline" in note)
-    assert "cycle1" in note
-    assert "cycle2" not in note
+    kept, left_out = (note for note in built.notes if "baseline" in note)
+    assert "cycle2/submission.zip" in kept
+    assert "cycle1" not in kept
+    assert "cycle1/submission.zip" in left_out
+    assert "cycle2" not in left_out
 
 
 def test_a_stale_baseline_is_refused(tmp_path):

@@ -251,6 +251,7 @@ def codabench_sentences(competition, names=None, now=None):
             "Codabench reads the first one only, found 2",
         ),
         (edited(image="pages/private_logo.png"), "a file name with `private` in it is not found"),
+        (edited(terms="terms.html"), "terms.html can't be in the bundle: pages and pictures are"),
     ],
 )
 def test_codabench_problems(competition, sentence):

@@ -20,7 +20,6 @@ Content = Union[bytes, Path]
 
 # The file names of each kind of zip, as patterns of which one must match whole.
 _PACKAGE = (r"lartpc_challenge/\w+\.py", r"lartpc_challenge/FORMAT\.md")
-_PAGES = (r"pages/logo\.png",)
 ALLOWED = {
     "scoring_program": ("metadata", r"score\.py", *_PACKAGE),
     "starting_kit": (
@@ -36,9 +35,8 @@ ALLOWED = {
     ),
     "public_data": (r"cycle[1-3]_(train|test)\.h5",),
     "reference": (r"reference\.h5",),
-    "solution": (r"predictions\.h5",),
-    "codabench": (r"competition\.yaml", *_PAGES, r"pages/\w+\.md", r"\w+\.zip"),
-    "codalab": (r"competition\.yaml", *_PAGES, r"pages/\w+\.html", r"\w+\.zip"),
+    "codabench": (r"competition\.yaml", r"pages/\w+\.(md|png|jpg)", r"\w+\.zip"),
+    "codalab": (r"competition\.yaml", r"pages/\w+\.(html|png|jpg)", r"\w+\.zip"),
 }
 
 # What editors, Python and the system leave in a folder: passed over without a word.

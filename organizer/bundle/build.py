@@ -212,7 +212,7 @@ def _platform_problems(competition: dict, order: Order, names: Collection[str]) 
     return problems
 
 
-def _notes(order: Order, solutions: Collection[str], out: Path) -> list[str]:
+def _notes(order: Order, solutions: Mapping[str, Path], out: Path) -> list[str]:
     notes = []
     if order.demonstration:
         notes.append(f"{DEMONSTRATION}; title and terms say so. Never run it in earnest.")
@@ -225,6 +225,11 @@ def _notes(order: Order, solutions: Collection[str], out: Path) -> list[str]:
         notes.append(
             "WARNING: Codabench gives every reference to whoever asks, without an account. Take "
             "HIDDEN=placeholder, and upload the hidden ones when their public phases have ended."
+        )
+    if order.data and solutions:
+        notes.append(
+            "In as solutions, which participants can download: "
+            f"{', '.join(map(str, solutions.values()))}."
         )
     missing = [p for name, p in _solution_files(order.source).items() if name not in solutions]
     if missing:

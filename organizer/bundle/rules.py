@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from lartpc_challenge.format import METRICS, PHASES, ChallengeError, cycle_of_phase, is_hidden
 
+from .archives import is_allowed
 from .codalab import HIDDEN_DAYS
 from .competition import DATE_FORMAT, parse_date
 
@@ -38,6 +39,11 @@ def codabench_problems(
         *_date_problems(competition["phases"], now),
         *_leaderboard_problems(competition["leaderboards"]),
         *_file_problems(codabench_files(competition), names),
+        *(
+            f"{name} can't be in the bundle: pages and pictures are pages/NAME.md, .png or .jpg"
+            for name in names
+            if not is_allowed("codabench", name)
+        ),
     ]
 
 
