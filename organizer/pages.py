@@ -92,11 +92,18 @@ def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None 
             for event in events:
                 writer.append(event)
         median = sorted(events, key=len)[len(events) // 2]
-        options = ["--events", labelled, "--event", median.event_id, "--out", out]
+        options = ["--events", labelled, "--event", median.event_id]
         options += ["--submission", submission] if submission else []
-        # The kit's command, since nothing of the organiser's imports the kit.
-        command = [sys.executable, "-m", "baseline.display", *map(str, options)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        display(out, *options)
+
+
+def display(out: Path, *options) -> None:
+    """Draw events with the kit's command, since nothing of the organiser's imports the kit.
+
+    options: of `python -m baseline.display`. ChallengeError says why that is impossible.
+    """
+    command = [sys.executable, "-m", "baseline.display", "--out", *map(str, (out, *options))]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise ChallengeError(f"{out}: can't be drawn: {done.stderr.strip()}")
 

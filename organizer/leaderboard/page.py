@@ -83,7 +83,7 @@ class _Scale:
 
     def __init__(self, low: float, high: float):
         margin = 0.04 * (high - low) or 0.01
-        self._low, self._high = low - margin, high + margin
+        self._low, self._high = max(0, low - margin), min(1, high + margin)
 
     def __call__(self, value: float) -> float:
         return _WIDTH * (value - self._low) / (self._high - self._low)
