@@ -20,7 +20,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 score: .venv/scoring  ## scores the baseline in all six phases as a platform's worker would (1 min)
-	$(VENV) -m organizer.score $(if $(SUBMISSIONS),--submissions $(SUBMISSIONS)) \
+	@$(VENV) -m organizer.score $(if $(SUBMISSIONS),--submissions $(SUBMISSIONS)) \
 		$(if $(DATA),--data $(DATA))
 
 test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
