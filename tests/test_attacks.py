@@ -595,7 +595,7 @@ def folder_of_that_name(run):
     (run.res / "predictions.h5").mkdir()
 
 
-@refused("'missing.zip': no such file or folder")
+@refused("'missing.zip': can't be read: No such file")
 def no_file(run):
     os.chdir(run.res)
     return "missing.zip"
@@ -945,12 +945,19 @@ def test_class_3_is_refused_in_cycle_1(tmp_path):
 def test_no_permission(run):
     path = run.sparse()
     path.chmod(0)
-    with pytest.raises(SubmissionError, match="no permission to read it"):
+    with pytest.raises(SubmissionError, match="can't be read: Permission denied"):
         read_guarded(path, run.manifest)
 
 
 @pytest.mark.parametrize(
-    "name", ["\x1b[31mred.csv", "<img src=x onerror=alert(1)>.csv", "a\nb.csv", "\u202egnp.csv"]
+    "name",
+    [
+        "\x1b[31mred.csv",
+        "<img src=x onerror=alert(1)>.csv",
+        "a\nb.csv",
+        "\u202egnp.csv",
+        "\udcff.csv",
+    ],
 )
 def test_hostile_names_come_out_escaped(run, name):
     run.csv(name=name, header="<b>\x1b]0;owned\x07")

@@ -79,7 +79,7 @@ def test_the_labels_are_not_tied_to_the_next_ones(run):
 
 def test_a_crash_is_one_sentence(run, capfd):
     faulthandler.enable()
-    with pytest.raises(SubmissionError, match=r"^'res': can't be read: .*\(signal 11\)"):
+    with pytest.raises(SubmissionError, match=r"^the submission: can't be read: .*\(signal 11\)"):
         read_guarded(run.res, trapped(run, segfault))
     assert capfd.readouterr() == ("", "")
 

@@ -117,6 +117,11 @@ def test_a_name_says_nothing(run):
     check(run, run.csv(name="predictions.h5"))
 
 
+@pytest.mark.parametrize("name", ["\N{SNOWMAN} \N{LATIN SMALL LETTER E WITH ACUTE}", "\udcff"])
+def test_a_name_of_any_characters(run, name):
+    check(run, run.sparse().rename(run.res / name))
+
+
 def test_a_folder_with_the_platforms_file(run):
     run.sparse()
     (run.res / "metadata").write_text("description: put there by the worker\n")

@@ -15,15 +15,14 @@ import signal
 import sys
 import time
 import warnings
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
 from .format import ChallengeError, ReferenceDataError, SubmissionError
-from .problems import shown
 from .reference import Manifest
 from .submission import read_into, read_submission
+from .upload import title
 
 if sys.platform == "linux":
     import resource
@@ -66,7 +65,7 @@ def read_guarded(
         return pred
     if kind in _ERRORS:
         raise _ERRORS[kind](text)
-    name = shown(Path(path).name or path)
+    name = title(path)
     if not in_time or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
         raise SubmissionError(
             f"{name}: can't be read within {time_limit:g} seconds, the limit. "

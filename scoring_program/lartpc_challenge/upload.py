@@ -7,6 +7,7 @@ temporary file of bounded size; no name that an upload chose is ever written to.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -88,15 +89,22 @@ def open_upload(path) -> Iterator[Upload]:
     with contextlib.ExitStack() as stack:
         try:
             upload = _open(path, stack)
-        except FileNotFoundError as reason:
-            raise SubmissionError(f"{shown(path, 200)}: no such file or folder") from reason
-        except PermissionError as reason:
-            raise SubmissionError(f"{shown(path, 200)}: no permission to read it") from reason
+        except OSError as reason:
+            raise SubmissionError(
+                f"{shown(path, 200)}: can't be read: {reason.strerror}"
+            ) from reason
         yield upload
 
 
+def title(path) -> str:
+    """What to call the upload at `path` in messages."""
+    path = Path(path)
+    # A platform's name for the folder would tell a participant nothing.
+    return "the submission" if path.is_dir() else shown(path.name)
+
+
 def _open(path: Path, stack: contextlib.ExitStack) -> Upload:
-    where = shown(path.name or path)
+    where = title(path)
     if path.is_dir():
         entry = _only_file(where, _in_folder(path, depth=2), ignored=_PLATFORM_FILES[:1])
         where = shown(entry.name)
@@ -217,16 +225,15 @@ def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Uplo
         if not _is_hdf5(where, head):
             return Upload(where, False, content)
         file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        free = shutil.disk_usage(tempfile.gettempdir()).free
-        if free < member.file_size:
-            raise ChallengeError(
-                f"{where}: unpacks to {member.file_size:,} bytes, but {tempfile.gettempdir()} has "
-                f"{free:,} left; unzip it elsewhere and give the file, or set TMPDIR"
-            )
         shutil.copyfileobj(content, file, _BLOCK)
         if file.tell() != member.file_size:
             raise zipfile.BadZipFile("fewer bytes than declared")
     except READ_ERRORS as reason:
+        if getattr(reason, "errno", None) == errno.ENOSPC:
+            raise ChallengeError(
+                f"{where}: no space in {tempfile.gettempdir()} for {member.file_size:,} bytes;"
+                " make some, set TMPDIR, or unzip it elsewhere and give the file"
+            ) from reason
         raise SubmissionError(f"{where}: is damaged; zip or upload it again") from reason
     return Upload(where, True, file)
 
