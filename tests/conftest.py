@@ -1,7 +1,12 @@
 """Settings of all tests."""
 
+import signal
+
 from hypothesis import settings
 
 # The same examples on every machine, however slow it is.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+# A job in the background starts with Ctrl-C ignored, and hands that on to all that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
