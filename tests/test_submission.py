@@ -244,6 +244,23 @@ def test_values_that_were_never_written_are_the_fill_value(run):
     assert (read_submission(run.res, run.manifest) == 2).all()
 
 
+@pytest.mark.parametrize("shape", ["sparse", "dense"])
+def test_values_that_nobody_wrote_are_not_what_lay_in_memory(run, shape):
+    """HDF5 can be told to fill nothing; what the reader's memory held must not come back."""
+    dense = (N_EVENTS, 192, 192, 192)
+    with h5py.File(run.sparse(pred=None), "r+") as file:
+        if shape == "dense":
+            del file["event_id"], file["offset"]
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        plist.set_chunk((1, 96, 96, 96) if shape == "dense" else (8,))
+        space = h5py.h5s.create_simple(dense if shape == "dense" else run.labels.shape)
+        h5py.h5d.create(file.id, b"pred", h5py.h5t.STD_U8LE, space, plist)
+    full_of_ones = [np.ones(96**3, np.uint8) for _ in range(20)]
+    del full_of_ones
+    assert not read_submission(run.res, run.manifest).any()
+
+
 def test_data_sets_and_attributes_beside_ours_are_not_read(run):
     with h5py.File(run.sparse(), "r+") as file:
         file["score"] = np.random.default_rng(0).random((3, len(run.labels)))

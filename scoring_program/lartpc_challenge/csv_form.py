@@ -114,8 +114,8 @@ def _parse(block: bytes) -> np.ndarray | None:
     """(n, 5) uint64: the numbers of n whole lines; None where one of them is no row.
 
     Numpy has no fast way from text to numbers: here the eight bytes that end with a number are one
-    word, and three multiplications make the number of it (the bit trick is D. Lemire's and
-    W. Mula's, "parse_eight_digits", in simdjson).
+    word, and a few multiplications make the number of it (D. Lemire, "Quickly parsing eight
+    digits", lemire.me, 2018).
     """
     text = b"0" * _MAX_DIGITS + block
     characters = np.frombuffer(text, np.uint8)
@@ -187,7 +187,7 @@ def _read_rows(
     unknown, outside, bad = Cases(), Cases(), Cases()
     stop = 0
     for block in blocks:
-        first_line = stop + 2  # below the header
+        first_line = stop + 2  # the header is line 1
         table = _parse(block)
         if table is None:
             problems.add_cases(
@@ -228,7 +228,6 @@ def _fill(
     out: np.ndarray, rows: _Rows, manifest: Manifest, coords: np.ndarray, problems: Problems
 ) -> None:
     """Bring the labels into test-file order, each voxel exactly once."""
-    order = None
     if (rows.event[1:] < rows.event[:-1]).any():
         order = np.argsort(rows.event, kind="stable")
         rows = _Rows(*(column[order] for column in rows))
