@@ -32,7 +32,7 @@ def page(scores: Scores) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f"<title>LArTPC challenge: {_place(scores)}</title><style>{_STYLE}</style></head>\n"
+        f"<title>LArTPC challenge: {_place(scores)}</title><style>{STYLE}</style></head>\n"
         f"<body><main>\n{_header(scores)}\n{alert}\n{body}\n</main></body></html>\n"
     )
 
@@ -72,42 +72,40 @@ def _details(scores: Scores, details: Details) -> str:
         marks.append((percent, value, f"{value:.4f}"))
     return "\n".join(
         [
-            "<div class='three'>" + "".join(_score_card(scores, n) for n in _MEANING) + "</div>",
-            _section(
+            "<div class='three'>" + "".join(score_card(scores, n) for n in _MEANING) + "</div>",
+            section(
                 "From event to event",
                 "The accuracy of an event is the share of its labelled voxels that are predicted "
                 "right; every event counts alike.",
-                _figure("Events in each 0.02 of accuracy", charts.histogram(details.histogram)),
-                _figure("Events up to an accuracy", charts.cumulative(details.cumulative, marks)),
+                figure("Events in each 0.02 of accuracy", charts.histogram(details.histogram)),
+                figure("Events up to an accuracy", charts.cumulative(details.cumulative, marks)),
             ),
-            _section(
+            section(
                 "From class to class",
                 "All labelled voxels of all events together, so that large events count more here.",
-                _figure(
-                    "What the voxels of a class were taken for / %", _confusion(details, names)
-                ),
-                _figure("Each class by itself / %", _class_table(details, names)),
+                figure("What the voxels of a class were taken for / %", _confusion(details, names)),
+                figure("Each class by itself / %", _class_table(details, names)),
             ),
-            _section(
+            section(
                 "From small events to large ones",
                 "Mean accuracy in bins of at least twenty events; bars are the standard error.",
-                _profile(details.by_energy, "total energy of the event / MeV"),
-                _profile(details.by_voxels, "voxels in the event"),
+                profile(details.by_energy, "total energy of the event / MeV"),
+                profile(details.by_voxels, "voxels in the event"),
             ),
             _NOTES,
         ]
     )
 
 
-def _section(title: str, lead: str, left: str, right: str) -> str:
+def section(title: str, lead: str, left: str, right: str) -> str:
     return f"<h2>{title}</h2><p class='lead'>{lead}</p><div class='two'>{left}{right}</div>"
 
 
-def _figure(title: str, content: str) -> str:
+def figure(title: str, content: str) -> str:
     return f"<figure class='card'><figcaption>{title}</figcaption>{content}</figure>"
 
 
-def _score_card(scores: Scores, name: str) -> str:
+def score_card(scores: Scores, name: str) -> str:
     value, details = scores.leaderboard[name], scores.details
     low, high = details.intervals[name]
     baselines = {baseline: values[name] for baseline, values in details.trivial.items()}
@@ -130,14 +128,14 @@ def _score_card(scores: Scores, name: str) -> str:
     )
 
 
-def _profile(bins, quantity: str) -> str:
+def profile(bins, quantity: str) -> str:
     title = f"Accuracy against {quantity}"
     if not bins:
-        return _figure(title, "<p class='lead'>Fewer than twenty events: too few for bins.</p>")
-    return _figure(title, charts.profile(bins, quantity))
+        return figure(title, "<p class='lead'>Fewer than twenty events: too few for bins.</p>")
+    return figure(title, charts.profile(bins, quantity))
 
 
-def _chip(label: int, name: str) -> str:
+def chip(label: int, name: str) -> str:
     # A narrow column may break the name after a slash.
     text = escape(name).replace("/", "/<wbr/>")
     return f"<span class='chip c{label:d}'></span>{text}"
@@ -145,12 +143,12 @@ def _chip(label: int, name: str) -> str:
 
 def _confusion(details: Details, names: dict[SemanticLabel, str]) -> str:
     columns = {SemanticLabel.EMPTY: "nothing", **names}
-    head = "".join(f"<th scope='col'>{_chip(c, name)}</th>" for c, name in columns.items())
+    head = "".join(f"<th scope='col'>{chip(c, name)}</th>" for c, name in columns.items())
     rows = "".join(
-        f"<tr><th scope='row'>{_chip(true, name)}</th>"
+        f"<tr><th scope='row'>{chip(true, name)}</th>"
         + "".join(
             f"<td class='{f'right c{true:d}' if true == label else 'wrong'}' "
-            f"style='--share:{_plain(share)}'>{_percent(share)}</td>"
+            f"style='--share:{_plain(share)}'>{percent(share)}</td>"
             for label, share in zip(columns, shares)
         )
         + "</tr>"
@@ -167,9 +165,9 @@ def _class_table(details: Details, names: dict[SemanticLabel, str]) -> str:
     head = "".join(f"<th scope='col'>{column}</th>" for column in columns)
     measures = zip(details.class_share, details.recall, details.precision, details.iou)
     rows = "".join(
-        f"<tr><th scope='row'>{_chip(label, name)}</th>"
+        f"<tr><th scope='row'>{chip(label, name)}</th>"
         + "".join(
-            f"<td>{_percent(value)}<span class='meter c{label:d}'>"
+            f"<td>{percent(value)}<span class='meter c{label:d}'>"
             f"<span style='width:{100 * _plain(value):.1f}%'></span></span></td>"
             for value in values
         )
@@ -179,7 +177,7 @@ def _class_table(details: Details, names: dict[SemanticLabel, str]) -> str:
     return f"<table class='classes'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return "\N{EN DASH}" if math.isnan(share) else f"{100 * share:.1f}"
 
 
@@ -212,7 +210,7 @@ def _class_colours(colours: dict[SemanticLabel, tuple[int, int, int]]) -> str:
     )
 
 
-_STYLE = (
+STYLE = (
     f"""
 {_class_colours(ON_LIGHT)}
 @media (prefers-color-scheme: dark) {{ {_class_colours(ON_DARK)} }}

@@ -1,0 +1,59 @@
+"""Show where a submission for simulated events fails, as a page and as a short table:
+
+    python -m organizer.simulate --cycle 2 --events 300 --seed 1 --out build/report/cycle2.h5
+    python -m baseline.predict --checkpoint baseline_submission/cycle2/model.pt \\
+        --events build/report/cycle2.h5 --out build/report/cycle2.zip
+    python -m organizer.failures --events build/report/cycle2.h5 \\
+        --submission build/report/cycle2.zip --out build/report/failures_cycle2.html
+
+The page tells the truth of every voxel it shows: it is for organisers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from lartpc_challenge.command import run
+from lartpc_challenge.events import replacing
+from organizer.pages import display
+
+from .page import page, text
+from .study import study
+
+N_WORST = 5
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m organizer.failures",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--events", type=Path, required=True, help="the simulator's own file")
+    parser.add_argument("--submission", type=Path, required=True, help="predictions of all of it")
+    parser.add_argument("--out", type=Path, required=True, help="the page to write, .html")
+    options = parser.parse_args(arguments)
+    return run("failures", lambda: _write(options), stopped="stopped, nothing was written")
+
+
+def _write(options: argparse.Namespace) -> None:
+    found = study(options.events, options.submission)
+    how = f"{options.submission.name} on {options.events.name}"
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder, "worst.png")
+        display(
+            picture, "--events", options.events,
+            "--submission", options.submission, "--worst", N_WORST,
+        )  # fmt: skip
+        content = page(found, picture.read_bytes(), how)
+    with replacing(options.out) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+    print(text(found))
+    print(options.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

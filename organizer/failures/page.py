@@ -1,0 +1,122 @@
+"""The study as one HTML file, in the look of the detailed results, and as a short text."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+
+import numpy as np
+
+from lartpc_challenge.format import CLASS_NAMES
+from lartpc_challenge.report import STYLE, chip, figure, percent, profile, score_card, section
+
+from .study import Split, Study
+
+_STYLE = """
+.groups { font-size: 14px; }
+.groups th, .groups td { padding: 7px 0 7px 14px; border-top: 1px solid var(--line); }
+.groups th:first-child { padding-left: 0; }
+.groups thead th { border-top: 0; vertical-align: bottom; }
+.groups thead th + th { text-align: right; }
+.groups .meter { --class: var(--mark); }
+.two + .two { margin-top: 16px; }
+img { width: 100%; border-radius: 6px; background: #fff; }
+"""
+
+
+def page(study: Study, picture: bytes, how: str) -> str:
+    """The whole page. picture: a PNG of the worst events; how: one sentence on what was studied."""
+    scores, details = study.scores, study.scores.details
+    image = base64.b64encode(picture).decode()
+    places = [figure(split.title, _table(split)) for split in study.places]
+    if study.gaps_unknown:
+        places.append(figure("Distance to a dead gap", f"<p class='lead'>{study.gaps_unknown}</p>"))
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
+        f"<title>Failures in cycle {study.cycle.number}</title><style>{STYLE}{_STYLE}</style>"
+        "</head>\n<body><main>\n<header><div>"
+        f"<p class='over'>LArTPC challenge · cycle {study.cycle.number}</p>"
+        f"<h1>Where it fails</h1></div><p>{details.n_events:,} simulated events, "
+        f"{study.origin.voxels.sum():,} voxels</p></header>\n<p class='lead'>{escape(how)}</p>\n"
+        f"<div class='three'>{''.join(score_card(scores, name) for name in scores.leaderboard)}"
+        "</div>\n"
+        + section(
+            "What the voxels come from",
+            "By the particle that left most of a voxel's energy.",
+            figure("Errors by origin / %", _table(study.origin)),
+            figure("What they were taken for / %", _confusion(study)),
+        )
+        + "<h2>Where they lie</h2><p class='lead'>Mixed voxels, crowded vertices and broken tracks "
+        f"tell less than others.</p><div class='two'>{''.join(places)}</div>\n"
+        + section(
+            "From small events to large ones",
+            "Mean accuracy in bins of at least twenty events; bars are the standard error.",
+            profile(details.by_energy, "total energy of the event / MeV"),
+            profile(details.by_voxels, "voxels in the event"),
+        )
+        + "<h2>The worst events</h2><p class='lead'>Those with the lowest accuracy.</p>"
+        + figure(
+            "Energy, truth, prediction and mistakes",
+            f"<img alt='The worst events' src='data:image/png;base64,{image}'/>",
+        )
+        + "\n</main></body></html>\n"
+    )
+
+
+def text(study: Study) -> str:
+    """Scores and all groups: share of the voxels, share of them that is wrong, share of errors."""
+    lines = [f"cycle {study.cycle.number}, {study.scores.details.n_events:,} events"]
+    lines += [f"{name} {value:.4f}" for name, value in study.scores.leaderboard.items()]
+    lines.append(f"{'':<34}{'of voxels':>10}{'wrong':>9}{'of errors':>11}")
+    for split in (study.origin, *study.places):
+        lines.append(split.title)
+        lines += [
+            f"  {name:<32}{a:>10}{b:>9}{c:>11}"
+            for name, (a, b, c) in zip(split.names, _rows(split))
+        ]
+    return "\n".join([*lines, study.gaps_unknown] if study.gaps_unknown else lines)
+
+
+def _rows(split: Split) -> list[tuple[str, str, str]]:
+    """Per group in %: of all voxels, its voxels that are wrong, of all errors."""
+    voxels, errors = split.voxels, split.errors
+    shares = (_share(voxels, voxels.sum()), _share(errors, voxels), _share(errors, errors.sum()))
+    return [tuple(map(percent, row)) for row in zip(*shares)]
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """NaN where there is nothing to have a share of."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
+def _table(split: Split) -> str:
+    head = "".join(f"<th scope='col'>{c}</th>" for c in ("", "of voxels", "wrong", "of errors"))
+    wrong = np.nan_to_num(_share(split.errors, split.voxels))
+    scale = max(wrong.max(), 1e-9)
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{of_voxels}</td><td>{error}"
+        f"<span class='meter'><span style='width:{100 * value / scale:.1f}%'></span></span></td>"
+        f"<td>{of_errors}</td></tr>"
+        for name, value, (of_voxels, error, of_errors) in zip(split.names, wrong, _rows(split))
+    )
+    return f"<table class='groups'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _confusion(study: Study) -> str:
+    """A row for each origin and true class that occur together."""
+    labels, split = study.cycle.labels, study.origin
+    errors = split.errors.sum()
+    head = "".join(f"<th scope='col'>{chip(c, CLASS_NAMES[c])}</th>" for c in labels)
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{chip(true, CLASS_NAMES[true])}</td>"
+        + "".join(f"<td>{percent(counts[true, c] / n)}</td>" for c in labels)
+        + f"<td>{percent(_share(n - counts[true, true], errors))}</td></tr>"
+        for name, counts in zip(split.names, split.counts)
+        for true in labels
+        if (n := counts[true].sum())
+    )
+    return (
+        "<table class='groups'><thead><tr><th scope='col'>origin</th><th scope='col'>true</th>"
+        f"{head}<th scope='col'>of errors</th></tr></thead><tbody>{rows}</tbody></table>"
+    )
