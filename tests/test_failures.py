@@ -137,3 +137,11 @@ def test_an_event_without_a_particle_is_refused(files):
         file["particles/offset"][:] = [0, 0, 2]
     with pytest.raises(ChallengeError, match="at least one for each event"):
         study(path, submission)
+
+
+def test_an_unknown_origin_is_refused(files):
+    path, submission = files
+    with h5py.File(path, "r+") as file:
+        file["origin"][0] = max(Origin) + 1
+    with pytest.raises(ChallengeError, match="origin holds a number that names none"):
+        study(path, submission)

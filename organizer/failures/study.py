@@ -83,6 +83,8 @@ def study(events_path: Path, submission: Path) -> Study:
         origin, second_share = events.column("origin"), events.column("second_share")
         vertex = np.concatenate([[], *_vertex_distances_cm(events)])
         gap, gaps_unknown = _gaps(events)
+    if not np.isin(origin, list(Origin)).all():
+        raise ChallengeError(f"{events_path}: origin holds a number that names none")
     reference = read_labelled_events(events_path)
     pred = read_submission(submission, reference.manifest)
     scores = score(reference, pred)
