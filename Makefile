@@ -47,19 +47,28 @@ predict: .venv/everything  ## writes the trained baseline's submission; CYCLE=1,
 		--out build/run/cycle$(CYCLE_OR_1)/submission.zip
 
 leaderboard: .venv/scoring  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard
-	$(VENV) -m organizer.leaderboard $(or $(SUBMISSIONS),baseline_submission) --out build/leaderboard \
+	@$(VENV) -m organizer.leaderboard $(or $(SUBMISSIONS),baseline_submission) --out build/leaderboard \
 		$(if $(DATA),--data $(DATA))
 
 bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip; START=2027-01-04, DATA=, HIDDEN=placeholder, DEMO=1
-	$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data $(DATA)) \
+	@$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data $(DATA)) \
 		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(DEMO),--demo)
 
 bench: .venv/everything  ## timings against the named alternatives, as ratios
-	for benchmark in benchmarks/*.py; do $(VENV) $$benchmark; done
+	set -e; for benchmark in benchmarks/*.py; do $(VENV) $$benchmark; done
 
-report: .venv/everything  ## physics, data table and failures of the baseline into build/report
+# The failures are studied on events that were in no training: of another seed than all others here.
+FAILURES = build/report/failures_cycle
+report: .venv/everything  ## physics, data table, failures and transfer of the baseline into build/report (15 min)
 	$(VENV) -m organizer.physics --out build/report
-	$(VENV) -m organizer.data_table starting_kit/data/*_train.h5
+	$(VENV) -m organizer.data_table starting_kit/data/*_train.h5 | tee build/report/data_table.md
+	set -e; for n in 1 2 3; do \
+		$(VENV) -m organizer.simulate --cycle $$n --events 300 --seed 2026 --out $(FAILURES)$$n.h5; \
+		$(VENV) -m baseline.predict --checkpoint baseline_submission/cycle$$n/model.pt \
+			--events $(FAILURES)$$n.h5 --out $(FAILURES)$$n.zip; \
+		$(VENV) -m organizer.failures --events $(FAILURES)$$n.h5 --submission $(FAILURES)$$n.zip \
+			--out $(FAILURES)$$n.html; done
+	$(VENV) benchmarks/transfer.py | tee build/report/transfer.md
 
 clean:  ## removes .venv, build and dist (build/data holds your simulated events: asks first)
 	@if [ -d build/data ]; then read -rp 'build/data holds simulated data. Remove it too? [y/N] ' a; \
