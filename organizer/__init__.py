@@ -1,1 +1,1 @@
-"""What the organiser runs and never gives away: simulation, conversion, the split into public and hidden, the bundle."""
+"""What an organiser runs and gives to nobody: simulation, conversion, the split, the bundles."""
