@@ -307,7 +307,7 @@ def test_codalab_dialect_keeps_what_matters():
         assert phase["auto_migration"] == is_hidden(number)
         hides = phase["leaderboard_management_mode"] == "hide_results"
         assert hides == is_hidden(number)
-        assert phase["force_best_submission_to_leaderboard"] is True
+        assert phase["force_best_submission_to_leaderboard"] != is_hidden(number)
     columns = codalab["leaderboard"]["columns"]
     assert list(columns) == list(METRICS)
     assert [column["rank"] for column in columns.values()] == [1, 2, 3]

@@ -27,6 +27,7 @@ def to_codalab(competition: dict) -> dict:
     """
     tasks = {task["index"]: task for task in competition["tasks"]}
     phases = sorted(competition["phases"], key=lambda phase: phase["index"])
+    best = competition["leaderboards"][0]["submission_rule"] == "Force_Best"
     late = timedelta()
     codalab_phases = {}
     for number, phase in zip(PHASES, phases):
@@ -35,9 +36,11 @@ def to_codalab(competition: dict) -> dict:
             late += max(timedelta(), earliest - parse_date(phase["start"]))
         task = tasks[phase["tasks"][0]]
         codalab_phases[number] = _phase(number, phase, task, parse_date(phase["start"]) + late)
-    best = competition["leaderboards"][0]["submission_rule"] == "Force_Best"
-    for phase in codalab_phases.values():
-        phase["force_best_submission_to_leaderboard"] = best
+        # A phase that hides its results takes every submission onto its board, and has none yet to
+        # look for the best on: update_submission in apps/web/tasks.py would stop there.
+        codalab_phases[number]["force_best_submission_to_leaderboard"] = best and not is_hidden(
+            number
+        )
     end = parse_date(phases[-1]["end"]) + late
     return {
         "title": competition["title"],
