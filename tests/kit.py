@@ -1,0 +1,56 @@
+"""The starting kit as a participant unzips it, and how tests run what is in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lartpc_challenge.events import EventFile, EventWriter
+from organizer.bundle.archives import folder_members
+
+ROOT = Path(__file__).parent.parent
+
+
+def make_kit(folder: Path) -> Path:
+    """The kit's files in `folder`, from the very lists that the bundle packs."""
+    package = ROOT / "scoring_program/lartpc_challenge"
+    members = {
+        **folder_members(ROOT / "starting_kit", "starting_kit"),
+        **folder_members(package, "starting_kit", prefix="lartpc_challenge/"),
+    }
+    for name, source in members.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    return folder
+
+
+def keep_events(path: Path, n_events: int) -> None:
+    """Leave only the first events in an event file, for tests that are not about learning."""
+    with EventFile(path) as events:
+        kept = [events[i] for i in range(n_events)]
+        kind, cycle, scale = events.kind, events.cycle.number, events.scale
+    with EventWriter(path, kind=kind, cycle=cycle, scale=scale) as out:
+        for event in kept:
+            out.append(event)
+
+
+def participant() -> dict[str, str]:
+    """Environment of somebody who has nothing but the kit: no import path but the current folder.
+
+    Without PYTHONSAFEPATH `python -m` puts that folder first, before what is installed.
+    """
+    ours = ("PYTHONPATH", "PYTHONSAFEPATH")
+    return {**{k: v for k, v in os.environ.items() if k not in ours}, "OMP_NUM_THREADS": "1"}
+
+
+def run_python(folder: Path, *arguments: str) -> str:
+    """What `python ARGUMENTS` prints in `folder`; an AssertionError with its errors if it fails."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=participant(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{arguments} failed:\n{done.stdout}\n{done.stderr}"
+    return done.stdout

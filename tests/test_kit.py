@@ -1,0 +1,129 @@
+"""The starting kit alone: its README followed word for word, and that it says what is so."""
+
+import re
+import shlex
+
+import h5py
+import pytest
+import tomllib
+from kit import ROOT, keep_events, make_kit, run_python
+
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.metrics import evaluate
+from lartpc_challenge.reference import Manifest, read_labelled_events
+from lartpc_challenge.submission import read_submission
+
+README = (ROOT / "starting_kit/README.md").read_text(encoding="utf-8")
+# Enough to run through, with 60 events; the notebook's test trains in earnest.
+N_EVENTS = 60
+SHORTER = {
+    "baseline.train": ["--epochs", "1", "--views", "1"],
+    "baseline.boosting": ["--trees", "20"],
+}
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    return make_kit(tmp_path_factory.mktemp("kit"))
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory):
+    """A kit after all commands of the README, and what each of them printed."""
+    kit = make_kit(tmp_path_factory.mktemp("followed"))
+    for kind in ("train", "test"):
+        keep_events(kit / f"data/cycle1_{kind}.h5", N_EVENTS)
+    said = {}
+    for line in "".join(blocks("sh")).splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "python"
+        said[line] = run_python(kit, *arguments, *SHORTER.get(arguments[1], []))
+    for number, block in enumerate(blocks("python")):
+        (kit / f"snippet_{number}.py").write_text(block, encoding="utf-8")
+        said[block] = run_python(kit, f"snippet_{number}.py")
+    return kit, said
+
+
+def test_the_kit_imports_its_own_package(kit):
+    said = run_python(kit, "-c", "import lartpc_challenge as l, baseline as b; print(l, b)")
+    assert said.count(str(kit)) == 2
+
+
+def test_every_command_writes_what_it_names(followed):
+    outputs = re.findall(r"--(?:out|html|train|holdout) (\S+)", " ".join(blocks("sh")))
+    assert {"event.html", "network.html", "worst.html", "submission.zip"} <= set(outputs)
+    for name in outputs:
+        assert (followed[0] / name).exists(), name
+
+
+def test_submissions_of_the_command_and_of_the_snippet_cover_the_test_file(followed):
+    manifest = Manifest.from_events(followed[0] / "data/cycle1_test.h5")
+    for name in ("submission.zip", "my_submission.zip"):
+        assert set(read_submission(followed[0] / name, manifest)) <= {1, 2}
+    (checked,) = [said for line, said in followed[1].items() if " check " in line]
+    assert f"complete: {N_EVENTS} events" in checked
+
+
+def test_boosting_beats_the_threshold(followed):
+    truth = read_labelled_events(followed[0] / "holdout.h5")
+    mean = {}
+    for name in ("boosting", "threshold"):
+        pred = read_submission(followed[0] / f"{name}.zip", truth.manifest)
+        mean[name] = evaluate(truth.label, pred, truth.offset)["acc_mean"]
+    assert mean["boosting"] > mean["threshold"] + 0.03
+
+
+def test_the_data_dictionary_describes_the_files(kit):
+    rows = re.findall(r"^\| `([\w/]+)` \| \((.*?)\) (\w+) \|", README, flags=re.MULTILINE)
+    described = {name: (shape.split(", "), dtype) for name, shape, dtype in rows}
+    for path in sorted((kit / "data").glob("*.h5")):
+        with h5py.File(path) as file:
+            found = {}
+            file.visititems(
+                lambda name, item, found=found: (
+                    found.update({name: item}) if isinstance(item, h5py.Dataset) else None
+                )
+            )
+            for name, item in found.items():
+                shape, dtype = described[name]
+                assert item.dtype == dtype, name
+                assert item.ndim == len([part for part in shape if part])
+        if path.stem.endswith("train"):
+            assert found.keys() | {"event_id"} == described.keys()
+        else:
+            assert found.keys() == {"event_id", "offset", "coords", "energy"}
+
+
+def test_the_numbers_in_the_readme_are_those_of_the_files(kit):
+    n_train, n_test = map(int, re.search(r"(\d+) train and (\d+) test events", README).groups())
+    lowest = {1: 0.05, 2: 0.05, 3: 0.08}
+    for cycle, threshold in lowest.items():
+        assert f"{threshold}" in README
+        for kind, n in (("train", n_train), ("test", n_test)):
+            with EventFile(kit / f"data/cycle{cycle}_{kind}.h5") as events:
+                assert len(events) == n
+                assert events.column("energy").min() == pytest.approx(threshold, rel=0.01)
+
+
+def test_the_readme_names_files_that_are_there(kit):
+    table = README.split("## The files")[1]
+    for names in re.findall(r"^\| (.*?) \|", table, flags=re.MULTILINE):
+        folder = ""
+        for name in re.findall(r"`(.*?)`", names):
+            folder = name.rsplit("/", 1)[0] + "/" if "/" in name else folder
+            assert (kit / name).exists() or (kit / folder / name).exists(), name
+
+
+def test_the_requirements_are_the_project_s():
+    lines = (ROOT / "starting_kit/requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = {line.split("#")[0].strip() for line in lines} - {""}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = extras["optional-dependencies"]
+    assert {*named["baseline"], *named["notebook"]} <= wanted
+    rest = wanted - {*named["baseline"], *named["notebook"]}
+    assert {re.split("[>=]", line)[0] for line in rest} == {"numpy", "h5py"}
+    assert all("#" in line for line in lines if line)
