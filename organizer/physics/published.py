@@ -170,10 +170,11 @@ PION_REACTION_MB = {
 }
 
 
-def pion_path_cm(pdg: int) -> float:
-    """Mean free path of a 190 MeV pion to its first reaction."""
+def pion_path_cm() -> float:
+    """Mean free path of 190 MeV pions, half of them pi+, half pi-, to their first reaction."""
     barn = [
         mb / 1000 * (ARGON_MOLAR_MASS_G / mass) ** (2 / 3)
-        for mass, mb in PION_REACTION_MB[pdg].items()
+        for neighbours in PION_REACTION_MB.values()
+        for mass, mb in neighbours.items()
     ]
     return float(1 / (np.mean(barn) * ATOMS_PER_BARN_CM))
