@@ -229,6 +229,12 @@ def test_what_is_wrong_is_said_in_one_sentence(files, tmp_path, capsys, argument
     assert not (tmp_path / "p.html").exists()
 
 
+def test_numbers_out_of_range_are_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        display.main(["--events", "a.h5", "--out", "p.html", "--worst", "0"])
+    assert "--worst: must be at least 1, found 0" in capsys.readouterr().err
+
+
 def test_a_file_without_events_is_refused(tmp_path):
     make_events_file(tmp_path / "none.h5", [], kind="train", cycle=1)
     with pytest.raises(ChallengeError, match="holds no event"):

@@ -1,7 +1,8 @@
-"""How every command line ends: one sentence for what the user can mend, never a traceback."""
+"""What command lines share: numbers in range, and an end in one sentence, never a traceback."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -30,3 +31,15 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
         print(f"{program}: {stopped}", file=sys.stderr)
         return 130
     return 0
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A type for argparse: whole numbers from `least` on."""
+
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, found {value}")
+        return value
+
+    return whole_number

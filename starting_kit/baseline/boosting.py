@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from tqdm import tqdm
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import at_least, run
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import ChallengeError
 
@@ -92,11 +92,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--train", required=True, help="labelled events to train on")
     parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
-    parser.add_argument("--trees", type=int, default=200, help="a class; fewer are faster")
+    parser.add_argument("--trees", type=at_least(1), default=200, help="a class; fewer are faster")
     parser.add_argument(
-        "--max-voxels", type=int, default=MAX_VOXELS, help="to train on; fewer need less memory"
+        "--max-voxels",
+        type=at_least(1),
+        default=MAX_VOXELS,
+        help="to train on; fewer need less memory",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the choice of voxels")
+    parser.add_argument("--seed", type=at_least(0), default=1, help="of the choice of voxels")
     options = parser.parse_args(arguments)
 
     def command() -> None:

@@ -22,7 +22,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import at_least, run
 from lartpc_challenge.events import replacing
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
 
@@ -273,7 +273,7 @@ def _voxels(place: dict, shown: Shown, rows, marker: dict, words, **options) -> 
 
 def widget(shown: Shown, other: Shown | None = None) -> go.FigureWidget:
     """The figure for a notebook; turning one side turns the other."""
-    made = go.FigureWidget(figure(shown, other))
+    made = go.FigureWidget(figure(shown, other).update_layout(width=940, height=520))
     scenes = [made.layout[panel.scene] for panel in _PANELS if panel.scene in made.layout]
     for scene, target in zip(scenes, scenes[::-1]):
         scene.on_change(lambda _, camera, target=target: target.update(camera=camera), "camera")
@@ -363,7 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--event", type=int, nargs="+", default=(), metavar="ID", help="which; else the first"
     )
     choice.add_argument(
-        "--worst", type=int, default=0, metavar="N", help="the N with the lowest accuracy"
+        "--worst", type=at_least(1), default=0, metavar="N", help="the N with the lowest accuracy"
     )
     parser.add_argument(
         "--beside",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import at_least, run
 from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.format import ChallengeError
 
@@ -30,7 +30,7 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
             raise ChallengeError(f"{events}: has no labels; split a train file")
         if len({Path(path).resolve() for path in (events, train, holdout)}) < 3:
             raise ChallengeError("the file to split and its two parts need three different names")
-        n_held = round(share * len(source))
+        n_held = round(share * len(source)) if 0 < share < 1 else 0
         if not 0 < n_held < len(source):
             raise ChallengeError(
                 f"{events}: {share:g} of its {len(source)} events leaves one part empty"
@@ -56,7 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--train", required=True, help="file to write: events to train on")
     parser.add_argument("--holdout", required=True, help="file to write: events to score with")
     parser.add_argument("--share", type=float, default=0.2, help="of the events, held out")
-    parser.add_argument("--seed", type=int, default=1, help="another one draws other events")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=1, help="another one draws other events"
+    )
     options = parser.parse_args(arguments)
 
     def command() -> None:
