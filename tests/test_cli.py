@@ -135,7 +135,7 @@ def damaged_reference():
 
 
 BAD_INPUT = {
-    "no submission": ("check nothing.zip --events test.h5", "'nothing.zip': no such file"),
+    "no submission": ("check nothing.zip --events test.h5", "can't be read: No such file"),
     "no events": ("check submission.zip --events nothing.h5", "nothing.h5: no such file"),
     "events are a zip": (
         "check submission.zip --events submission.zip",

@@ -119,6 +119,23 @@ def test_every_word_of_the_seed_counts(found, other):
     assert found["pion/energy_mev"].tobytes() != found[f"{other}/energy_mev"].tobytes()
 
 
+@pytest.mark.parametrize("ci", ["true", "false"])
+def test_the_import_neither_asks_nor_downloads(tmp_path, ci):
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from organizer.simulation.argon_data import provide_data_directories\n"
+        "provide_data_directories(Path(sys.argv[1]))\n"
+        "import geant4_pybind\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "ours")]
+    environment = {**os.environ, "CI": ci, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert not (tmp_path / ".geant4_pybind").exists()
+
+
 def test_official_data_sets_are_used_where_the_environment_names_them(tmp_path):
     script = (
         "import os, sys; from pathlib import Path\n"
@@ -128,7 +145,8 @@ def test_official_data_sets_are_used_where_the_environment_names_them(tmp_path):
         "provide_data_directories(ours)\n"
         "assert not ours.exists()\n"
         "assert os.environ['G4LEDATA'] == str(official)\n"
-        "del os.environ['G4PIIDATA']\n"  # one is missing: ours, all of them
+        "del os.environ['G4PIIDATA'], os.environ['GEANT4_DATA_DIR']\n"
+        # One is missing: ours, all of them.
         "provide_data_directories(ours)\n"
         "assert os.environ['G4LEDATA'].startswith(str(ours))\n"
         "assert all(Path(os.environ[name]).is_dir() for name in DATA_FOLDERS)\n"

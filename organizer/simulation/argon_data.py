@@ -36,6 +36,9 @@ DATA_FOLDERS = {
     "G4CHANNELINGDATA": "CHANNELING",
 }
 
+# Names a folder with all official sets; Geant4 asks it for what the variables above don't name.
+INSTALLED_DATA = "GEANT4_DATA_DIR"
+
 ARGON_Z, ARGON_MOLAR_MASS_G = 18, 39.948
 AVOGADRO = 6.02214076e23  # CODATA 2018, per mole
 FINE_STRUCTURE = 7.2973525693e-3  # CODATA 2018
@@ -88,16 +91,19 @@ NEUTRON_ARGON = {
 
 
 def provide_data_directories(directory: Path) -> None:
-    """Let Geant4 find its data: the official sets if the environment names all, otherwise ours.
+    """Let Geant4 find its data: the official sets where the environment names them, else ours.
 
-    Writes below `directory` what is missing there and sets the environment's variables. Must run
-    before geant4_pybind is imported (on import it asks on the terminal whether to download 2 GB).
+    Writes ours below `directory` and sets the environment's variables. Must run before
+    geant4_pybind is imported.
     """
-    if all(os.environ.get(name) and Path(os.environ[name]).is_dir() for name in DATA_FOLDERS):
+    if INSTALLED_DATA in os.environ:
         return
-    write_argon_data(directory)
-    for name, folder in DATA_FOLDERS.items():
-        os.environ[name] = str(directory / folder)
+    if not all(os.environ.get(name) and Path(os.environ[name]).is_dir() for name in DATA_FOLDERS):
+        write_argon_data(directory)
+        for name, folder in DATA_FOLDERS.items():
+            os.environ[name] = str(directory / folder)
+    # Else the import asks on the terminal whether to download 2 GB or, where CI=true, just does it.
+    os.environ[INSTALLED_DATA] = str(directory)
 
 
 def write_argon_data(directory: Path) -> None:
