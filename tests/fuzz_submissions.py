@@ -49,7 +49,7 @@ def make_seeds(run: forms.Run) -> dict:
         seeds[name] = (run.res / "predictions.h5").read_bytes()
     seeds["dense"] = run.dense(chunks=(1, 48, 48, 96), compression="gzip").read_bytes()
     write_submission(run.root / "mine.zip", run.event_id, run.offset, run.labels)
-    seeds["zip"] = (run.root / "mine.zip").read_bytes()
+    seeds["sparse zip"] = (run.root / "mine.zip").read_bytes()
     seeds["csv zip"] = run.zip(("mine.csv", run.csv().read_bytes())).read_bytes()
     return seeds
 
@@ -120,7 +120,7 @@ def fuzz(folder: Path, number: int, seed: int) -> Counter:
         name = names[i % len(names)]
         path = folder / f"fuzz-{seed}-{i}"
         path.write_bytes(mutate(seeds[name], contents, rng))
-        outcomes[try_one(run, path, checked="zip" in name)] += 1
+        outcomes[try_one(run, path, checked=name.endswith(" zip"))] += 1
         path.unlink()
     # In KiB, of the largest child so far; this process's own memory is part of each.
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10

@@ -11,6 +11,7 @@ import socket
 import stat
 import struct
 import zipfile
+import zlib
 from contextlib import suppress
 
 import forms
@@ -505,6 +506,28 @@ def chunk_is_no_gzip(run):
     path = put(run, chunks=(len(run.labels),), compression="gzip")
     with h5py.File(path, "r+") as file:
         file["pred"].id.write_direct_chunk((0,), b"rubbish")
+
+
+def short_chunk(name, packed, **storage):
+    """An attack by a chunk that unpacks to 5 bytes: HDF5 itself goes on into its memory."""
+
+    def attack(run):
+        n = len(run.labels)
+        with h5py.File(run.sparse(pred=None), "r+") as file:
+            pred = file.create_dataset("pred", (n,), np.uint8, chunks=(n,), **storage)
+            pred.id.write_direct_chunk((0,), packed)
+
+    attack.__name__ = f"short_chunk_{name}"
+    refused("pred.* damaged or cut short")(attack)
+
+
+ONES = b"\1" * 5
+short_chunk("gzip", zlib.compress(ONES), compression="gzip")
+short_chunk("shuffle", ONES, shuffle=True)
+short_chunk("gzip_shuffle", zlib.compress(ONES), compression="gzip", shuffle=True)
+short_chunk("lzf", b"\4" + ONES, compression="lzf")
+short_chunk("fletcher32", b"\1\1" + b"\1\1\1\1", fletcher32=True)
+short_chunk("long", zlib.compress(bytes(1000)), compression="gzip")
 
 
 @refused("pred.* damaged or cut short")

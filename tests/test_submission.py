@@ -16,10 +16,9 @@ import toy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lartpc_challenge import csv_form, dense_form, submission
+from lartpc_challenge import csv_form, dense_form, h5_guard
 from lartpc_challenge.format import ChallengeError, SubmissionError
-from lartpc_challenge.h5_guard import open_guarded
-from lartpc_challenge.problems import EXAMPLES, Cases, Problems, shown
+from lartpc_challenge.problems import EXAMPLES, Cases, shown
 from lartpc_challenge.submission import read_submission, write_submission
 
 N_EVENTS = 5
@@ -256,10 +255,7 @@ def test_values_that_nobody_wrote_are_not_what_lay_in_memory(run, chunk):
     path = run.sparse(pred=None)
     with h5py.File(path, "r+") as file:
         h5py.h5d.create(file.id, b"pred", h5py.h5t.STD_U8LE, space, plist)
-    out = np.full(run.labels.shape, 3, np.uint8)
-    with open(path, "rb") as stream, open_guarded("predictions.h5", stream) as file:
-        file.dataset("pred", Problems("predictions.h5")).read((0,), out)
-    assert not out.any()
+    assert not read_submission(run.res, run.manifest).any()
 
 
 def test_data_sets_and_attributes_beside_ours_are_not_read(run):
@@ -275,12 +271,11 @@ def test_nothing_predicted_is_allowed(run):
     assert not read_submission(run.res, run.manifest).any()
 
 
-@pytest.mark.parametrize("block", [1, 3, 64])
-def test_blocks_make_no_difference(run, monkeypatch, block):
-    monkeypatch.setattr(submission, "_BLOCK_VALUES", block)
-    monkeypatch.setattr(submission, "_BLOCK_CHUNKS", 2)
+@pytest.mark.parametrize("chunks", [None, (1,), (5,), (64,)])
+def test_blocks_make_no_difference(run, monkeypatch, chunks):
+    monkeypatch.setattr(h5_guard, "_BLOCK_VALUES", 7)
     with h5py.File(run.sparse(pred=None), "r+") as file:
-        file.create_dataset("pred", data=run.labels, chunks=(5,))
+        file.create_dataset("pred", data=run.labels, chunks=chunks)
     check(run)
     with h5py.File(run.res / "predictions.h5", "r+") as file:
         file["pred"][100] = 9

@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from .coverage import not_labels, note_not_labels
-from .format import GRID_SHAPE, GRID_SIZE
+from .format import GRID_SHAPE
 from .h5_guard import GuardedDataset
 from .problems import Cases, Problems
 from .reference import Manifest
 
-# A data set without chunks is read by planes of x.
-_PLANE = (1, 1, GRID_SIZE, GRID_SIZE)
 _BLOCK_VOXELS = 1 << 20
 
 
@@ -39,7 +37,7 @@ def read_dense(
     coords = manifest.coords()
     lock()
     bad = Cases()
-    for rows in _row_blocks(manifest.offset, (pred.chunks or _PLANE)[0]):
+    for rows in _row_blocks(manifest.offset, pred.block_shape[0]):
         voxels = slice(manifest.offset[rows.start], manifest.offset[rows.stop])
         row = np.repeat(
             np.arange(rows.start, rows.stop), np.diff(manifest.offset[rows.start : rows.stop + 1])
@@ -75,16 +73,13 @@ def _row_blocks(offset: np.ndarray, depth: int) -> Iterator[range]:
 def _look_up(pred: GuardedDataset, place: np.ndarray) -> np.ndarray:
     """(n,): the values at place (n, 4), each chunk read once."""
     values = np.empty(len(place), pred.dtype)
-    shape, chunk = np.array(pred.shape), np.array(pred.chunks or _PLANE)
-    corner = place // chunk
-    key = np.ravel_multi_index(tuple(corner.T), tuple(-(-shape // chunk)))
+    shape, step = np.array(pred.shape), np.array(pred.block_shape)
+    spot = place // step
+    key = np.ravel_multi_index(tuple(spot.T), tuple(-(-shape // step)))
     order = np.argsort(key, kind="stable")
     first = np.flatnonzero(np.diff(key[order], prepend=-1))
-    buffer = np.empty(min(chunk.prod(), shape.prod()), pred.dtype)
     for mine in np.split(order, first[1:]):
-        start = corner[mine[0]] * chunk
-        extent = np.minimum(chunk, shape - start)
-        block = buffer[: extent.prod()].reshape(extent)
-        pred.read(tuple(start.tolist()), block)
-        values[mine] = block[tuple((place[mine] - start).T)]
+        corner = spot[mine[0]] * step
+        block = pred.read_block(tuple(corner.tolist()))
+        values[mine] = block[tuple((place[mine] - corner).T)]
     return values

@@ -16,19 +16,15 @@ from typing import BinaryIO
 
 import h5py
 import numpy as np
-from h5py import h5d, h5l, h5o, h5s, h5t, h5z
+from h5py import h5d, h5l, h5o, h5s, h5t
 
 from .format import SubmissionError
+from .h5_chunks import FILTERS, unpack
 from .problems import Cases, Problems, shown
 
 MAX_LINKS = 100  # names in the root group
-MAX_CHUNK_BYTES = 128 << 20  # HDF5 keeps a whole chunk in memory, up to four times over
-_FILTERS = {
-    h5z.FILTER_DEFLATE: "gzip",
-    h5z.FILTER_SHUFFLE: "shuffle",
-    h5z.FILTER_FLETCHER32: "fletcher32",
-    h5z.FILTER_LZF: "lzf",
-}
+MAX_CHUNK_BYTES = 128 << 20
+_BLOCK_VALUES = 1 << 16  # read at once where there are no chunks
 _LAYOUTS = (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED)
 _TYPE_NAMES = {
     h5t.FLOAT: "floating point",
@@ -61,33 +57,59 @@ def _reading(what: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class GuardedDataset:
-    """A data set of plain integers that lie in the file itself.
+    """A data set of plain integers that lie in the file itself, to be read block by block.
 
-    dtype: as stored, byte order included. chunks: shape of a chunk, None where not chunked.
+    dtype: as stored, byte order included. block_shape: a chunk's, or some whole rows of one that
+    has no chunks. A block at the end holds only as much as the data set does.
     """
 
     name: str
     shape: tuple
     dtype: np.dtype
-    chunks: tuple | None
+    block_shape: tuple
+    _filters: tuple | None  # None where no chunk is stored
     _file_name: str
     _id: h5d.DatasetID
 
-    def read(self, start: tuple, out: np.ndarray) -> None:
-        """Fill `out`, C-contiguous and of `dtype`, from the block of its shape at `start`."""
-        # A data set can be told never to write its fill value: HDF5 then leaves alone what was
-        # never written, and `out` would keep whatever this process had in that memory before.
-        out[...] = 0
+    def read_block(self, corner: tuple) -> np.ndarray:
+        """The block that begins at `corner`, a multiple of block_shape."""
+        extent = tuple(min(b, s - c) for b, s, c in zip(self.block_shape, self.shape, corner))
         with _reading(f"{self._file_name}: {self.name}"):
-            space = self._id.get_space()
-            space.select_hyperslab(start, out.shape)
-            self._id.read(h5s.create_simple(out.shape), space, out)
+            chunk = None if self._filters is None else self._read_chunk(corner)
+            if chunk is None:
+                return self._read_values(corner, extent)
+            n_bytes = math.prod(self.block_shape) * self.dtype.itemsize
+            values = np.frombuffer(unpack(*chunk, n_bytes, self.dtype.itemsize), self.dtype)
+            return values.reshape(self.block_shape)[tuple(map(slice, extent))]
+
+    def _read_chunk(self, corner: tuple) -> tuple | None:
+        """The chunk's bytes and the filters that packed it; None for one that was never written."""
+        try:
+            skipped, packed = self._id.read_direct_chunk(corner)
+        except RuntimeError:  # it has no size
+            return None
+        return packed, tuple(f for i, f in enumerate(self._filters) if not skipped >> i & 1)
+
+    def _read_values(self, corner: tuple, extent: tuple) -> np.ndarray:
+        """Values that lie in the file as they are, or that HDF5 puts where nothing was written."""
+        # HDF5 can be told to put nothing there: it must not be what this process's memory held.
+        values = np.zeros(extent, self.dtype)
+        space = self._id.get_space()
+        space.select_hyperslab(corner, extent)
+        self._id.read(h5s.create_simple(extent), space, values)
+        return values
+
+    def read_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """All blocks of a one-dimensional data set: where each begins, and its values."""
+        for start in range(0, self.shape[0], self.block_shape[0]):
+            yield start, self.read_block((start,))
 
     def read_all(self) -> np.ndarray:
-        """The whole data set: compare its shape with what it must be first."""
-        out = np.empty(self.shape, self.dtype)
-        self.read((0,) * len(self.shape), out)
-        return out
+        """A whole one-dimensional data set: compare its shape with what it must be first."""
+        values = np.empty(self.shape, self.dtype)
+        for start, block in self.read_blocks():
+            values[start : start + len(block)] = block
+        return values
 
 
 class GuardedFile:
@@ -135,12 +157,15 @@ class GuardedFile:
             if reason:
                 problems.add(f"{name} {reason}")
                 return None
-            plist = found.get_create_plist()
+            plist, shape = found.get_create_plist(), found.shape or ()
+            is_chunked = plist.get_layout() == h5d.CHUNKED
+            has_chunks = is_chunked and found.get_storage_size() > 0
             return GuardedDataset(
                 name=name,
-                shape=found.shape or (),
+                shape=shape,
                 dtype=found.dtype,
-                chunks=plist.get_chunk() if plist.get_layout() == h5d.CHUNKED else None,
+                block_shape=plist.get_chunk() if is_chunked else _whole_rows(shape),
+                _filters=_filters(plist) if has_chunks else None,
                 _file_name=self.name,
                 _id=found,
             )
@@ -158,6 +183,19 @@ def open_guarded(name: str, stream: BinaryIO) -> Iterator[GuardedFile]:
         yield GuardedFile(name, file)
 
 
+def _whole_rows(shape: tuple) -> tuple:
+    """A block of at most _BLOCK_VALUES, of whole last axes: these lie together in a file."""
+    block, n_values = [], 1
+    for length in reversed(shape):
+        block.append(max(1, min(length, _BLOCK_VALUES // n_values)))
+        n_values *= block[-1]
+    return tuple(reversed(block))
+
+
+def _filters(plist) -> tuple:
+    return tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
+
+
 def _unfit(found) -> str:
     """Why the object should not be read, as a clause; empty where it may be."""
     if not isinstance(found, h5d.DatasetID):
@@ -170,14 +208,14 @@ def _unfit(found) -> str:
 
 
 def _unfit_filters(plist) -> str:
-    codes = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    codes = _filters(plist)
     # One filter many times over is a bomb: a thousand times larger with each round.
-    if set(codes) <= set(_FILTERS) and len(set(codes)) == len(codes):
+    if set(codes) <= set(FILTERS) and len(set(codes)) == len(codes):
         return ""
-    found = ", ".join(_FILTERS.get(code, f"number {code}") for code in codes)
+    found = ", ".join(FILTERS.get(code, f"number {code}") for code in codes)
     return (
         f"is stored with the filters {found}; expected none or some of "
-        f"{', '.join(_FILTERS.values())}, each once. Write it with compression='gzip'"
+        f"{', '.join(FILTERS.values())}, each once. Write it with compression='gzip'"
     )
 
 

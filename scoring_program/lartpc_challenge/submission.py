@@ -26,8 +26,6 @@ from .reference import Manifest
 from .upload import Upload, open_upload
 
 SUBMISSION_MEMBER = "predictions.h5"
-_BLOCK_VALUES = 1 << 22
-_BLOCK_CHUNKS = 1 << 12  # HDF5 keeps a note of each chunk that a read touches
 
 
 def write_submission(path, event_id, offset, pred) -> None:
@@ -199,17 +197,12 @@ def _read_labels(
 ) -> np.ndarray:
     """(M,) uint8: all of `pred`; word(place, value) speaks of a value that is no label."""
     labels, bad = np.empty(pred.shape, np.uint8), Cases()
-    chunk = pred.chunks[0] if pred.chunks else _BLOCK_VALUES
-    # Whole chunks at a time: HDF5 would unpack one again for each block that touches it.
-    step = chunk * min(max(_BLOCK_VALUES // chunk, 1), _BLOCK_CHUNKS)
-    for start in range(0, len(labels), step):
-        block = np.empty(len(labels[start : start + step]), pred.dtype)
-        pred.read((start,), block)
+    for start, block in pred.read_blocks():
         bad.add(
             not_labels(block, manifest.cycle),
             lambda i, block=block, start=start: word(start + i, block[i]),
         )
-        labels[start : start + step] = block
+        labels[start : start + len(block)] = block
     note_not_labels(problems, bad, manifest.cycle)
     problems.check()
     return labels
