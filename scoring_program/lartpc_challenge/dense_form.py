@@ -12,7 +12,7 @@ import numpy as np
 
 from .coverage import not_labels, note_not_labels
 from .format import GRID_SHAPE
-from .h5_guard import GuardedDataset
+from .h5_guard import GuardedDataset, GuardedFile
 from .problems import Cases, Problems
 from .reference import Manifest
 
@@ -20,6 +20,7 @@ _BLOCK_VOXELS = 1 << 20
 
 
 def read_dense(
+    file: GuardedFile,
     pred: GuardedDataset,
     manifest: Manifest,
     out: np.ndarray,
@@ -34,6 +35,7 @@ def read_dense(
             "Write one dense array for each event of the test file, in its order.",
         )
         problems.check()
+    _check_order(file, manifest, problems)
     coords = manifest.coords()
     lock()
     bad = Cases()
@@ -51,6 +53,23 @@ def read_dense(
         out[voxels] = values
     note_not_labels(problems, bad, manifest.cycle)
     problems.check()
+
+
+def _check_order(file: GuardedFile, manifest: Manifest, problems: Problems) -> None:
+    """An event_id beside a dense pred is not needed; one in another order would be misread."""
+    if b"event_id" not in file.names:
+        return
+    event_id = file.dataset("event_id", problems)
+    problems.check()
+    if (
+        event_id.shape != manifest.event_id.shape
+        or (event_id.read_all() != manifest.event_id).any()
+    ):
+        problems.add(
+            "event_id differs from the test file's",
+            "Row i of a dense pred is the test file's i-th event: write it in that order.",
+        )
+        problems.check()
 
 
 def _word(manifest: Manifest, place: np.ndarray, value) -> str:
