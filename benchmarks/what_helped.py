@@ -1,0 +1,270 @@
+"""What each choice of the baseline's recipe is worth: one change at a time, at a small budget.
+
+    python benchmarks/what_helped.py --train cycle2.h5 --test fresh2.h5 --out build/what_helped
+
+Trains the recipe (the preset `cpu`, but for the epochs) and its variants on the same events with
+the same seeds, and prints a Markdown table of acc_mean over the test events, in one orientation
+where nothing else is said. Every finished training adds its rows to OUT/runs.csv, so that an
+interrupted run goes on where it was.
+
+gain: a variant's mean over seeds less the recipe's. The uncertainty is what seeds alone do to such
+a difference, pooled over all variants. Without --train and --test: a short round on the
+demonstration events, which shows that it runs and no more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+import baseline.model
+import baseline.training
+from baseline.config import PRESETS, Config
+from baseline.dataset import Ragged, read_events
+from baseline.features import voxel_features
+from baseline.holdout import split_file
+from baseline.predict import class_probabilities
+from lartpc_challenge import metrics
+from lartpc_challenge.command import at_least, run
+from lartpc_challenge.events import replacing
+from organizer.data_table import markdown
+
+ROOT = Path(__file__).parents[1]
+RECIPE = "the recipe"
+COLUMNS = ("variant", "seed", "acc_mean")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """changes: fields of Config; patches: (module, name) -> what stands there instead;
+    prepare: done to the events of training and test before anything else."""
+
+    changes: dict = field(default_factory=dict)
+    patches: dict = field(default_factory=dict)
+    prepare: Callable[[Ragged], Ragged] = lambda events: events
+
+
+def _log_energy_alone(energy: torch.Tensor) -> torch.Tensor:
+    return functional.pad(torch.log(energy / 0.5)[:, None], (0, 7))
+
+
+def _energy_alone(energy: torch.Tensor) -> torch.Tensor:
+    return functional.pad(energy[:, None], (0, 7))
+
+
+# A multiple of 8, with room for the recipe's three and the boosting's.
+_MANY = 40
+
+
+def _with_surroundings(events: Ragged) -> Ragged:
+    """energy becomes (M, 1 + n): the boosting's features, of order 1, go with each voxel."""
+    bound = np.append(events.offset.numpy(), events.n_voxels)
+    coords, energy = events.coords.numpy(), events.energy.numpy()
+    tables = [voxel_features(coords[a:b], energy[a:b]) for a, b in zip(bound, bound[1:])]
+    surroundings = torch.from_numpy(np.arcsinh(np.concatenate(tables)))
+    return replace(events, energy=torch.cat([events.energy[:, None], surroundings], 1))
+
+
+def _all_features(columns: torch.Tensor) -> torch.Tensor:
+    energy, surroundings = columns[:, 0], columns[:, 1:]
+    own = torch.stack([torch.log(energy / 0.5), energy, torch.ones_like(energy)], 1)
+    features = torch.cat([own, surroundings], 1)
+    return functional.pad(features, (0, _MANY - features.shape[1]))
+
+
+def _voxel_loss(logits, events, n_events):
+    return functional.cross_entropy(logits, events.label - 1)
+
+
+def _balanced_loss(logits, events, n_events):
+    """The recipe's, with each class weighed by the inverse of its share of the batch's voxels."""
+    share = torch.bincount(events.label - 1, minlength=logits.shape[1]) / events.n_voxels
+    weight = 1 / (logits.shape[1] * share.clamp(min=1e-3))
+    voxel = functional.cross_entropy(logits, events.label - 1, weight, reduction="none")
+    return (voxel / events.length[events.event]).sum() / n_events
+
+
+def _constant_rate(config: Config, step: int, n_steps: int) -> float:
+    return config.learning_rate
+
+
+_FEATURES = (baseline.model, "input_features")
+_CHANNELS = (baseline.model, "_INPUT_CHANNELS")
+_LOSS = (baseline.training, "event_loss")
+_RATE = (baseline.training, "learning_rate")
+VARIANTS = {
+    RECIPE: Variant(),
+    "features: energy alone": Variant(patches={_FEATURES: _energy_alone}),
+    "features: log-energy alone": Variant(patches={_FEATURES: _log_energy_alone}),
+    "features: the boosting's too": Variant(
+        patches={_FEATURES: _all_features, _CHANNELS: _MANY}, prepare=_with_surroundings
+    ),
+    "loss: mean over voxels": Variant(patches={_LOSS: _voxel_loss}),
+    "loss: classes balanced": Variant(patches={_LOSS: _balanced_loss}),
+    "8 events a step": Variant({"batch_events": 8}),
+    "32 events a step": Variant({"batch_events": 32}),
+    "half the learning rate": Variant({"learning_rate": 2e-3}),
+    "learning rate constant": Variant(patches={_RATE: _constant_rate}),
+    "no symmetries": Variant({"symmetries": False}),
+    "energy jitter 2 %": Variant({"energy_jitter": 0.02}),
+    "a dead slab at random": Variant({"dead_slabs": 1}),
+    "depth 4": Variant({"depth": 4}),
+    "depth 6": Variant({"depth": 6}),
+    "8 filters": Variant({"filters": 8}),
+    "32 filters": Variant({"filters": 32}),
+}
+
+
+def train_and_score(name: str, seed: int, train, test, n_events: int, epochs: int) -> list[tuple]:
+    """Rows of COLUMNS of one training; the recipe's one also tells of what prediction can do."""
+    torch.set_num_threads(1)
+    variant = VARIANTS[name]
+    config = replace(PRESETS["cpu"], epochs=epochs, seed=seed, holdout=0.0, **variant.changes)
+    (events, cycle), (asked, _) = (read_events([path], labelled=True) for path in (train, test))
+    events, asked = (
+        variant.prepare(some.select(torch.nonzero(some.length)[:, 0][:most]))
+        for some, most in ((events, n_events), (asked, None))
+    )
+    with _patched(variant.patches):
+        training = baseline.training.Training(config, cycle, events, torch.device("cpu"))
+        while training.step < training.n_steps:
+            training.advance()
+        score = partial(_acc_mean, events=asked, config=config)
+        rows = [(name, seed, score(training.averaged))]
+        if name == RECIPE:
+            rows.append(("weights of the last step", seed, score(training.model.eval())))
+            for views in (8, 24):
+                rows.append((f"{views} views", seed, score(training.averaged, views)))
+    return rows
+
+
+@contextlib.contextmanager
+def _patched(patches: dict) -> Iterator[None]:
+    before = {(module, name): getattr(module, name) for module, name in patches}
+    try:
+        for (module, name), value in patches.items():
+            setattr(module, name, value)
+        yield
+    finally:
+        for (module, name), value in before.items():
+            setattr(module, name, value)
+
+
+def _acc_mean(model, views: int = 1, *, events: Ragged, config: Config) -> float:
+    pred = class_probabilities(model, events, config, views).argmax(1).numpy() + 1
+    offset = np.append(events.offset.numpy(), events.n_voxels)
+    correct, labelled = metrics.count_correct(events.label.numpy(), pred, offset)
+    return metrics.leaderboard(metrics.accuracy(correct, labelled))["acc_mean"]
+
+
+def measure(names, seeds: int, jobs: int, out: Path, **budget) -> list[tuple]:
+    """All rows of runs.csv in `out`, with those trainings done that it lacks."""
+    path = out / "runs.csv"
+    rows = _read(path)
+    done = {(name, seed) for name, seed, _ in rows}
+    todo = [(name, seed) for seed in range(1, seeds + 1) for name in names]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(train_and_score, *one, **budget) for one in todo if one not in done]
+        for finished in as_completed(running):
+            rows += finished.result()
+            _write(path, rows)
+            name, seed, acc_mean = finished.result()[0]
+            print(f"{name}, seed {seed}: {acc_mean:.4f}", flush=True)
+    return rows
+
+
+def _read(path: Path) -> list[tuple]:
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return [
+            (row["variant"], int(row["seed"]), float(row["acc_mean"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def _write(path: Path, rows: list[tuple]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+
+
+def table(rows: list[tuple]) -> str:
+    """Markdown: acc_mean of each variant, and its gain in points with the seeds' uncertainty."""
+    scores: dict[str, dict[int, float]] = {}
+    for name, seed, acc_mean in rows:
+        scores.setdefault(name, {})[seed] = acc_mean
+    gains = {
+        name: 100 * np.array([acc - scores[RECIPE][seed] for seed, acc in of_seed.items()])
+        for name, of_seed in scores.items()
+        if name != RECIPE
+    }
+    pooled = _uncertainty([gain for name, gain in gains.items() if name in VARIANTS])
+    columns = {"acc_mean": {}, "gain in points": {}}
+    for name, of_seed in scores.items():
+        columns["acc_mean"][name] = f"{np.mean(list(of_seed.values())):.4f}"
+        if name in gains:
+            # What prediction alone changes varies far less than a training does.
+            spread = pooled if name in VARIANTS else _uncertainty([gains[name]])
+            columns["gain in points"][name] = f"{gains[name].mean():+.2f} +- {spread:.2f}"
+    return markdown(columns)
+
+
+def _uncertainty(gains: list[np.ndarray]) -> float:
+    """Standard error of a mean over seeds, pooled over `gains`; nan where one seed is all."""
+    errors = [gain.var(ddof=1) / len(gain) for gain in gains if len(gain) > 1]
+    return float(np.sqrt(np.mean(errors))) if errors else float("nan")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--train", type=Path, help="labelled events to train on")
+    parser.add_argument("--test", type=Path, help="labelled events of another seed")
+    parser.add_argument("--events", type=at_least(1), default=2000, help="of the train file")
+    parser.add_argument("--epochs", type=at_least(1), default=5)
+    parser.add_argument("--seeds", type=at_least(1), default=2)
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=[], help="beside the recipe")
+    parser.add_argument("--jobs", type=at_least(1), default=1, help="trainings at a time")
+    parser.add_argument("--out", type=Path, help="folder of runs.csv")
+    options = parser.parse_args()
+
+    def command() -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            budget = {"n_events": options.events, "epochs": options.epochs}
+            train, test = options.train, options.test
+            if not (train and test):
+                train, test = Path(scratch, "train.h5"), Path(scratch, "test.h5")
+                split_file(ROOT / "starting_kit/data/cycle2_train.h5", train, test)
+                budget = {"n_events": 100, "epochs": 1}
+            names = [RECIPE, *options.only] if options.only else list(VARIANTS)
+            rows = measure(
+                names,
+                options.seeds,
+                options.jobs,
+                options.out or Path(scratch),
+                train=train,
+                test=test,
+                **budget,
+            )
+            print(table(rows))
+
+    return run("what_helped", command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
