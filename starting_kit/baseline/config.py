@@ -29,7 +29,7 @@ class Config:
     blocks: int = _option(2, "residual blocks a level, on the way down and again on the way up", 1)
 
     epochs: int = _option(
-        16, "passes over the training events; more help until the hold-out stalls", 1
+        14, "passes over the training events; more help until the hold-out stalls", 1
     )
     batch_events: int = _option(16, "events a step over all processes; lower it if memory ends", 1)
     learning_rate: float = _option(
