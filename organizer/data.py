@@ -21,21 +21,20 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import at_least, run
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 
 from .phases import check_distinct, prepare, reference_file, test_file, train_file
 from .seeds import Seeds, fixed_seeds, kept_seeds
 from .simulation.chunks import Order, simulate
+from .source import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 SPLITS = {"train": train_file, "test": test_file}
 FULL_EVENTS = {
     1: {"train": 6_000, "test": 4_000},
@@ -183,28 +182,19 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cycle", type=int, choices=list(CYCLES), help="this one only")
     parser.add_argument(
         "--events",
-        type=_at_least(2),
+        type=at_least(2),
         metavar="N",
         help="at most N train and N test events a cycle (all)",
     )
     parser.add_argument(
         "--jobs",
-        type=_at_least(1),
+        type=at_least(1),
         default=os.cpu_count(),
         metavar="J",
         help="processes (all cores)",
     )
     parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler to simulate on")
     return parser.parse_args(arguments)
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}")
-        return int(text)
-
-    return number
 
 
 if __name__ == "__main__":

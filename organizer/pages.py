@@ -25,10 +25,9 @@ from lartpc_challenge.events import Event, EventFile, EventWriter, replacing
 from lartpc_challenge.format import CYCLES, GRID_SIZE, ChallengeError, Cycle
 from lartpc_challenge.reference import read_reference
 
-from .bundle.source import Source
 from .data_table import describe, markdown
+from .source import ROOT, Source
 
-ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- begin: python -m organizer.pages writes this -->", "<!-- end -->"
 _BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
@@ -138,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _rewrite() -> None:
-    source, cycle, folder = Source.demonstration(ROOT), CYCLES[3], ROOT / "pages"
+    source, cycle, folder = Source.of(None), CYCLES[3], ROOT / "pages"
     path = folder / "data.md"
     text = filled(path.read_text(encoding="utf-8"), source)
     with replacing(path) as temporary:

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.command import run
-from lartpc_challenge.events import Event, EventFile, EventWriter, open_h5
+from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of, open_h5
 from lartpc_challenge.format import CYCLES, GRID_SHAPE, ChallengeError, Cycle
 from lartpc_challenge.reference import write_reference
 from organizer.seeds import SEED_BYTES
@@ -88,11 +88,9 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
 
 def _checked_length(path: Path, cycle: Cycle) -> int:
     """How many events a raw file holds. ChallengeError unless it can be split."""
-    with EventFile(path) as file:
+    with EventFile(path, labelled=True) as file:
         if file.cycle != cycle:
             raise ChallengeError(f"{path}: is of cycle {file.cycle.number}, not {cycle.number}")
-        if not file.has_labels:
-            raise ChallengeError(f"{path}: holds no labels, expected simulated or train events")
         if len(file) < 2:
             raise ChallengeError(f"{path}: holds {len(file)} events, expected at least 2")
         return len(file)
@@ -186,7 +184,7 @@ def _particles(path: Path, order: np.ndarray) -> dict[str, np.ndarray]:
     offset = table["offset"]
     rows = np.concatenate([np.arange(offset[i], offset[i + 1]) for i in order])
     return {
-        "offset": np.concatenate([[0], np.cumsum(np.diff(offset)[order])]).astype(np.int64),
+        "offset": offset_of(np.diff(offset)[order]),
         **{name: np.round(table[name][rows], by) for name, by in _PARTICLE_DECIMALS.items()},
     }
 

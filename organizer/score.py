@@ -27,8 +27,9 @@ from lartpc_challenge.command import run
 from lartpc_challenge.format import METRICS, PHASES, ChallengeError, cycle_of_phase
 from lartpc_challenge.reference import read_reference
 
-from .bundle.build import ROOT, Order, build
+from .bundle.build import Order, build
 from .bundle.competition import default_start
+from .source import ROOT
 from .worker import CODABENCH, CODALAB, PLATFORMS, Run, Task, run_submission
 
 

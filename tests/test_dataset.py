@@ -60,7 +60,7 @@ def test_a_test_file_has_no_labels(tmp_path, events):
     found, _ = read_events([path], labelled=False)
     assert found.label is None
     assert found.n_voxels == sum(map(len, events))
-    with pytest.raises(ChallengeError, match="no labels to learn from"):
+    with pytest.raises(ChallengeError, match="a test file holds no labels"):
         read_events([path], labelled=True)
 
 

@@ -43,7 +43,8 @@ def same(one: Event, other: Event) -> bool:
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lengths=st.lists(st.integers(0, 12), max_size=8), block=st.integers(1, 40))
 def test_what_is_written_is_read_whatever_the_blocks(path, lengths, block):
-    written = [toy.make_events(1, n_voxels=(n, n + 1), seed=i)[0] for i, n in enumerate(lengths)]
+    drawn = [toy.make_events(1, n_voxels=(n, n + 1), seed=i)[0] for i, n in enumerate(lengths)]
+    written = [replace(event, event_id=i) for i, event in enumerate(drawn)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events_module, "_BLOCK_VOXELS", block)
         toy.make_events_file(path, written, kind="train", cycle=2)
@@ -88,9 +89,19 @@ def test_further_columns_travel_with_the_voxels(path):
         path, kind="simulation", cycle=1, scale="full", columns={"origin": "u1"}
     ) as out:
         out.append(ONE, origin=np.array([4], np.uint8))
-        out.append(ONE, origin=np.array([5], np.uint8))
+        out.append(replace(ONE, event_id=1), origin=np.array([5], np.uint8))
     with EventFile(path) as file:
         assert file.column("origin").tolist() == [4, 5]
+
+
+def test_no_event_is_written_twice(path):
+    with (
+        pytest.raises(ValueError, match="two events have the same event_id"),
+        EventWriter(path, kind="train", cycle=1, scale="full") as out,
+    ):
+        out.append(ONE)
+        out.append(ONE)
+    assert not path.exists()
 
 
 def test_equal_events_give_equal_bytes(tmp_path):
@@ -293,6 +304,7 @@ DAMAGES = {
     "double energy": (replaced("energy", np.float64), "energy is float64"),
     "float label": (replaced("label", np.float32), "label is float32"),
     "float ids": (replaced("event_id", np.float64), "event_id must be a list of integers"),
+    "an id twice": (replaced("event_id", lambda v: v // 1000), "event_id holds an event twice"),
     "ids in rows": (replaced("event_id", lambda v: v[:, None]), "event_id must be a list"),
     "short offset": (replaced("offset", lambda v: v[:-1]), r"offset is int64 \(5,\), expected"),
     "float offset": (

@@ -203,6 +203,8 @@ def test_bad_dense_files_are_refused(tmp_path):
     refused(r"data is float32 \(1, 192, 192\)", data=((1, 192, 192), "f4"))
     refused("data is bool", data=((1, *GRID), "?"))
     refused(r"label is \(2, .* but data \(1,", data=((1, *GRID), "f4"), label=((2, *GRID), "u1"))
+    twice = {"data": ((2, *GRID), "f4"), "event_id": ((2,), "u4")}
+    refused("event_id holds an event twice", **twice)
 
 
 def test_damaged_and_missing_files_are_refused(tmp_path):

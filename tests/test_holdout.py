@@ -62,6 +62,6 @@ def test_the_command_says_what_it_wrote_and_what_is_wrong(train_file, tmp_path, 
     test = tmp_path / "test.h5"
     make_events_file(test, make_events(5), kind="test", cycle=2)
     assert main(["--events", str(test), *parts]) == 1
-    assert "has no labels" in capsys.readouterr().err
+    assert "holds no labels" in capsys.readouterr().err
     assert main(["--events", str(tmp_path / "none.h5"), *parts]) == 1
     assert "no such file" in capsys.readouterr().err

@@ -12,9 +12,9 @@ from tiny import ROOT, make_tiny
 
 from lartpc_challenge.format import CYCLES, METRICS
 from lartpc_challenge.reference import Manifest
-from organizer.bundle.source import Source
 from organizer.leaderboard.__main__ import find_submissions, read_submissions
 from organizer.leaderboard.boards import boards, paired_lead, resample_at_80
+from organizer.source import Source
 
 PERFECT, BAD = [0.0] * 6, [0.5] * 6
 

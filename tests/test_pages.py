@@ -14,11 +14,11 @@ from lartpc_challenge.format import CLASS_NAMES, CYCLES, GRID_SIZE, METRICS, VOX
 from lartpc_challenge.metrics import evaluate
 from lartpc_challenge.sandbox import MEMORY_LIMIT, TIME_LIMIT
 from organizer.bundle.pages import read_page, to_html
-from organizer.bundle.source import Source
 from organizer.pages import BEGIN, END, filled, labelled_events, tables
+from organizer.source import Source
 
 PAGES = ROOT / "pages"
-DEMONSTRATION = Source.demonstration(ROOT)
+DEMONSTRATION = Source.of(None)
 
 
 def text(name: str) -> str:

@@ -182,7 +182,7 @@ def test_command_tells_bad_input_in_one_sentence(tmp_path, capsys):
     test_file = _event_file(tmp_path / "test.h5", None)
     for arguments, sentence in (
         (["--events", tmp_path / "none.h5"], "no such file"),
-        (["--events", test_file], "has no labels; name a train or simulation file"),
+        (["--events", test_file], "a test file holds no labels"),
         (["--out", test_file], "can't be made"),
     ):
         out = ["--out", tmp_path / "report"]

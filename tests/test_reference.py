@@ -80,11 +80,11 @@ def test_a_manifest_is_read_without_the_truth(path):
 
 def test_rows_of_events(path, events):
     manifest = read_manifest(path)
-    wanted = np.array([events[i].event_id for i in (3, 3, 9, 0)])
-    assert manifest.rows(wanted).tolist() == [3, 3, 9, 0]
+    wanted = np.array([*(events[i].event_id for i in (3, 3, 9, 0)), 4_000_000_000, -1])
+    assert manifest.rows(wanted).tolist() == [3, 3, 9, 0, -1, -1]
     assert manifest.rows(wanted[:0]).tolist() == []
-    with pytest.raises(KeyError):
-        manifest.rows(np.array([4_000_000_000]))
+    beyond = np.array([2**64 - 1, 2**63], np.uint64)
+    assert manifest.rows(beyond).tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize(("phase", "cycle", "hidden"), [(1, 1, False), (4, 2, True), (6, 3, True)])

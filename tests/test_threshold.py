@@ -102,7 +102,7 @@ def test_the_command_writes_the_rule_s_labels(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("kind", "cycle", "sentence"), [("test", 1, "has no labels"), ("train", 2, "is of cycle 2")]
+    ("kind", "cycle", "sentence"), [("test", 1, "holds no labels"), ("train", 2, "is of cycle 2")]
 )
 def test_unfit_files_are_refused_in_one_sentence(tmp_path, capsys, kind, cycle, sentence):
     assert threshold.main(arguments(tmp_path, make_events(5, cycle=1), cycle, kind)) == 1

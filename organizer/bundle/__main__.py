@@ -16,8 +16,9 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 
 from lartpc_challenge.command import run
+from organizer.source import ROOT
 
-from .build import ROOT, Order, build
+from .build import Order, build
 from .competition import LEAD_DAYS, default_start
 
 

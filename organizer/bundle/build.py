@@ -16,10 +16,12 @@ from pathlib import Path
 from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, is_hidden
 from lartpc_challenge.reference import write_placeholder
 from organizer.pages import filled
+from organizer.source import ROOT, Source
 
 from .archives import Content, folder_members, write_zip
 from .codalab import html_name, to_codalab
 from .competition import DEMONSTRATION, dumped, moved, read_competition
+from .contents import source_problems
 from .pages import read_page, to_html
 from .rules import (
     check_size,
@@ -28,9 +30,7 @@ from .rules import (
     example_problems,
     reference_name,
 )
-from .source import Source, source_problems
 
-ROOT = Path(__file__).resolve().parents[2]
 CODABENCH, CODALAB, HELD_BACK = "codabench.zip", "codalab-v1.5.zip", "hidden_references"
 
 
@@ -53,7 +53,7 @@ class Order:
 
     @property
     def source(self) -> Source:
-        return Source.of(self.data) if self.data else Source.demonstration(self.root)
+        return Source.of(self.data, self.root)
 
     @property
     def scale(self) -> str:

@@ -8,7 +8,16 @@ from html import escape
 import numpy as np
 
 from lartpc_challenge.format import CLASS_NAMES
-from lartpc_challenge.report import STYLE, chip, figure, percent, profile, score_card, section
+from lartpc_challenge.report import (
+    STYLE,
+    chip,
+    document,
+    figure,
+    percent,
+    profile,
+    score_card,
+    section,
+)
 
 from .study import Split, Study
 
@@ -31,12 +40,8 @@ def page(study: Study, picture: bytes, how: str) -> str:
     places = [figure(split.title, _table(split)) for split in study.places]
     if study.gaps_unknown:
         places.append(figure("Distance to a dead gap", f"<p class='lead'>{study.gaps_unknown}</p>"))
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f"<title>Failures in cycle {study.cycle.number}</title><style>{STYLE}{_STYLE}</style>"
-        "</head>\n<body><main>\n<header><div>"
-        f"<p class='over'>LArTPC challenge · cycle {study.cycle.number}</p>"
+    content = (
+        f"<header><div><p class='over'>LArTPC challenge · cycle {study.cycle.number}</p>"
         f"<h1>Where it fails</h1></div><p>{details.n_events:,} simulated events, "
         f"{study.origin.voxels.sum():,} voxels</p></header>\n<p class='lead'>{escape(how)}</p>\n"
         f"<div class='three'>{''.join(score_card(scores, name) for name in scores.leaderboard)}"
@@ -60,8 +65,8 @@ def page(study: Study, picture: bytes, how: str) -> str:
             "Energy, truth, prediction and mistakes",
             f"<img alt='The worst events' src='data:image/png;base64,{image}'/>",
         )
-        + "\n</main></body></html>\n"
     )
+    return document(f"Failures in cycle {study.cycle.number}", STYLE + _STYLE, content)
 
 
 def text(study: Study) -> str:

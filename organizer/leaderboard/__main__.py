@@ -24,8 +24,7 @@ from lartpc_challenge.events import replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.sandbox import read_guarded
-from organizer.bundle.build import ROOT
-from organizer.bundle.source import Source
+from organizer.source import Source
 
 from .boards import Submission, boards
 from .page import page
@@ -38,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options) -> None:
-    source = Source.of(options.data) if options.data else Source.demonstration(ROOT)
+    source = Source.of(options.data)
     made, refused = [], []
     for cycle in CYCLES.values():
         found = find_submissions(options.submissions, cycle)

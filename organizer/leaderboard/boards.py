@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge import metrics
-from lartpc_challenge.format import METRICS, ChallengeError, Cycle, cycle_of_phase, is_hidden
+from lartpc_challenge.format import METRICS, ChallengeError, Cycle, phase_name
 from lartpc_challenge.reference import Reference, read_reference
 from lartpc_challenge.scoring import score
-from organizer.bundle.source import Source
+from organizer.source import Source
 
 N_RESAMPLES = 2000
 
@@ -80,8 +80,7 @@ class Board:
 
     @property
     def name(self) -> str:
-        kind = "Private" if is_hidden(self.phase) else "Public"
-        return f"{kind} {cycle_of_phase(self.phase).number}"
+        return phase_name(self.phase)
 
 
 def boards(submissions: Iterable[Submission], cycle: Cycle, source: Source) -> list[Board]:
@@ -103,9 +102,7 @@ def _reference(path: Path) -> Reference:
 
 
 def _entry(submission: Submission, reference: Reference) -> Entry:
-    offset = reference.manifest.offset
-    rows = reference.manifest.rows(reference.event_id)
-    pred = np.concatenate([submission.pred[offset[row] : offset[row + 1]] for row in rows])
+    pred = reference.own(submission.pred)
     counts = metrics.count_correct(reference.label, pred, reference.offset)
     scores = score(reference, submission.pred).leaderboard
     return Entry(submission, scores, metrics.accuracy(*counts))

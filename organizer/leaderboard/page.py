@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from lartpc_challenge.format import METRICS
+from lartpc_challenge.report import document
 
 from .boards import N_RESAMPLES, Board, Row
 from .tables import rank_text
@@ -17,17 +18,14 @@ _WIDTH, _HEIGHT = 260, 22
 def page(boards: Sequence[Board], refused: Sequence[str]) -> str:
     """The whole page as text, well-formed XML."""
     links = " ".join(f"<a href='#phase{b.phase}'>{escape(b.name)}</a>" for b in boards)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f"<title>LArTPC challenge: leaderboard</title><style>{_STYLE}</style></head>\n"
-        "<body><main>\n<header><p class='over'>LArTPC challenge</p><h1>Leaderboard</h1>"
+    content = (
+        "<header><p class='over'>LArTPC challenge</p><h1>Leaderboard</h1>"
         f"<nav>{links}</nav></header>\n"
         + "\n".join(map(_board, boards))
         + _refused(refused)
         + _NOTES
-        + "</main></body></html>\n"
     )
+    return document("LArTPC challenge: leaderboard", _STYLE, content)
 
 
 def _board(board: Board) -> str:

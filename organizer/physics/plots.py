@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import CLASS_NAMES, ChallengeError, SemanticLabel
+from lartpc_challenge.format import CLASS_NAMES, SemanticLabel
 from organizer.physics import beams, checks, published
 from organizer.physics.observe import DEPTH_BINS_X0, RADIUS_BINS_CM, RESIDUAL_BINS_CM
 from organizer.physics.runs import Samples
@@ -239,9 +239,7 @@ def draw_class_shares(shares: Mapping[str, Mapping[str, float]]) -> tuple[Figure
 
 def class_shares(path: Path) -> Mapping[str, float]:
     """Class name -> share of the file's voxels. Raises ChallengeError for a file without labels."""
-    with EventFile(path) as events:
-        if not events.has_labels:
-            raise ChallengeError(f"{path}: has no labels; name a train or simulation file")
+    with EventFile(path, labelled=True) as events:
         counts = np.bincount(events.column("label"), minlength=len(SemanticLabel))
         return {
             name: counts[label] / max(counts.sum(), 1)

@@ -7,6 +7,7 @@ from html import escape
 
 from matplotlib.figure import Figure
 
+from lartpc_challenge.report import document
 from organizer.physics.checks import Check
 
 _STYLE = """
@@ -34,18 +35,15 @@ def page(checks: Sequence[Check], figures: dict[str, tuple[Figure, str]], how: s
     rows = "\n".join(map(_row, checks))
     head = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
     images = "\n".join(_figure(name, *drawn) for name, drawn in figures.items())
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f"<title>Physics of the simulation</title><style>{_STYLE}</style></head><body>\n"
+    content = (
         f"<h1>Physics of the simulation</h1>\n<p><strong>{verdict}.</strong> {escape(how)}</p>\n"
         "<p>Measured: with one standard deviation, statistical. Limits: allow for the accuracy of "
         "the published number, of Geant4's models, and for chance. Odds: of failing for a "
         "simulation with exactly the published mean; over all checks "
         f"{sum(check.odds for check in checks):.1g}.</p>\n"
-        f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>\n{images}\n"
-        "</body></html>\n"
+        f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>\n{images}"
     )
+    return document("Physics of the simulation", _STYLE, content)
 
 
 def line(check: Check) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lartpc_challenge.events import Event, EventFile, EventWriter
+from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of
 from lartpc_challenge.format import VOXEL_SIZE_MM
 from organizer.simulation.event import CONFIGURATIONS, SEED_SCHEME, SimulatedEvent
 from organizer.simulation.geant4 import Particle
@@ -84,7 +84,7 @@ class SimulationWriter(EventWriter):
         self.file["attempts"] = np.array(self._attempts, np.uint8)
         group = self.file.create_group("particles")
         counts = [len(table["pdg"]) for table in self._particles]
-        group["offset"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        group["offset"] = offset_of(counts)
         for name, (dtype, tail) in _PARTICLE_COLUMNS.items():
             rows = [table[name] for table in self._particles]
             group[name] = np.concatenate([np.zeros((0, *tail), dtype), *rows])

@@ -6,17 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from .command import run
 from .events import open_h5, replacing
-from .format import CLASS_NAMES, EVENT_KINDS, ChallengeError, Cycle
+from .format import EVENT_KINDS, ChallengeError
 from .h5_guard import open_guarded
 from .problems import Problems
 from .reference import Manifest, read_labelled_events, read_manifest, read_reference
 from .report import page
 from .sandbox import read_guarded
 from .scoring import score
+from .submission import class_table
 from .upload import open_upload
 
 PROGRAM = "python -m lartpc_challenge"
@@ -67,16 +66,6 @@ def form(path: Path) -> str:
         with open_guarded(upload.name, upload.stream) as file:
             n_axes = len(file.dataset("pred", Problems(upload.name)).shape)
             return "sparse HDF5" if n_axes == 1 else "dense HDF5"
-
-
-def class_table(pred: np.ndarray, cycle: Cycle) -> str:
-    """Lines of label, name and share of the predicted voxels."""
-    lines = []
-    for label in (0, *cycle.labels):
-        share = np.count_nonzero(pred == label) / max(len(pred), 1)
-        lines.append(f"  {label:d} {CLASS_NAMES[label]:<18}{share:7.1%}")
-    lines[0] += "   (counts as wrong: every voxel of the file holds charge)"
-    return "\n".join(lines)
 
 
 def score_submission(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""What the forms of a submission are checked against: a manifest's events and a cycle's labels."""
+"""Whether a submission's values are labels of the cycle, in whatever form it comes."""
 
 from __future__ import annotations
 
@@ -6,23 +6,6 @@ import numpy as np
 
 from .format import Cycle
 from .problems import Cases, Problems
-from .reference import Manifest
-
-
-class EventIndex:
-    """Finds events by their ids."""
-
-    def __init__(self, manifest: Manifest):
-        event_id = manifest.event_id.astype(np.int64)
-        self._order = np.argsort(event_id)
-        self._sorted = event_id[self._order]
-
-    def rows(self, event_id: np.ndarray) -> np.ndarray:
-        """(n,) int64: where events (n,) int64 stand in the test file, -1 where it has no such."""
-        if not len(self._sorted):
-            return np.full(len(event_id), -1)
-        place = np.minimum(np.searchsorted(self._sorted, event_id), len(self._sorted) - 1)
-        return np.where(self._sorted[place] == event_id, self._order[place], -1)
 
 
 def not_labels(values: np.ndarray, cycle: Cycle) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .coverage import EventIndex, not_labels, note_not_labels
+from .coverage import not_labels, note_not_labels
 from .format import GRID_SHAPE, GRID_SIZE, SubmissionError
 from .problems import Cases, Problems, shown
 from .reference import Manifest
@@ -178,7 +178,7 @@ def _read_rows(
     blocks: Iterator[bytes], places: list[int], manifest: Manifest, problems: Problems
 ) -> _Rows:
     """All rows, the values of each checked."""
-    capacity, index = manifest.n_voxels, EventIndex(manifest)
+    capacity = manifest.n_voxels
     rows = _Rows(
         event=np.empty(capacity, np.min_scalar_type(manifest.n_events)),
         cell=np.empty(capacity, np.uint32),
@@ -201,7 +201,7 @@ def _read_rows(
             )
             break
         event, x, y, z, label = table.T[places]
-        row = index.rows(event.astype(np.int64))
+        row = manifest.rows(event)
 
         def at_line(i, first_line=first_line, table=table):
             event, x, y, z, label = table[i, places]

@@ -34,6 +34,7 @@ from .format import (
 
 _CHUNK_ROWS = 1 << 15
 _BLOCK_VOXELS = 1 << 20
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 COMPRESSION = {"compression": "gzip", "compression_opts": 6, "shuffle": True}
 _COLUMNS = {"coords": (np.uint8, (3,)), "energy": (np.float32, ()), "label": (np.uint8, ())}
 
@@ -138,6 +139,11 @@ def new_h5(path) -> Iterator[h5py.File]:
                 raise disk.failure
 
 
+def offset_of(lengths) -> np.ndarray:
+    """(N+1,) int64: where each of N pieces of these lengths begins, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
 def check_offsets(offset: np.ndarray, n_events: int, n_voxels: int, where: str, error) -> None:
     """Raise `error` unless offset is (n_events + 1,), starts at 0, ascends and ends at n_voxels."""
     if offset.shape != (n_events + 1,) or offset.dtype.kind not in "ui":
@@ -152,18 +158,20 @@ class EventFile:
     """An event file opened for reading: a sequence of `Event`, with its attributes.
 
     event_id (N,) uint32 and offset (N+1,) int64 are in memory; voxels are read on demand.
-    Raises ChallengeError, one sentence, for what is not such a file; `kind` asks for one kind.
+    Raises ChallengeError, one sentence, for what is not such a file. `kind` asks for one kind,
+    `labelled` for a file of whatever kind that holds labels.
     """
 
-    def __init__(self, path, kind: str | None = None):
+    def __init__(self, path, kind: str | None = None, *, labelled: bool = False):
         self.path = Path(path)
-        self._stack = contextlib.ExitStack()
-        self._file = self._stack.enter_context(open_h5(self.path))
-        try:
+        with contextlib.ExitStack() as stack:
+            self._file = stack.enter_context(open_h5(self.path))
             self._read_header(kind)
-        except BaseException:
-            self._stack.close()
-            raise
+            if labelled and not self.has_labels:
+                raise ChallengeError(
+                    f"{path}: a {self.kind} file holds no labels; give a train or simulation file"
+                )
+            self._stack = stack.pop_all()
 
     def _read_header(self, kind: str | None) -> None:
         check_format(self._file, self.path, (kind,) if kind else EVENT_KINDS)
@@ -183,6 +191,8 @@ class EventFile:
                     self._check_column(name, dtype, (n_voxels, *tail))
         if self.event_id.ndim != 1 or self.event_id.dtype.kind not in "ui":
             raise ChallengeError(f"{self.path}: event_id must be a list of integers")
+        if len(np.unique(self.event_id)) != n_events:
+            raise ChallengeError(f"{self.path}: event_id holds an event twice")
         check_offsets(self.offset, n_events, n_voxels, str(self.path), error=ChallengeError)
 
     def _check_column(self, name: str, dtype: type, shape: tuple[int, ...]) -> None:
@@ -219,10 +229,6 @@ class EventFile:
     def _block(self, start: int, stop: int) -> Iterator[Event]:
         first = self.offset[start]
         columns = {name: self.column(name, start, stop) for name in _COLUMNS if name in self._file}
-        if (columns["coords"] >= GRID_SIZE).any():
-            raise ChallengeError(
-                f"{self.path}: a voxel lies outside the grid, coords must be below {GRID_SIZE}"
-            )
         for i in range(start, stop):
             rows = slice(self.offset[i] - first, self.offset[i + 1] - first)
             yield Event(
@@ -233,7 +239,12 @@ class EventFile:
         """A per-voxel column of the events start..stop (all by default), as stored."""
         stop = len(self) if stop is None else stop
         with reading(f"{self.path}: {name}"):
-            return self._file[name][self.offset[start] : self.offset[stop]]
+            column = self._file[name][self.offset[start] : self.offset[stop]]
+        if name == "coords" and (column >= GRID_SIZE).any():
+            raise ChallengeError(
+                f"{self.path}: a voxel lies outside the grid, coords must be below {GRID_SIZE}"
+            )
+        return column
 
     def close(self) -> None:
         self._stack.close()
@@ -247,6 +258,8 @@ class EventFile:
 
 class EventWriter:
     """Writes an event file event by event; the file takes its name when the block ends well.
+
+    ValueError at the block's end where two events have the same event_id.
 
     columns: further per-voxel columns, name -> dtype, given to `append` by keyword.
     attributes: further root attributes. `file` is the open h5py.File, for further groups.
@@ -319,10 +332,11 @@ class EventWriter:
         self._waiting, self._n_waiting = [], 0
 
     def _finish(self) -> None:
+        if len(set(self._event_id)) < len(self._event_id):
+            raise ValueError("two events have the same event_id")
         self._flush()
-        offset = np.concatenate([[0], np.cumsum(self._length)]).astype(np.int64)
         self.file.create_dataset("event_id", data=np.array(self._event_id, np.uint32))
-        self.file.create_dataset("offset", data=offset)
+        self.file.create_dataset("offset", data=offset_of(self._length))
 
     def __enter__(self) -> EventWriter:
         return self

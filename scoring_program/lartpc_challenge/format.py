@@ -92,6 +92,11 @@ def cycle_of_phase(phase: int) -> Cycle:
     return CYCLES[(phase + 1) // 2]
 
 
+def phase_name(phase: int) -> str:
+    """What competition.yaml calls phase 1..6."""
+    return f"{'Private' if is_hidden(phase) else 'Public'} {cycle_of_phase(phase).number}"
+
+
 def is_hidden(phase: int) -> bool:
     """Whether phase 1..6 scores the hidden events of its cycle."""
     return phase % 2 == 0

@@ -22,7 +22,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .events import COMPRESSION, Event, new_h5, open_h5, reading, replacing
+from .events import COMPRESSION, HDF5_SIGNATURE, Event, new_h5, open_h5, reading, replacing
 from .format import GRID_SHAPE, GRID_SIZE, ChallengeError, SemanticLabel
 from .problems import shown
 
@@ -62,7 +62,7 @@ def is_hdf5(path) -> bool:
     """Whether `path` is an HDF5 file. ChallengeError where it can't be read at all."""
     try:
         with open(path, "rb") as file:
-            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
     except OSError as reason:
         raise ChallengeError(f"{path}: {reason.strerror}") from reason
 
@@ -85,6 +85,8 @@ def read_dense(path) -> Iterator[Event]:
         event_id = _whole_numbers(path, "event", event_id)
         if event_id.shape != energy.shape[:1]:
             raise ChallengeError(f"{path}: event_id is {event_id.shape}, expected one an event")
+        if len(np.unique(event_id)) < len(event_id):
+            raise ChallengeError(f"{path}: event_id holds an event twice")
         # A chunk that spans events is unpacked once, not once an event.
         step = energy.chunks[0] if energy.chunks else 1
         for start in range(0, len(energy), step):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import h5py
@@ -20,6 +21,7 @@ from .events import (
     check_format,
     check_offsets,
     new_h5,
+    offset_of,
     open_h5,
     reading,
     write_format,
@@ -64,10 +66,22 @@ class Manifest:
     def n_voxels(self) -> int:
         return int(self.offset[-1])
 
+    @cached_property
+    def _by_id(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both (N,) int64: the event ids in ascending order, and where each stands in the file."""
+        event_id = self.event_id.astype(np.int64)
+        order = np.argsort(event_id)
+        return event_id[order], order
+
     def rows(self, event_id: np.ndarray) -> np.ndarray:
-        """(n,) int64: where the events (n,) stand in test-file order. KeyError for unknown ones."""
-        row = {event: i for i, event in enumerate(self.event_id.tolist())}
-        return np.array([row[event] for event in event_id.tolist()], np.int64)
+        """(n,) int64: where events (n,) integers stand in test-file order, -1 for unknown ones."""
+        known, order = self._by_id
+        if not len(known):
+            return np.full(len(event_id), -1)
+        # uint64 beyond int64 wraps to negative numbers, which are no event's either.
+        event_id = event_id.astype(np.int64)
+        place = np.minimum(np.searchsorted(known, event_id), len(known) - 1)
+        return np.where(known[place] == event_id, order[place], -1)
 
     def coords(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """(n, 3) uint8: the voxels of the events start..stop in test-file order."""
@@ -103,6 +117,17 @@ class Reference:
     def hidden(self) -> bool:
         return self.phase is not None and is_hidden(self.phase)
 
+    @property
+    def rows(self) -> np.ndarray:
+        """(n,) int64: where its own events stand in test-file order."""
+        return self.manifest.rows(self.event_id)
+
+    def own(self, column: np.ndarray) -> np.ndarray:
+        """(m,): the part of a column (M,) of all test voxels that belongs to its own events."""
+        offset, rows = self.manifest.offset, self.rows
+        starts, stops = offset[rows].tolist(), offset[rows + 1].tolist()
+        return np.concatenate([column[:0], *(column[a:b] for a, b in zip(starts, stops))])
+
 
 def read_manifest(path) -> Manifest | None:
     """What a submission to the phase must cover; None for a placeholder: it is not open yet.
@@ -124,9 +149,7 @@ def read_labelled_events(path) -> Reference:
     Raises ChallengeError where `path` is not an events file or holds no labels.
     """
     manifest = Manifest.from_events(path)
-    with EventFile(path) as events:
-        if not events.has_labels:
-            raise ChallengeError(f"{path}: holds no labels, nothing can be scored against it")
+    with EventFile(path, labelled=True) as events:
         return Reference(
             phase=None,
             scale=events.scale,
@@ -197,9 +220,9 @@ def _contradictions(reference: Reference, hidden: bool) -> Iterator[str]:
         yield "trivial holds a score outside 0..1"
     if len(np.unique(reference.event_id)) != len(reference.event_id):
         yield "event_id holds an event twice"
-    if not np.isin(reference.event_id, manifest.event_id).all():
+    rows = reference.rows
+    if (rows < 0).any():
         yield "event_id names an event that test/ does not hold"
-    rows = manifest.rows(reference.event_id)
     if (np.diff(reference.offset) != np.diff(manifest.offset)[rows]).any():
         yield "an event has another number of labels than of voxels in test/"
 
@@ -241,8 +264,7 @@ def _write_header(file: h5py.File, kind: str, phase: int, scale: str) -> None:
 
 
 def _write_ragged(group, events, **columns: np.ndarray) -> None:
-    offset = np.concatenate([[0], np.cumsum([len(event) for event in events])])
     group["event_id"] = np.array([event.event_id for event in events], np.uint32)
-    group["offset"] = offset.astype(np.int64)
+    group["offset"] = offset_of([len(event) for event in events])
     for name, values in columns.items():
         group.create_dataset(name, data=values, **COMPRESSION)

@@ -11,7 +11,7 @@ from html import escape
 
 from . import charts
 from .colours import ON_DARK, ON_LIGHT
-from .format import CLASS_NAMES, SemanticLabel
+from .format import CLASS_NAMES, SemanticLabel, phase_name
 from .scoring import Details, Scores
 
 _MEANING = {
@@ -29,18 +29,22 @@ def page(scores: Scores) -> str:
     """The whole page as text. A hidden phase's page says that it is hidden, and nothing else."""
     body = _details(scores, scores.details) if scores.details else _HIDDEN
     alert = _DEMONSTRATION if scores.scale == "demonstration" else ""
+    content = f"{_header(scores)}\n{alert}\n{body}"
+    return document(f"LArTPC challenge: {_place(scores)}", STYLE, content)
+
+
+def document(title: str, style: str, content: str) -> str:
+    """An HTML file, well-formed XML where `content` is. title: plain text; content: all of main."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f"<title>LArTPC challenge: {_place(scores)}</title><style>{STYLE}</style></head>\n"
-        f"<body><main>\n{_header(scores)}\n{alert}\n{body}\n</main></body></html>\n"
+        f"<title>{escape(title)}</title><style>{style}</style></head>\n"
+        f"<body><main>\n{content}\n</main></body></html>\n"
     )
 
 
 def _place(scores: Scores) -> str:
-    if scores.phase is None:
-        return "your own hold-out"
-    return f"{'Private' if scores.details is None else 'Public'} {scores.cycle.number}"
+    return "your own hold-out" if scores.phase is None else phase_name(scores.phase)
 
 
 def _header(scores: Scores) -> str:

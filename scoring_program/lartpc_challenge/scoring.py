@@ -92,8 +92,7 @@ def score(reference: Reference, pred: np.ndarray) -> Scores:
 
     Raises ReferenceDataError where the truth holds no labelled voxel.
     """
-    rows = reference.manifest.rows(reference.event_id)
-    pred = _events_of(pred, reference.manifest.offset, rows)
+    pred = reference.own(pred)
     correct, labelled = metrics.count_correct(reference.label, pred, reference.offset)
     accuracy = metrics.accuracy(correct, labelled)
     # Ten decimals are what Codabench stores; four tell a participant who probes less.
@@ -104,24 +103,14 @@ def score(reference: Reference, pred: np.ndarray) -> Scores:
         scale=reference.scale,
         leaderboard=_rounded(metrics.leaderboard(accuracy), decimals),
         decimals=decimals,
-        details=None if reference.hidden else _details(reference, pred, accuracy, labelled, rows),
+        details=None if reference.hidden else _details(reference, pred, accuracy, labelled),
     )
 
 
-def _events_of(column: np.ndarray, offset: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The voxels of the events `rows`, one event after the other."""
-    starts, stops = offset[rows].tolist(), offset[rows + 1].tolist()
-    return np.concatenate([column[:0], *(column[a:b] for a, b in zip(starts, stops))])
-
-
 def _details(
-    reference: Reference,
-    pred: np.ndarray,
-    accuracy: np.ndarray,
-    labelled: np.ndarray,
-    rows: np.ndarray,
+    reference: Reference, pred: np.ndarray, accuracy: np.ndarray, labelled: np.ndarray
 ) -> Details:
-    scored = rows[labelled > 0]
+    scored = reference.rows[labelled > 0]
     labels = np.array(reference.cycle.labels)
     confusion = metrics.count_confusion(reference.label, pred, n_labels=labels.max() + 1)
     counts = _accuracy_counts(accuracy)
@@ -129,7 +118,7 @@ def _details(
     truth = confusion.sum(axis=1)[labels]
     return Details(
         n_events=len(accuracy),
-        n_skipped=len(rows) - len(accuracy),
+        n_skipped=len(labelled) - len(accuracy),
         intervals={name: _shares(pair) for name, pair in metrics.bootstrap(accuracy).items()},
         quantiles=dict(zip(QUANTILES, _shares(np.percentile(accuracy, QUANTILES)))),
         histogram=_shares(counts / len(accuracy)),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .coverage import EventIndex, not_labels, note_not_labels
+from .coverage import not_labels, note_not_labels
 from .h5_guard import GuardedDataset, GuardedFile
 from .problems import Cases, Problems
 from .reference import Manifest
@@ -55,8 +55,7 @@ def read_sparse(
 
 def _check_events(event_id: np.ndarray, manifest: Manifest, problems: Problems) -> np.ndarray:
     """(N,) rows in test-file order of the submission's events: each of them once."""
-    # uint64 beyond int64 wraps to negative numbers, which are no event's either.
-    rows = EventIndex(manifest).rows(event_id.astype(np.int64))
+    rows = manifest.rows(event_id)
     times = np.bincount(rows[rows >= 0], minlength=manifest.n_events)
     for what, events in (
         ("names events that the test file does not hold", event_id[rows < 0]),

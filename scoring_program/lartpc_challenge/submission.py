@@ -19,6 +19,7 @@ import numpy as np
 from .csv_form import read_csv
 from .dense_form import read_dense
 from .events import COMPRESSION, check_offsets, replacing
+from .format import CLASS_NAMES, Cycle, SemanticLabel
 from .h5_guard import open_guarded
 from .problems import Problems
 from .reference import Manifest
@@ -55,6 +56,16 @@ def write_submission(path, event_id, offset, pred) -> None:
     member.create_system, member.external_attr = 3, 0o644 << 16
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(member, content.getvalue())
+
+
+def class_table(pred: np.ndarray, cycle: Cycle) -> str:
+    """Lines of label, name and share of the predicted labels (M,)."""
+    lines = []
+    for label in (SemanticLabel.EMPTY, *cycle.labels):
+        share = np.count_nonzero(pred == label) / max(len(pred), 1)
+        lines.append(f"  {label:d} {CLASS_NAMES[label]:<18}{share:7.1%}")
+    lines[0] += "   (counts as wrong: every voxel of the file holds charge)"
+    return "\n".join(lines)
 
 
 def read_submission(path, manifest: Manifest) -> np.ndarray:

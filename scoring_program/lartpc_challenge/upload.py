@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from .events import HDF5_SIGNATURE
 from .format import ChallengeError, SubmissionError
 from .problems import Cases, Problems, shown
 
@@ -29,7 +30,6 @@ MAX_UNPACKED = 16 << 30  # bytes of the file in a zip
 _DEFLATE_RATIO = 1032  # deflate's best: 258 bytes in 2 bits
 _BLOCK = 1 << 20
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 # Codabench looks for its command in these, in an unpacked submission too, and would run it.
 _PLATFORM_FILES = ("metadata", "metadata.yaml")
@@ -131,7 +131,7 @@ def _head(stream: BinaryIO) -> bytes:
 
 def _is_hdf5(where: str, head: bytes) -> bool:
     """Whether the file that starts with `head` is HDF5, else CSV. SubmissionError if neither."""
-    if head.startswith(_HDF5):
+    if head.startswith(HDF5_SIGNATURE):
         return True
     if not head:
         raise SubmissionError(f"{where}: is empty, {_EXPECTED}")

@@ -75,12 +75,7 @@ def read_events(paths: Sequence, labelled: bool) -> tuple[Ragged, Cycle]:
     """
     parts, cycles = [], []
     for path in paths:
-        with EventFile(path) as events:
-            if labelled and not events.has_labels:
-                raise ChallengeError(
-                    f"{path}: a {events.kind} file has no labels to learn from; "
-                    "train with a train or simulation file"
-                )
+        with EventFile(path, labelled=labelled) as events:
             cycles.append(events.cycle)
             if events.cycle != cycles[0]:
                 raise ChallengeError(
@@ -98,8 +93,6 @@ def _read(events: EventFile, labelled: bool) -> tuple[np.ndarray, ...]:
     coords = events.column("coords").astype(np.int32)
     energy = events.column("energy")
     length = np.diff(events.offset)
-    if (coords >= GRID_SIZE).any():
-        raise ChallengeError(f"{events.path}: coords must be below {GRID_SIZE}")
     if not (np.isfinite(energy) & (energy > 0)).all():
         raise ChallengeError(f"{events.path}: every voxel's energy must be a positive number")
     cell = np.ravel_multi_index(coords.T, (GRID_SIZE,) * 3)

@@ -25,6 +25,7 @@ from plotly.offline import get_plotlyjs
 from lartpc_challenge.command import at_least, run
 from lartpc_challenge.events import replacing
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
+from lartpc_challenge.report import document
 
 from .picture import FORMATS, save_picture
 from .views import (
@@ -321,15 +322,12 @@ def page(title: str, figures: Sequence[go.Figure]) -> str:
         + "</section>"
         for i, made in enumerate(figures)
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
-        f"<script>{get_plotlyjs()}</script></head>\n"
-        f"<body><main><h1>{escape(title)}</h1><p>Drag to turn, scroll to zoom: both sides follow. "
-        "A click on a name in the legend hides it.</p>\n"
-        f"{drawn}\n</main></body></html>\n"
+    content = (
+        f"<script>{get_plotlyjs()}</script>\n<h1>{escape(title)}</h1>"
+        "<p>Drag to turn, scroll to zoom: both sides follow. "
+        f"A click on a name in the legend hides it.</p>\n{drawn}"
     )
+    return document(title, _STYLE, content)
 
 
 def _save(options: argparse.Namespace) -> None:

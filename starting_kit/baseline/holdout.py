@@ -25,9 +25,7 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
     Returns how many are in each, train first. ChallengeError where a file can't be read or
     written, has no labels, or where one of the two would be empty.
     """
-    with EventFile(events) as source:
-        if not source.has_labels:
-            raise ChallengeError(f"{events}: has no labels; split a train file")
+    with EventFile(events, labelled=True) as source:
         if len({Path(path).resolve() for path in (events, train, holdout)}) < 3:
             raise ChallengeError("the file to split and its two parts need three different names")
         n_held = round(share * len(source)) if 0 < share < 1 else 0

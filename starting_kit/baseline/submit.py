@@ -10,7 +10,7 @@ import numpy as np
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import read_submission, write_submission
+from lartpc_challenge.submission import class_table, read_submission, write_submission
 
 
 def submit(out, manifest: Manifest, pred: np.ndarray) -> str:
@@ -21,12 +21,9 @@ def submit(out, manifest: Manifest, pred: np.ndarray) -> str:
     write_submission(out, manifest.event_id, manifest.offset, pred)
     if not np.array_equal(read_submission(out, manifest), pred):
         raise ChallengeError(f"{out}: holds something else than was written; is the disk sound?")
-    labels, names = manifest.cycle.labels, manifest.cycle.class_names
-    share = np.bincount(pred, minlength=max(labels) + 1) / max(len(pred), 1)
     return (
         f"{out}: written and checked, {manifest.n_events:,} events, {len(pred):,} voxels, "
-        f"{Path(out).stat().st_size / 1e6:.2f} MB\n"
-        + ", ".join(f"{name} {share[label]:.1%}" for label, name in zip(labels, names))
+        f"{Path(out).stat().st_size / 1e6:.2f} MB\n{class_table(pred, manifest.cycle)}"
     )
 
 
@@ -39,9 +36,7 @@ def fit_and_submit(
     while they are predicted. Returns the submission's content in words. ChallengeError where the
     files don't fit.
     """
-    with EventFile(train) as labelled, EventFile(events) as asked:
-        if not labelled.has_labels:
-            raise ChallengeError(f"{train}: has no labels to learn from; give a train file")
+    with EventFile(train, labelled=True) as labelled, EventFile(events) as asked:
         if labelled.cycle != asked.cycle:
             raise ChallengeError(
                 f"{train} is of cycle {labelled.cycle.number}, {events} of cycle "

@@ -7,7 +7,6 @@ the public columns and attributes could be truth, a seed or the simulator's orde
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -17,7 +16,7 @@ from lartpc_challenge.events import EventFile, open_h5
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 from lartpc_challenge.reference import Manifest, Reference, read_reference
 from lartpc_challenge.sandbox import read_guarded
-from organizer import phases
+from organizer.source import Source
 
 _ATTRIBUTES = {
     "format",
@@ -32,40 +31,6 @@ _ATTRIBUTES = {
 _COLUMNS = {"event_id", "offset", "coords", "energy"}
 # The particle table of a train file is rounded, and of labelled events only.
 _PUBLIC = {"train": {*_COLUMNS, "label", "particles"}, "test": _COLUMNS}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Folders: cycleN_train.h5 and cycleN_test.h5; phaseN/reference.h5; cycleN/submission.zip."""
-
-    events: Path
-    references: Path
-    baseline: Path
-
-    @classmethod
-    def demonstration(cls, root: Path) -> Source:
-        """What the repository at `root` tracks."""
-        return cls(
-            root / "starting_kit" / "data", root / "reference_data", root / "baseline_submission"
-        )
-
-    @classmethod
-    def of(cls, data: Path) -> Source:
-        """What `make data` wrote into the folder `data`."""
-        return cls(data, data / "reference_data", data / "baseline_submission")
-
-    def train(self, cycle: Cycle) -> Path:
-        return phases.train_file(self.events, cycle)
-
-    def test(self, cycle: Cycle) -> Path:
-        return phases.test_file(self.events, cycle)
-
-    def reference(self, phase: int) -> Path:
-        return phases.reference_file(self.references, phase)
-
-    def submission(self, cycle: Cycle) -> Path:
-        """The baseline's submission, which need not exist."""
-        return self.baseline / f"cycle{cycle.number}" / "submission.zip"
 
 
 def source_problems(source: Source, *, scale: str) -> Iterator[str]:

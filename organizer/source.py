@@ -1,0 +1,46 @@
+"""Where a competition's files lie: the repository's own, or what `make data` wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lartpc_challenge.format import Cycle
+
+from . import phases
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Folders: cycleN_train.h5 and cycleN_test.h5; phaseN/reference.h5; cycleN/submission.zip."""
+
+    events: Path
+    references: Path
+    baseline: Path
+
+    @classmethod
+    def of(cls, data: Path | None, root: Path = ROOT) -> Source:
+        """What `make data` wrote into `data`; without, the demonstration that `root` tracks."""
+        if data is None:
+            return cls(
+                root / "starting_kit/data", root / "reference_data", root / "baseline_submission"
+            )
+        return cls(data, data / "reference_data", data / "baseline_submission")
+
+    def train(self, cycle: Cycle) -> Path:
+        """The cycle's train events."""
+        return phases.train_file(self.events, cycle)
+
+    def test(self, cycle: Cycle) -> Path:
+        """The cycle's test events."""
+        return phases.test_file(self.events, cycle)
+
+    def reference(self, phase: int) -> Path:
+        """The phase's truth."""
+        return phases.reference_file(self.references, phase)
+
+    def submission(self, cycle: Cycle) -> Path:
+        """The baseline's submission, which need not exist."""
+        return self.baseline / f"cycle{cycle.number}" / "submission.zip"
