@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from .format import ChallengeError
 
@@ -13,24 +18,87 @@ from .format import ChallengeError
 def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
     """Run `command` and return the exit status: 0, 1 for the user to mend, 130 for Ctrl-C.
 
-    `stopped` says what Ctrl-C leaves behind.
+    `stopped` says what Ctrl-C leaves behind; a polite kill (143) or the terminal's end (129) leaves
+    the same.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name can be no text, or none of here
+            stream.reconfigure(errors="backslashreplace")
     try:
-        command()
-        sys.stdout.flush()
+        with _interruptible():
+            command()
+            print(end="", flush=True)
+    except BrokenPipeError:  # `head` has read enough
+        _drop_output()
+        return 1
     except OSError as reason:
-        # The output can't be written, or `head` has read enough; Python would try again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(reason, BrokenPipeError):
-            print(f"{program}: {reason.strerror or reason}", file=sys.stderr)
-        return 1
+        _drop_output()
+        where = "" if reason.filename is None else f"{reason.filename}: "
+        failure = f"{where}{reason.strerror or reason}"
+    except MemoryError as reason:
+        failure = f"out of memory; a file is too large for this machine, or damaged ({reason})"
     except ChallengeError as problem:
-        print(f"{program}: {problem}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+        failure = str(problem)
+    except KeyboardInterrupt as reason:
+        number = reason.args[0] if reason.args else signal.SIGINT
         print(f"{program}: {stopped}", file=sys.stderr)
-        return 130
-    return 0
+        return 128 + number
+    else:
+        return 0
+    print(f"{program}: {failure}", file=sys.stderr)
+    return 1
+
+
+def _drop_output() -> None:
+    """Where the output can't be written, keep Python from trying again at its end."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Make a KeyboardInterrupt of what would end the process at once, with its files left over."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, _) -> None:
+        raise KeyboardInterrupt(number)
+
+    # What is ignored stays so: nohup, or a shell's job in the background.
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def quiet_while_importing() -> None:
+    """Let Ctrl-C end `python -m ...` without a traceback until `run` begins.
+
+    For a package's __init__: what its commands import, PyTorch above all, takes seconds.
+    """
+    is_starting = sys.argv[:1] == ["-m"]  # Python's word for a module that it is still looking for
+    if is_starting and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def check_writable(path) -> None:
+    """ChallengeError where a file at `path` can't be written: before an hour's work, not after."""
+    path = Path(path)
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir():
+        raise ChallengeError(f"{path}: can't be written: {folder} is no folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ChallengeError(f"{path}: can't be written: no permission in {folder}")
+    if path.is_dir():
+        raise ChallengeError(f"{path}: can't be written: is a folder")
 
 
 def at_least(least: int) -> Callable[[str], int]:

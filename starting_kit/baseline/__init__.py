@@ -3,3 +3,7 @@
 Train:    python -m baseline.train --events cycle1_train.h5 --preset cpu --out run/
 Predict:  python -m baseline.predict --checkpoint run/best.pt --events cycle1_test.h5 --out s.zip
 """
+
+from lartpc_challenge.command import quiet_while_importing
+
+quiet_while_importing()
