@@ -151,15 +151,15 @@ def michel_share_above(energy_mev: float) -> float:
 # A stopped mu- decays or is captured: the share that decays is the ratio of its lifetime in argon
 # to the free one (within 1.5 %, the slower decay of a bound muon).
 FREE_MUON_LIFETIME_NS = 2197.0  # PDG 2024
-ARGON_MUON_LIFETIMES_NS = (537.0, 616.9)
+ARGON_MUON_LIFETIME_NS, ARGON_MUON_LIFETIME_ERROR_NS = 537.0, 32.0
 ARGON_MUON_SOURCE = (
     "lifetime of mu- in argon, 537 +- 32 ns (T. Suzuki, D. F. Measday, J. P. Roalsvig, "
-    "Phys. Rev. C 35 (1987) 2212) to 616.9 +- 6.7 ns (A. V. Klinskikh et al., "
-    "Bull. Russ. Acad. Sci. Phys. 72 (2008) 735), over 2197 ns"
+    "Phys. Rev. C 35 (1987) 2212), over 2197 ns; limits: four of its errors"
 )
 
 # Reaction (inelastic) cross sections at 190 MeV, interpolated between the evaluation's 180 and
-# 200 MeV, of the neighbours of argon: mass number -> mb. They scale with A^(2/3).
+# 200 MeV, of the neighbours of argon: mass number -> mb; read in Geant4's G4PiNuclearCrossSection,
+# which has the evaluation's tables. They scale with A^(2/3).
 PION_REACTION_SOURCE = (
     "evaluated reaction cross sections of Al, Ca, Fe scaled by A^(2/3): V. S. Barashenkov, "
     "Cross sections of interactions of particles and nuclei with nuclei, JINR, Dubna (1993)"
