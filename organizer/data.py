@@ -26,7 +26,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lartpc_challenge.command import at_least, run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 
@@ -170,11 +170,7 @@ def _check_all(plan: Plan) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.data",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.data", __doc__)
     parser.add_argument("--demonstration", action="store_true", help="the tracked data instead")
     parser.add_argument(
         "--out", type=Path, help="where to write (build/data; with --demonstration, the repository)"

@@ -9,7 +9,6 @@ rank keeps the last three rows low (see organizer/trivial.py for what they are).
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import EventFile, open_h5
 from lartpc_challenge.format import CLASS_NAMES, METRICS, ChallengeError, SemanticLabel
 from organizer.simulation.event import CONFIGURATIONS
@@ -129,11 +128,7 @@ def markdown(columns: dict[str, dict[str, str]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.data_table",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.data_table", __doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     return run("data_table", lambda: print(markdown({str(p): describe(p) for p in options.files})))

@@ -8,7 +8,6 @@ bundle of other data gets tables of its own when it is built (`filled`).
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.colours import ON_DARK
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import Event, EventFile, EventWriter, replacing
 from lartpc_challenge.format import CYCLES, GRID_SIZE, ChallengeError, Cycle
 from lartpc_challenge.reference import read_reference
@@ -127,11 +126,7 @@ def draw_logo(source: Source, cycle: Cycle, out: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.pages",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.pages", __doc__)
     parser.parse_args(arguments)
     return run("pages", _rewrite)
 

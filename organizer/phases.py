@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of, open_h5
 from lartpc_challenge.format import CYCLES, GRID_SHAPE, ChallengeError, Cycle
 from lartpc_challenge.reference import write_reference
@@ -219,11 +219,7 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.phases",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.phases", __doc__)
     for name in ("raw", "public", "private"):
         parser.add_argument(name, metavar=name.upper(), type=Path)
     parser.add_argument("--cycle", type=int, choices=list(CYCLES), required=True)

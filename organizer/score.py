@@ -23,7 +23,7 @@ from pathlib import Path
 
 import yaml
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.format import METRICS, PHASES, ChallengeError, cycle_of_phase
 from lartpc_challenge.reference import read_reference
 
@@ -181,11 +181,7 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.score",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.score", __doc__)
     parser.add_argument(
         "--submissions",
         type=Path,

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.format import CYCLES
 from organizer.simulation.chunks import Order, kept_seed, simulate
 
@@ -46,30 +46,16 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.simulate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.simulate", __doc__)
     parser.add_argument("--cycle", type=int, choices=list(CYCLES), required=True)
-    parser.add_argument("--events", type=_at_least(1), required=True, help="how many to accept")
+    parser.add_argument("--events", type=at_least(1), required=True, help="how many to accept")
     parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
-    parser.add_argument("--seed", type=_at_least(0), help="any whole number, for demonstration")
+    parser.add_argument("--seed", type=at_least(0), help="any whole number, for demonstration")
     parser.add_argument(
-        "--jobs", type=_at_least(1), default=os.cpu_count(), help="processes (all cores)"
+        "--jobs", type=at_least(1), default=os.cpu_count(), help="processes (all cores)"
     )
     parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler's address")
     return parser.parse_args(arguments)
-
-
-def _at_least(least: int):
-    def whole_number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, found {value}")
-        return value
-
-    return whole_number
 
 
 if __name__ == "__main__":

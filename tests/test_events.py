@@ -95,12 +95,13 @@ def test_further_columns_travel_with_the_voxels(path):
 
 
 def test_no_event_is_written_twice(path):
-    with (
-        pytest.raises(ValueError, match="two events have the same event_id"),
-        EventWriter(path, kind="train", cycle=1, scale="full") as out,
-    ):
-        out.append(ONE)
-        out.append(ONE)
+    def write():
+        with EventWriter(path, kind="train", cycle=1, scale="full") as out:
+            out.append(ONE)
+            out.append(ONE)
+
+    with pytest.raises(ValueError, match="two events have the same event_id"):
+        write()
     assert not path.exists()
 
 

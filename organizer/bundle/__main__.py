@@ -15,7 +15,7 @@ import sys
 from datetime import date, datetime, timezone
 from pathlib import Path
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from organizer.source import ROOT
 
 from .build import Order, build
@@ -46,11 +46,7 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.bundle",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.bundle", __doc__)
     parser.add_argument(
         "--start",
         type=_day,

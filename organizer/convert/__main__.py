@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import at_least, run
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 from lartpc_challenge.formats_2018 import read_events_2018
@@ -143,7 +143,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.add_argument(
             "--cycle", type=int, choices=list(CYCLES), default=2, help="whose labels (2)"
         )
-        parser.add_argument("--events", type=_positive, metavar="N", help="the first N only")
+        parser.add_argument("--events", type=at_least(1), metavar="N", help="the first N only")
         if name in DEPOSIT_SOURCES:
             parser.add_argument(
                 "--threshold-mev",
@@ -153,13 +153,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
                 help=f"keep voxels with more energy ({THRESHOLD_MEV} MeV)",
             )
     return top.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _not_negative(text: str) -> float:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import replacing
 from organizer.pages import display
 
@@ -27,11 +27,7 @@ N_WORST = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.failures",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.failures", __doc__)
     parser.add_argument("--events", type=Path, required=True, help="the simulator's own file")
     parser.add_argument("--submission", type=Path, required=True, help="predictions of all of it")
     parser.add_argument("--out", type=Path, required=True, help="the page to write, .html")

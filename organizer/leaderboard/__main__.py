@@ -19,7 +19,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionError
 from lartpc_challenge.reference import Manifest
@@ -62,11 +62,7 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.leaderboard",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.leaderboard", __doc__)
     parser.add_argument("submissions", type=Path, metavar="FOLDER")
     parser.add_argument(
         "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"

@@ -5,14 +5,13 @@ and capture, pion reactions) and writes OUT/physics.html: a table of measured an
 with limits and odds, and figures. Exit status 1 if a check fails.
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import at_least, check_writable, new_parser, run
 from lartpc_challenge.events import replacing
 from lartpc_challenge.format import ChallengeError
 from organizer.physics import report
@@ -30,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options) -> None:
     out = options.out / "physics.html"
-    _check_writable(options.out)
+    check_writable(out)
     shares = {path.name: class_shares(path) for path in options.events}
     size = "quick" if options.quick else "full"
     with tqdm(total=len(plan(size, options.jobs)), unit="process") as bar:
@@ -38,21 +37,12 @@ def _run(options) -> None:
     checks = all_checks(samples)
     how = f"The {size} set, seed {options.seed}: {sum(map(_count, samples.values())):,} particles."
     with replacing(out) as temporary:
-        temporary.write_text(report.page(checks, all_figures(samples, shares), how))
+        page = report.page(checks, all_figures(samples, shares), how)
+        temporary.write_text(page, encoding="utf-8")
     print(*map(report.line, checks), str(out), sep="\n")
     failed = [check.title for check in checks if not check.passed]
     if failed:
         raise ChallengeError(f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}")
-
-
-def _check_writable(directory: Path) -> None:
-    """Before minutes of simulation, not after."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as reason:
-        raise ChallengeError(f"{directory}: can't be made: {reason.strerror}") from reason
-    if not os.access(directory, os.W_OK):
-        raise ChallengeError(f"{directory}: no permission to write there")
 
 
 def _count(sample: dict) -> int:
@@ -60,11 +50,7 @@ def _count(sample: dict) -> int:
 
 
 def _parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="python -m organizer.physics",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("organizer.physics", __doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for physics.html")
     parser.add_argument(
         "--quick", action="store_true", help="fewer particles: 1 minute of one core instead of 6"
@@ -74,17 +60,11 @@ def _parse(arguments):
         default=sorted(Path("starting_kit/data").glob("cycle*_train.h5")),
         help="event files with labels whose class shares are drawn (starting_kit/data/*_train.h5)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=SEED, help=f"another sample ({SEED})")
+    parser.add_argument("--seed", type=at_least(0), default=SEED, help=f"another sample ({SEED})")
     parser.add_argument(
-        "--jobs", type=_positive, default=os.cpu_count(), help="processes (all cores)"
+        "--jobs", type=at_least(1), default=os.cpu_count(), help="processes (all cores)"
     )
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text}")
-    return int(text)
 
 
 if __name__ == "__main__":

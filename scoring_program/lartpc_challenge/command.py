@@ -101,6 +101,15 @@ def check_writable(path) -> None:
         raise ChallengeError(f"{path}: can't be written: is a folder")
 
 
+def new_parser(module: str, manual: str) -> argparse.ArgumentParser:
+    """A parser for `python -m MODULE`, whose help begins with `manual` as it stands."""
+    return argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=manual,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def at_least(least: int) -> Callable[[str], int]:
     """A type for argparse: whole numbers from `least` on."""
 

@@ -8,7 +8,6 @@ event weighs the same, as it does in the score.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Collection
 from functools import partial
@@ -17,7 +16,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from tqdm import tqdm
 
-from lartpc_challenge.command import at_least, run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import ChallengeError
 
@@ -84,11 +83,7 @@ def predict(model: HistGradientBoostingClassifier, event: Event) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m baseline.boosting",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("baseline.boosting", __doc__)
     parser.add_argument("--train", required=True, help="labelled events to train on")
     parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")

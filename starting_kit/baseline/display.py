@@ -22,7 +22,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from lartpc_challenge.command import at_least, run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import replacing
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from lartpc_challenge.report import document
@@ -349,11 +349,7 @@ def _save(options: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m baseline.display",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("baseline.display", __doc__)
     parser.add_argument("--events", required=True, help="events to look at")
     parser.add_argument("--submission", help="predictions of that whole file")
     choice = parser.add_mutually_exclusive_group()

@@ -8,13 +8,12 @@ Train with mine.h5 and predict holdout.h5; then
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.command import at_least, run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.format import ChallengeError
 
@@ -45,11 +44,7 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m baseline.holdout",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("baseline.holdout", __doc__)
     parser.add_argument("--events", required=True, help="the train file to split")
     parser.add_argument("--train", required=True, help="file to write: events to train on")
     parser.add_argument("--holdout", required=True, help="file to write: events to score with")

@@ -5,14 +5,13 @@ python -m baseline.predict --checkpoint run/best.pt --events cycle1_test.h5 --ou
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 
@@ -74,11 +73,7 @@ def predict(checkpoint_path, events_path, device: str = "auto") -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m baseline.predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("baseline.predict", __doc__)
     parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
     parser.add_argument("--events", required=True, help="the test file of the checkpoint's cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")

@@ -7,10 +7,9 @@ Needs numpy and h5py only.
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CLASS_NAMES
 from lartpc_challenge.trivial import EnergyThreshold, fit_threshold
@@ -28,11 +27,7 @@ def fit(events: EventFile) -> EnergyThreshold:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m baseline.threshold",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("baseline.threshold", __doc__)
     parser.add_argument("--train", required=True, help="labelled events to fit on")
     parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")

@@ -22,7 +22,7 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
-from lartpc_challenge.command import run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.format import METRICS, ChallengeError
 
 from . import checkpoint, config
@@ -159,11 +159,7 @@ def _agreed(asked: threading.Event, training: Training) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m baseline.train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser("baseline.train", __doc__)
     parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
     parser.add_argument("--out", help="folder for the results")
     parser.add_argument("--resume", metavar="last.pt", help="go on exactly where this one stopped")
