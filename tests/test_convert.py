@@ -12,7 +12,7 @@ from toy import make_events, make_events_file
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES
 from organizer.convert.__main__ import main
-from organizer.convert.edepsim import labels_of_pdg, spread
+from organizer.convert.edepsim import spread
 from organizer.convert.larcv import deposits_of_entry
 from organizer.convert.voxels import Deposits, crop_origin, to_event
 
@@ -133,12 +133,6 @@ def test_spreading_agrees_with_many_points_along_each_segment():
             # A run of points counts its length to within one point at each end.
             assert mine == pytest.approx(count / points, abs=2 / points)
         assert share[segment == i].sum() == pytest.approx(1)
-
-
-def test_particles_and_their_classes():
-    pdg = [11, -11, 22, 13, -13, 211, -211, 321, 2212, -2212, 2112, 1000010020, 1000180400]
-    expected = [EM] * 3 + [OTHER] * 5 + [PROTON] + [OTHER] * 4
-    assert labels_of_pdg(np.array(pdg)).tolist() == expected
 
 
 def test_real_muons_of_edepsim(tmp_path, capsys):

@@ -8,8 +8,8 @@ from organizer.simulation.voxels import (
     Origin,
     deposits_in_crop,
     ideal_readout,
+    labels_of,
     tally,
-    track_labels,
     track_origins,
 )
 
@@ -100,22 +100,12 @@ def test_without_a_class_of_their_own_protons_count_with_the_rest():
     assert read(make_steps(tracks, *rows), proton_is_a_class=False).label.tolist() == [2]
 
 
-@pytest.mark.parametrize(
-    ("pdg", "label"),
-    [
-        (11, 1),
-        (-11, 1),
-        (22, 1),
-        (13, 2),
-        (-13, 2),
-        (211, 2),
-        (2112, 2),
-        (1000020040, 2),
-        (2212, 3),
-    ],
-)
-def test_labels_of_species(pdg, label):
-    assert track_labels(make_tracks((1, 0, pdg, "")), proton_is_a_class=True).tolist() == [label]
+def test_labels_of_species():
+    labels = {1: (11, -11, 22), 3: (2212,)}
+    labels[2] = (13, -13, 211, -211, 321, -2212, 2112, 1000010020, 1000020040, 1000180400)
+    for label, pdg in labels.items():
+        assert (labels_of(np.array(pdg), proton_is_a_class=True) == label).all()
+    assert (labels_of(np.array(labels[3]), proton_is_a_class=False) == 2).all()
 
 
 def test_voxels_at_the_threshold_are_left_out():

@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 
 from lartpc_challenge.events import open_h5, reading
-from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError, SemanticLabel
+from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError
+from organizer.simulation.voxels import labels_of
 
 from .voxels import Deposits
 
@@ -85,16 +86,8 @@ def _deposits(event_id: int, columns: dict[str, np.ndarray]) -> Deposits:
         raise ChallengeError(f"event {event_id}: a segment's place is not a number, or 1 km away")
     start, end = (place * (_MM_PER_CM / VOXEL_SIZE_MM) for place in ends)
     segment, cell, share = spread(start, end)
-    label = labels_of_pdg(columns["pdg"].astype(np.int64))
+    label = labels_of(columns["pdg"].astype(np.int64), proton_is_a_class=True)
     return Deposits(event_id, cell, columns["energy"][segment] * share, label[segment])
-
-
-def labels_of_pdg(pdg: np.ndarray) -> np.ndarray:
-    """(n,) uint8: the class of what particles with PDG codes (n,) leave."""
-    label = np.full(len(pdg), SemanticLabel.OTHER, np.uint8)
-    label[np.isin(np.abs(pdg), (11, 22))] = SemanticLabel.ELECTROMAGNETIC
-    label[pdg == 2212] = SemanticLabel.PROTON
-    return label
 
 
 def spread(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

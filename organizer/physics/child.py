@@ -1,13 +1,6 @@
-"""A process that shoots the beams of one world and leaves; started by runs.py.
-
-Orders: JSON on standard input, which the parent holds open: when it closes, the child goes too.
-"""
+"""What a process of `runs.py` does: shoot the beams of one world."""
 
 import dataclasses
-import json
-import os
-import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +9,11 @@ from lartpc_challenge.events import replacing
 from organizer.physics import observe
 from organizer.physics.beams import BEAMS, Beam
 from organizer.simulation.geant4 import LiquidArgon
+from organizer.simulation.process import serve
 
 
-def main() -> None:
-    orders = json.loads(sys.stdin.readline())
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+def work(orders: dict) -> None:
+    """Shoot what the orders ask for, into one file."""
     beams = {beam.name: beam for beam in BEAMS}
     argon = None
     samples = {}
@@ -45,20 +38,5 @@ def _shoot(argon: LiquidArgon, beam: Beam, seed: int, first: int, last: int) -> 
     return {quantity: np.array([e[quantity] for e in events]) for quantity in events[0]}
 
 
-def _leave_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    status = 1
-    try:
-        main()
-        status = 0
-    except Exception as problem:
-        print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
-    finally:
-        # Geant4's clean-up at the interpreter's exit can crash; the file is closed by now.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    serve(work)

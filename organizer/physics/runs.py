@@ -1,9 +1,6 @@
 """Shoot beams: every world in processes of its own (Geant4 allows one world a process)."""
 
-import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +10,7 @@ import numpy as np
 
 from lartpc_challenge.format import ChallengeError
 from organizer.physics.beams import BEAMS, Beam
+from organizer.simulation import process
 
 # Beam's name -> quantity (see observe) -> array (particles, ...)
 Samples = dict[str, dict[str, np.ndarray]]
@@ -48,7 +46,10 @@ def shoot(
                         "shots": shots, "seed": seed, "changes": changes or {}, "out": str(out),
                         "data_directory": f"{name}/geant4_data",
                     }  # fmt: skip
-                    running[_start(orders, out.with_suffix(".log"))] = shots, out
+                    child = process.start(
+                        "organizer.physics.child", orders, out.with_suffix(".log")
+                    )
+                    running[child] = shots, out
                 for child in [child for child in running if child.poll() is not None]:
                     shots, out = running.pop(child)
                     child.stdin.close()
@@ -57,9 +58,7 @@ def shoot(
                 time.sleep(POLL_SECONDS)
         finally:
             for child in running:
-                child.kill()
-                child.wait()
-                child.stdin.close()
+                process.end(child)
     return _join(results)
 
 
@@ -78,21 +77,6 @@ def plan(size: str, jobs: int, only: Sequence[Beam] = BEAMS) -> list[Shots]:
     return [shots for shots in tasks if shots]
 
 
-def _start(orders: dict, log: Path) -> subprocess.Popen:
-    with open(log, "w") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "organizer.physics.child"],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-    child.stdin.write(json.dumps(orders) + "\n")
-    child.stdin.flush()
-    return child
-
-
 def _collect(shots: Shots, out: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:
     """Quantities by beam and first particle. The file counts, not how the process ended."""
     first_of = {name: first for name, first, _ in shots}
@@ -103,10 +87,9 @@ def _collect(shots: Shots, out: Path) -> dict[tuple[str, int], dict[str, np.ndar
                 name, quantity = key.split("/")
                 parts.setdefault((name, first_of[name]), {})[quantity] = file[key]
     except (OSError, ValueError) as reason:
-        lines = out.with_suffix(".log").read_text(errors="replace").strip().splitlines()
         raise ChallengeError(
             f"the simulation of {', '.join(first_of)} ended without a result; "
-            f"its last line: {lines[-1] if lines else 'it said nothing'}"
+            f"its last line: {process.last_words(out.with_suffix('.log'))}"
         ) from reason
     return parts
 

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.events import replacing
+
 # Geant4 11.4 with geant4_pybind 0.1.3 looks for these; the folder names below a directory of ours.
 DATA_FOLDERS = {
     "G4LEDATA": "EMLOW",
@@ -149,8 +151,9 @@ def bremsstrahlung_spectrum_mb(energy_mev: np.ndarray, x: np.ndarray) -> np.ndar
     """Photon energy times cross section over Z^2, mb, at x = k/E; shape (energies, x).
 
     Y.-S. Tsai, Rev. Mod. Phys. 46 (1974) 815, eq. 3.83 with the Thomas-Fermi screening functions
-    of eqs. 3.38-3.41. From 5 MeV up it is within 2 % of Seltzer and Berger's argon spectrum
-    (k/E 0.05-0.95); complete screening would make 20-40 % too few soft photons there.
+    of eqs. 3.38-3.41, as in Geant4's G4eBremsstrahlungRelModel. From 5 MeV up it is within 2 % of
+    Seltzer and Berger's argon spectrum (k/E 0.05-0.95); complete screening would make 20-40 % too
+    few soft photons there.
     """
     z = ARGON_Z
     coupling2 = (FINE_STRUCTURE * z) ** 2
@@ -205,7 +208,6 @@ def _row(values: np.ndarray) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    # Several processes may write it at once, the same.
+    with replacing(path) as temporary:
+        temporary.write_text(text)

@@ -12,7 +12,6 @@ import importlib.util
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +20,9 @@ from pathlib import Path
 
 import h5py
 
-from lartpc_challenge.events import EventFile, open_h5
+from lartpc_challenge.events import EventFile, open_h5, replacing
 from lartpc_challenge.format import ChallengeError
+from organizer.simulation import process
 from organizer.simulation.event import CONFIGURATIONS
 from organizer.simulation.store import SimulationWriter
 
@@ -238,33 +238,18 @@ class _Lane:
                 for chunk in self.waiting
             ],
         }
-        with open(self._log, "w") as log:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "organizer.simulation.child"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        with contextlib.suppress(BrokenPipeError):  # gone already: the next look finds out why
-            self._child.stdin.write(json.dumps(orders) + "\n")
-            self._child.stdin.flush()
+        self._child = process.start("organizer.simulation.child", orders, self._log)
 
     def _why(self, status: int) -> str:
-        lines = [
-            line for line in self._log.read_text(errors="replace").splitlines() if line.strip()
-        ]
         return (
             f"the simulation of events {self.waiting[0].first} to {self.waiting[0].last - 1} ended "
-            f"with status {status}: {lines[-1] if lines else 'it said nothing'} (see {self._log})"
+            f"with status {status}: {process.last_words(self._log)} (see {self._log})"
         )
 
     def stop(self) -> None:
         """End the child, if there is one."""
         if self._child:
-            self._child.kill()
-            self._child.wait()
-            self._child.stdin.close()
+            process.end(self._child)
 
 
 # ---- on a Dask cluster
@@ -293,7 +278,8 @@ def simulate_on_dask(
         try:
             for task in distributed.as_completed(list(tasks)):
                 for chunk, content in zip(tasks.pop(task), task.result()):
-                    _write_whole(chunk.file_in(directory), content)
+                    with replacing(chunk.file_in(directory)) as temporary:
+                        temporary.write_bytes(content)
                     progress(len(chunk))
         except (distributed.CancelledError, distributed.KilledWorker, ImportError) as reason:
             raise ChallengeError(
@@ -307,9 +293,3 @@ def simulate_task(order: Order, chunks: Sequence[Chunk]) -> list[bytes]:
     with tempfile.TemporaryDirectory() as name:
         simulate_here(order, chunks, Path(name), jobs=1, progress=lambda events: None)
         return [chunk.file_in(Path(name)).read_bytes() for chunk in chunks]
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -33,9 +33,7 @@ class Deposits:
 
     position_mm: np.ndarray  # (P, 3) float64, from the crop's lower corner
     energy_mev: np.ndarray  # (P,) float64
-    length_mm: (
-        np.ndarray
-    )  # (P,) float64, path on which the energy was left, 0 for neutral particles
+    length_mm: np.ndarray  # (P,) float64, way on which it was left, 0 for neutral particles
     label: np.ndarray  # (P,) int64
     origin: np.ndarray  # (P,) int64
 
@@ -59,12 +57,12 @@ class Voxels:
     second_share: np.ndarray  # (V,) float32, 0 to 0.5: what the second class left
 
 
-def track_labels(tracks: Tracks, proton_is_a_class: bool) -> np.ndarray:
-    """(T,) int64: the label of what each track leaves."""
-    label = np.full(len(tracks.pdg), SemanticLabel.OTHER, np.int64)
-    label[np.isin(np.abs(tracks.pdg), (ELECTRON, PHOTON))] = SemanticLabel.ELECTROMAGNETIC
+def labels_of(pdg: np.ndarray, proton_is_a_class: bool) -> np.ndarray:
+    """(n,) int64: the label of what particles with PDG codes (n,) leave."""
+    label = np.full(len(pdg), SemanticLabel.OTHER, np.int64)
+    label[np.isin(np.abs(pdg), (ELECTRON, PHOTON))] = SemanticLabel.ELECTROMAGNETIC
     if proton_is_a_class:
-        label[tracks.pdg == PROTON] = SemanticLabel.PROTON
+        label[pdg == PROTON] = SemanticLabel.PROTON
     return label
 
 
@@ -103,7 +101,8 @@ def deposits_in_crop(steps: Steps, proton_is_a_class: bool) -> Deposits:
 
     A charged particle leaves its energy along the step, a neutral one only where the step ends.
     """
-    label, origin = track_labels(steps.tracks, proton_is_a_class), track_origins(steps.tracks)
+    label = labels_of(steps.tracks.pdg, proton_is_a_class)
+    origin = track_origins(steps.tracks)
     is_neutral = np.isin(steps.tracks.pdg, (PHOTON, NEUTRON))[steps.track]
     start = np.where(is_neutral[:, None], steps.end_mm, steps.start_mm)
     way = steps.end_mm - start
