@@ -125,6 +125,7 @@ def score_phase(competition: Competition, phase: int, submission: Path, referenc
 
 
 def header() -> str:
+    """The line above the rows of the leaderboard."""
     scores = "".join(f"{name:>11}" for name in METRICS)
     return f"{'phase':<11}{'status':<15}{scores}{'events':>8}{'seconds':>14}{'peak memory':>18}"
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import ChallengeError, Cycle
-from lartpc_challenge.metrics import leaderboard
+from lartpc_challenge.format import Cycle
+from lartpc_challenge.metrics import accuracy, leaderboard
 from lartpc_challenge.trivial import fit_threshold
 
 Rule = Callable[[Event], np.ndarray]  # an event's (n,) labels, or one for all its voxels
@@ -43,7 +43,5 @@ def score_rule(rule: Rule, events: Iterable[Event]) -> dict[str, float]:
 
     Raises ChallengeError where all are.
     """
-    accuracies = [np.mean(rule(event) == event.label) for event in events if len(event)]
-    if not accuracies:
-        raise ChallengeError("no event to score a rule on: all of them are empty")
-    return leaderboard(np.array(accuracies))
+    counts = [(np.count_nonzero(rule(e) == e.label), len(e)) for e in events if len(e)]
+    return leaderboard(accuracy(*np.reshape(counts, (-1, 2)).T))

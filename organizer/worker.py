@@ -80,6 +80,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
+        """Whether its scores reach the leaderboard."""
         return self.status == "Finished"
 
 

@@ -76,7 +76,7 @@ def test_threshold_separates_what_energy_separates():
 
 def test_events_without_voxels_are_skipped():
     assert score_rule(hindsight, [make_event(0, []), *THREE])["acc_mean"] == pytest.approx(0.8)
-    with pytest.raises(ChallengeError, match="all of them are empty"):
+    with pytest.raises(ChallengeError, match="nothing can be scored"):
         score_rule(hindsight, [make_event(0, [])])
 
 

@@ -53,10 +53,12 @@ class Order:
 
     @property
     def source(self) -> Source:
+        """Where the files lie."""
         return Source.of(self.data, self.root)
 
     @property
     def scale(self) -> str:
+        """What its files must say of themselves, one of SCALES."""
         return "demonstration" if self.demonstration else "full"
 
 

@@ -71,6 +71,7 @@ class Study:
 
     @property
     def cycle(self) -> Cycle:
+        """The cycle of the events."""
         return self.scores.cycle
 
 

@@ -80,6 +80,7 @@ class Board:
 
     @property
     def name(self) -> str:
+        """What the competition calls the phase."""
         return phase_name(self.phase)
 
 

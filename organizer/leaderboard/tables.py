@@ -39,6 +39,7 @@ def _board_text(board: Board) -> str:
 
 
 def rank_text(row: Row) -> str:
+    """`2`, or `=2` where its scores equal those of the line above."""
     return f"{'=' if row.tied else ''}{row.rank}"
 
 

@@ -36,6 +36,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
+        """Whether the measured number lies within the limits."""
         return self.low <= self.measured <= self.high
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
+from lartpc_challenge.colours import ON_LIGHT, as_hex
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CLASS_NAMES, SemanticLabel
 from organizer.physics import beams, checks, published
@@ -28,9 +29,9 @@ COLOUR = {13: MUON, 211: PION, 2212: PROTON}
 SYMBOL = {13: r"$\mu^-$", 211: r"$\pi^+$", 2212: "p"}
 TABLE = {13: "PDG", 211: "PDG muon, scaled", 2212: "PSTAR"}
 CLASS_COLOUR = {
-    CLASS_NAMES[SemanticLabel.ELECTROMAGNETIC]: ELECTRON,
-    CLASS_NAMES[SemanticLabel.OTHER]: MUON,
-    CLASS_NAMES[SemanticLabel.PROTON]: PROTON,
+    CLASS_NAMES[label]: as_hex(rgb)
+    for label, rgb in ON_LIGHT.items()
+    if label is not SemanticLabel.EMPTY
 }
 PUBLISHED = {"color": "black", "lw": 1.2, "ls": "--"}
 
@@ -41,19 +42,19 @@ def all_figures(
     """Name -> figure and its caption, in the report's order; shares: event file -> class_shares."""
     with plt.rc_context(STYLE):
         figures = {
-            "ranges": draw_ranges(samples),
-            "stopping": draw_stopping(samples),
-            "fluctuation": draw_fluctuation(samples),
-            "photons": draw_photons(samples),
-            "showers": draw_showers(samples),
-            "michel": draw_michel(samples),
+            "ranges": _draw_ranges(samples),
+            "stopping": _draw_stopping(samples),
+            "fluctuation": _draw_fluctuation(samples),
+            "photons": _draw_photons(samples),
+            "showers": _draw_showers(samples),
+            "michel": _draw_michel(samples),
         }
         if shares:
-            figures["classes"] = draw_class_shares(shares)
+            figures["classes"] = _draw_class_shares(shares)
     return figures
 
 
-def draw_ranges(samples: Samples) -> tuple[Figure, str]:
+def _draw_ranges(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     for pdg, table in published.STOPPING.items():
         energy, _, reach = table.T
@@ -82,7 +83,7 @@ def draw_ranges(samples: Samples) -> tuple[Figure, str]:
     return figure, "Path length until the particle stops, hadronic processes and decay off."
 
 
-def draw_stopping(samples: Samples) -> tuple[Figure, str]:
+def _draw_stopping(samples: Samples) -> tuple[Figure, str]:
     figure, axes = plt.subplots()
     centre = (RESIDUAL_BINS_CM[:-1] + RESIDUAL_BINS_CM[1:]) / 2
     fine = np.geomspace(1, 40, 200)
@@ -111,7 +112,7 @@ def draw_stopping(samples: Samples) -> tuple[Figure, str]:
     return figure, "Mean energy loss against the way still to go, in bins of 1 cm."
 
 
-def draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
+def _draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2, width_ratios=(1.6, 1))
     slices = samples[beams.CROSSING_MUONS.name]["slices"]
     energy = checks.minimum_ionising_energy()
@@ -146,7 +147,7 @@ def draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
     return figure, caption
 
 
-def draw_photons(samples: Samples) -> tuple[Figure, str]:
+def _draw_photons(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     energies = np.array(list(beams.PHOTONS))
     measured = [
@@ -171,7 +172,7 @@ def draw_photons(samples: Samples) -> tuple[Figure, str]:
     return figure, "Distance to a photon's first interaction."
 
 
-def draw_showers(samples: Samples) -> tuple[Figure, str]:
+def _draw_showers(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     edges = DEPTH_BINS_X0[:-1]
     centre = (edges[:-1] + edges[1:]) / 2
@@ -204,7 +205,7 @@ def draw_showers(samples: Samples) -> tuple[Figure, str]:
     return figure, "Mean profile of electron showers along and across their axis."
 
 
-def draw_michel(samples: Samples) -> tuple[Figure, str]:
+def _draw_michel(samples: Samples) -> tuple[Figure, str]:
     figure, axes = plt.subplots()
     energy = samples[beams.STOPPED_ANTIMUONS.name]["energy"]
     axes.hist(
@@ -218,7 +219,7 @@ def draw_michel(samples: Samples) -> tuple[Figure, str]:
     return figure, "Decay of mu+ at rest."
 
 
-def draw_class_shares(shares: Mapping[str, Mapping[str, float]]) -> tuple[Figure, str]:
+def _draw_class_shares(shares: Mapping[str, Mapping[str, float]]) -> tuple[Figure, str]:
     figure, axes = plt.subplots(figsize=(9, 1.2 + 0.5 * len(shares)))
     left = np.zeros(len(shares))
     for name, colour in CLASS_COLOUR.items():

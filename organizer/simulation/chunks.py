@@ -58,6 +58,7 @@ class Chunk:
     last: int
 
     def file_in(self, directory: Path) -> Path:
+        """Where the directory holds it."""
         return directory / f"{self.first:08d}-{self.last:08d}.h5"
 
     def is_in(self, directory: Path) -> bool:

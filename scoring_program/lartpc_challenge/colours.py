@@ -20,3 +20,8 @@ ON_DARK = {
     SemanticLabel.OTHER: (82, 192, 168),
     SemanticLabel.PROTON: (242, 152, 86),
 }
+
+
+def as_hex(rgb: tuple[int, int, int]) -> str:
+    """A colour as #rrggbb."""
+    return "#" + bytes(rgb).hex()

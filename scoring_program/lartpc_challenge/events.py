@@ -205,6 +205,7 @@ class EventFile:
 
     @property
     def n_voxels(self) -> int:
+        """M, of all events."""
         return int(self.offset[-1])
 
     def __len__(self) -> int:
@@ -247,6 +248,7 @@ class EventFile:
         return column
 
     def close(self) -> None:
+        """Close the file; `with` does it too."""
         self._stack.close()
 
     def __enter__(self) -> EventFile:

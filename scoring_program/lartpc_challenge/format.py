@@ -66,10 +66,12 @@ class Cycle:
 
     @property
     def public_phase(self) -> int:
+        """The phase whose results are shown at once."""
         return 2 * self.number - 1
 
     @property
     def hidden_phase(self) -> int:
+        """The phase that decides, on the other half of the test events."""
         return 2 * self.number
 
     @property

@@ -60,10 +60,12 @@ class Manifest:
 
     @property
     def n_events(self) -> int:
+        """N, of the whole test file."""
         return len(self.event_id)
 
     @property
     def n_voxels(self) -> int:
+        """M, of the whole test file."""
         return int(self.offset[-1])
 
     @cached_property
@@ -111,10 +113,12 @@ class Reference:
 
     @property
     def cycle(self) -> Cycle:
+        """The cycle whose test events these are."""
         return self.manifest.cycle
 
     @property
     def hidden(self) -> bool:
+        """Whether a participant may see the scores alone."""
         return self.phase is not None and is_hidden(self.phase)
 
     @property

@@ -102,14 +102,17 @@ def _details(scores: Scores, details: Details) -> str:
 
 
 def section(title: str, lead: str, left: str, right: str) -> str:
+    """Two figures beside each other under a heading and a sentence; all are HTML."""
     return f"<h2>{title}</h2><p class='lead'>{lead}</p><div class='two'>{left}{right}</div>"
 
 
 def figure(title: str, content: str) -> str:
+    """A card around HTML content."""
     return f"<figure class='card'><figcaption>{title}</figcaption>{content}</figure>"
 
 
 def score_card(scores: Scores, name: str) -> str:
+    """One score of a public phase: its value, interval, and distance to the trivial baselines."""
     value, details = scores.leaderboard[name], scores.details
     low, high = details.intervals[name]
     baselines = {baseline: values[name] for baseline, values in details.trivial.items()}
@@ -133,6 +136,7 @@ def score_card(scores: Scores, name: str) -> str:
 
 
 def profile(bins, quantity: str) -> str:
+    """Accuracy in ProfileBins of a quantity of the event, or why there are none."""
     title = f"Accuracy against {quantity}"
     if not bins:
         return figure(title, "<p class='lead'>Fewer than twenty events: too few for bins.</p>")
@@ -140,6 +144,7 @@ def profile(bins, quantity: str) -> str:
 
 
 def chip(label: int, name: str) -> str:
+    """A class's name (plain text) behind a spot of its colour."""
     # A narrow column may break the name after a slash.
     text = escape(name).replace("/", "/<wbr/>")
     return f"<span class='chip c{label:d}'></span>{text}"
@@ -182,6 +187,7 @@ def _class_table(details: Details, names: dict[SemanticLabel, str]) -> str:
 
 
 def percent(share: float) -> str:
+    """A share in percent, to 0.1; a dash for NaN."""
     return "\N{EN DASH}" if math.isnan(share) else f"{100 * share:.1f}"
 
 

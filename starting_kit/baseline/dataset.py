@@ -34,6 +34,7 @@ class Ragged:
 
     @property
     def n_voxels(self) -> int:
+        """M."""
         return len(self.energy)
 
     @property
@@ -47,6 +48,7 @@ class Ragged:
         return self.length.cumsum(0) - self.length
 
     def to(self, device) -> Ragged:
+        """The same events on another device."""
         label = None if self.label is None else self.label.to(device)
         columns = (self.coords, self.energy, self.length)
         return Ragged(*(column.to(device) for column in columns), label)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lartpc_challenge.colours import ON_LIGHT
+from lartpc_challenge.colours import ON_LIGHT, as_hex
 from lartpc_challenge.events import Event, EventFile
 from lartpc_challenge.format import (
     CLASS_NAMES,
@@ -65,6 +65,7 @@ class Shown:
 
     @property
     def caption(self) -> str:
+        """Number, size, energy and, if both labels are known, accuracy of the event."""
         event = self.event
         text = f"event {event.event_id}: {len(event):,} voxels, {event.energy.sum():,.0f} MeV"
         if "mistakes" in self.views and len(event):
@@ -110,7 +111,7 @@ def _mistake_layers(shown: Shown) -> list[Layer]:
 
 def class_colour(label: int) -> str:
     """The class's colour as #rrggbb."""
-    return "#" + bytes(ON_LIGHT[SemanticLabel(label)]).hex()
+    return as_hex(ON_LIGHT[SemanticLabel(label)])
 
 
 def empty_slabs(coords: np.ndarray) -> list[tuple[int, int, int]]:
