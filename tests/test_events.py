@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import toy
+from damage import attribute, changed, lacking, mutations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -236,32 +237,6 @@ def test_folders_are_made_for_a_new_file(tmp_path):
 # ---- what is not an event file
 
 
-def attribute(name, value):
-    def damage(path):
-        with h5py.File(path, "r+") as file:
-            file.attrs[name] = value
-
-    return damage
-
-
-def lacking(name):
-    def damage(path):
-        with h5py.File(path, "r+") as file:
-            del file[name]
-
-    return damage
-
-
-def replaced(name, change):
-    def damage(path):
-        with h5py.File(path, "r+") as file:
-            values = file[name][:]
-            del file[name]
-            file[name] = change(values)
-
-    return damage
-
-
 def group_instead(path):
     with h5py.File(path, "r+") as file:
         del file["label"]
@@ -299,23 +274,23 @@ DAMAGES = {
     "no coords": (lacking("coords"), "data set coords is missing"),
     "no offset": (lacking("offset"), "data set offset is missing"),
     "a group": (group_instead, "damaged, it can't be read"),
-    "wide coords": (replaced("coords", np.int64), r"coords is int64 \(\d+, 3\), expected uint8"),
-    "flat coords": (replaced("coords", np.ravel), r"coords is uint8 \(\d+,\), expected uint8"),
-    "short energy": (replaced("energy", lambda v: v[1:]), r"energy is float32 \(\d+,\), expected"),
-    "double energy": (replaced("energy", np.float64), "energy is float64"),
-    "float label": (replaced("label", np.float32), "label is float32"),
-    "float ids": (replaced("event_id", np.float64), "event_id must be a list of integers"),
-    "an id twice": (replaced("event_id", lambda v: v // 1000), "event_id holds an event twice"),
-    "ids in rows": (replaced("event_id", lambda v: v[:, None]), "event_id must be a list"),
-    "short offset": (replaced("offset", lambda v: v[:-1]), r"offset is int64 \(5,\), expected"),
+    "wide coords": (changed("coords", np.int64), r"coords is int64 \(\d+, 3\), expected uint8"),
+    "flat coords": (changed("coords", np.ravel), r"coords is uint8 \(\d+,\), expected uint8"),
+    "short energy": (changed("energy", lambda v: v[1:]), r"energy is float32 \(\d+,\), expected"),
+    "double energy": (changed("energy", np.float64), "energy is float64"),
+    "float label": (changed("label", np.float32), "label is float32"),
+    "float ids": (changed("event_id", np.float64), "event_id must be a list of integers"),
+    "an id twice": (changed("event_id", lambda v: v // 1000), "event_id holds an event twice"),
+    "ids in rows": (changed("event_id", lambda v: v[:, None]), "event_id must be a list"),
+    "short offset": (changed("offset", lambda v: v[:-1]), r"offset is int64 \(5,\), expected"),
     "float offset": (
-        replaced("offset", np.float64),
+        changed("offset", np.float64),
         r"offset is float64 \(6,\), expected integers",
     ),
-    "late offset": (replaced("offset", lambda v: v + 1), "offset must ascend from 0"),
-    "falling offset": (replaced("offset", swap), "offset must ascend from 0"),
+    "late offset": (changed("offset", lambda v: v + 1), "offset must ascend from 0"),
+    "falling offset": (changed("offset", swap), "offset must ascend from 0"),
     "outside": (
-        replaced("coords", lambda v: np.full_like(v, 200)),
+        changed("coords", lambda v: np.full_like(v, 200)),
         "a voxel lies outside the grid",
     ),
     "flipped": (flipped_in_a_chunk, "coords: damaged, it can't be read"),
@@ -351,12 +326,9 @@ def test_one_kind_can_be_asked_for(train_file):
 
 def test_any_mutation_is_read_or_told(train_file):
     """Bytes changed at random: events or one sentence, never another exception."""
-    good, rng, told = train_file.read_bytes(), np.random.default_rng(41), 0
-    for _ in range(150):
-        mutated = bytearray(good)
-        for place in rng.integers(len(good), size=rng.integers(1, 5)):
-            mutated[place] = rng.integers(256)
-        train_file.write_bytes(mutated[: rng.integers(len(good)) if rng.random() < 0.2 else None])
+    told = 0
+    for mutated in mutations(train_file.read_bytes(), seed=41):
+        train_file.write_bytes(mutated)
         try:
             read_all(train_file)
         except ChallengeError:

@@ -74,7 +74,7 @@ def test_the_command_writes_checks_and_describes(tmp_path, model_file, test_file
     assert np.array_equal(pred, predict.predict(model_file, test_file))
     said = capsys.readouterr().out
     assert f"30 events, {manifest.n_voxels:,} voxels, {out.stat().st_size / 1e6:.2f} MB" in said
-    assert f"proton {np.mean(pred == 3):.1%}" in said
+    assert said.splitlines()[-1].split() == ["3", "proton", f"{np.mean(pred == 3):.1%}"]
 
 
 def test_equal_runs_give_equal_bytes(tmp_path, model_file, test_file):

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import toy
+from damage import attribute, changed, lacking, mutations
 
 from lartpc_challenge.format import CYCLES, METRICS, ChallengeError, ReferenceDataError
 from lartpc_challenge.reference import (
@@ -128,32 +129,6 @@ def test_events_without_labels_are_no_truth(tmp_path, events):
         read_labelled_events(tmp_path / "test.h5")
 
 
-def changed(name, change):
-    def damage(path):
-        with h5py.File(path, "r+") as file:
-            values = change(file[name][:])
-            del file[name]
-            file[name] = values
-
-    return damage
-
-
-def attribute(name, value, place="/"):
-    def damage(path):
-        with h5py.File(path, "r+") as file:
-            file[place].attrs[name] = value
-
-    return damage
-
-
-def lacking(name):
-    def damage(path):
-        with h5py.File(path, "r+") as file:
-            del file[name]
-
-    return damage
-
-
 def attribute_gone(path):
     with h5py.File(path, "r+") as file:
         del file["trivial/majority"].attrs["acc_mean"]
@@ -224,12 +199,9 @@ def test_damaged_coords_are_an_organisers_fault(path):
 
 
 def test_any_mutation_is_read_or_told(path):
-    good, rng, told = path.read_bytes(), np.random.default_rng(42), 0
-    for _ in range(150):
-        mutated = bytearray(good)
-        for place in rng.integers(len(good), size=rng.integers(1, 5)):
-            mutated[place] = rng.integers(256)
-        path.write_bytes(mutated[: rng.integers(len(good)) if rng.random() < 0.2 else None])
+    told = 0
+    for mutated in mutations(path.read_bytes(), seed=42):
+        path.write_bytes(mutated)
         try:
             read_reference(path)
         except ReferenceDataError:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lartpc_challenge.events import Event, EventWriter
-from lartpc_challenge.format import CYCLES, GRID_SIZE, cycle_of_phase
+from lartpc_challenge.format import CYCLES, GRID_SIZE
 from lartpc_challenge.reference import write_reference
 
 TRIVIAL = {
@@ -75,10 +75,6 @@ def make_events_file(path, events, *, kind: str, cycle: int, scale: str = "demon
     with EventWriter(path, kind=kind, cycle=cycle, scale=scale) as out:
         for event in events:
             out.append(event if kind == "train" else without_labels(event))
-
-
-def cycle_labels(phase: int):
-    return cycle_of_phase(phase).labels
 
 
 def old_python() -> str:
