@@ -20,7 +20,7 @@ import numpy as np
 
 from lartpc_challenge.colours import ON_DARK
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import Event, EventFile, EventWriter, replacing
+from lartpc_challenge.events import Event, EventFile, EventWriter, replacing, write_text
 from lartpc_challenge.format import CYCLES, GRID_SIZE, ChallengeError, Cycle
 from lartpc_challenge.reference import read_reference
 
@@ -135,8 +135,7 @@ def _rewrite() -> None:
     source, cycle, folder = Source.of(None), CYCLES[3], ROOT / "pages"
     path = folder / "data.md"
     text = filled(path.read_text(encoding="utf-8"), source)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
     draw_logo(source, cycle, folder / "logo.png")
     draw_event(source, cycle, folder / "task.png")
     draw_event(source, cycle, folder / "event.png", source.submission(cycle))

@@ -18,7 +18,7 @@ from pathlib import Path
 # The program's folder belongs to the platform and may be read-only.
 sys.dont_write_bytecode = True
 try:
-    from lartpc_challenge.events import replacing
+    from lartpc_challenge.events import write_text
     from lartpc_challenge.format import ChallengeError, ReferenceDataError
     from lartpc_challenge.reference import read_manifest, read_reference
     from lartpc_challenge.report import page
@@ -43,8 +43,7 @@ def run(source: Path, target: Path) -> None:
     scores = score(read_reference(reference_path), pred)
     # scores.txt comes last: it says that all went well.
     for name, content in zip(OUTPUTS, (page(scores), scores.text)):
-        with replacing(target / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        write_text(target / name, content)
 
 
 def remove(path: Path) -> None:

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import replacing
+from lartpc_challenge.events import write_text
 from organizer.pages import display
 
 from .page import page, text
@@ -45,8 +45,7 @@ def _write(options: argparse.Namespace) -> None:
             "--submission", options.submission, "--worst", N_WORST,
         )  # fmt: skip
         content = page(found, picture.read_bytes(), how)
-    with replacing(options.out) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    write_text(options.out, content)
     print(text(found))
     print(options.out)
 

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import replacing
+from lartpc_challenge.events import write_text
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.sandbox import read_guarded
@@ -55,8 +55,7 @@ def _run(options) -> None:
         "leaderboard.csv": as_csv(made),
         "leaderboard.html": page(made, refused),
     }.items():
-        with replacing(options.out / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        write_text(options.out / name, content)
     print(text)
     print(f"{options.out}/leaderboard.html, .csv, .txt")
 

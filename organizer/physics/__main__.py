@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lartpc_challenge.command import at_least, check_writable, new_parser, run
-from lartpc_challenge.events import replacing
+from lartpc_challenge.events import write_text
 from lartpc_challenge.format import ChallengeError
 from organizer.physics import report
 from organizer.physics.checks import all_checks
@@ -36,9 +36,7 @@ def _run(options) -> None:
         samples = shoot(size, seed=options.seed, jobs=options.jobs, progress=bar.update)
     checks = all_checks(samples)
     how = f"The {size} set, seed {options.seed}: {sum(map(_count, samples.values())):,} particles."
-    with replacing(out) as temporary:
-        page = report.page(checks, all_figures(samples, shares), how)
-        temporary.write_text(page, encoding="utf-8")
+    write_text(out, report.page(checks, all_figures(samples, shares), how))
     print(*map(report.line, checks), str(out), sep="\n")
     failed = [check.title for check in checks if not check.passed]
     if failed:

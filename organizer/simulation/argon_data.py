@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.events import replacing
+from lartpc_challenge.events import write_text
 
 # Geant4 11.4 with geant4_pybind 0.1.3 looks for these; the folder names below a directory of ours.
 DATA_FOLDERS = {
@@ -109,18 +109,21 @@ def provide_data_directories(directory: Path) -> None:
 
 
 def write_argon_data(directory: Path) -> None:
-    """Write the argon-only data directories (under a megabyte) below `directory`."""
+    """Write the argon-only data directories (under a megabyte) below `directory`.
+
+    Several processes may do so at once: they write the same, and each file appears whole.
+    """
     for folder in DATA_FOLDERS.values():
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    _write(directory / "ENSDFSTATE/ENSDFSTATE.dat", "")
-    _write(directory / f"EMLOW/brem_SB/br{ARGON_Z}", bremsstrahlung_table())
+    write_text(directory / "ENSDFSTATE/ENSDFSTATE.dat", "")
+    write_text(directory / f"EMLOW/brem_SB/br{ARGON_Z}", bremsstrahlung_table())
     _write_photon_tables(directory / "EMLOW/epics2017")
     energy = np.geomspace(1e-5, 20.0, 200)
     for kind, table in NEUTRON_ARGON.items():
         section_mm2 = log_log(energy, *table) * MM2_PER_BARN
         for z in range(1, 93) if kind == "inel" else (ARGON_Z,):
             path = directory / f"PARTICLEXS/neutron/{kind}{z}"
-            _write(path, physics_vector(energy, section_mm2))
+            write_text(path, physics_vector(energy, section_mm2))
 
 
 def bremsstrahlung_table() -> str:
@@ -197,17 +200,13 @@ def _write_photon_tables(directory: Path) -> None:
     coherent = log_log(energy, *XCOM_COHERENT.T) * MM2_PER_BARN
     # Geant4 keeps them times powers of the energy, which makes the vectors smooth.
     z = ARGON_Z
-    _write(directory / f"phot/pe-cs-{z}.dat", physics_vector(energy, photoelectric * energy**3))
-    _write(directory / f"rayl/re-cs-{z}.dat", physics_vector(energy, coherent * energy**2))
-    for kind in ("high", "low"):  # one shell, whose parametrisation starts beyond reach (1e12 MeV)
-        _write(directory / f"phot/pe-{kind}-{z}.dat", f"1 1 1e12\n{energy[0]:.6g} 0 0 0 0 0 0\n")
+    write_text(directory / f"phot/pe-cs-{z}.dat", physics_vector(energy, photoelectric * energy**3))
+    write_text(directory / f"rayl/re-cs-{z}.dat", physics_vector(energy, coherent * energy**2))
+    # One shell, whose parametrisation starts beyond reach (1e12 MeV).
+    parametrisation = f"1 1 1e12\n{energy[0]:.6g} 0 0 0 0 0 0\n"
+    for kind in ("high", "low"):
+        write_text(directory / f"phot/pe-{kind}-{z}.dat", parametrisation)
 
 
 def _row(values: np.ndarray) -> str:
     return " ".join(f"{value:.8g}" for value in values)
-
-
-def _write(path: Path, text: str) -> None:
-    # Several processes may write it at once, the same.
-    with replacing(path) as temporary:
-        temporary.write_text(text)

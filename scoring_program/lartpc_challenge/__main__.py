@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .command import run
-from .events import open_h5, replacing
+from .events import open_h5, write_text
 from .format import EVENT_KINDS, ChallengeError
 from .h5_guard import open_guarded
 from .problems import Problems
@@ -78,8 +78,7 @@ def score_submission(options: argparse.Namespace) -> None:
     pred = read_guarded(options.submission, manifest)
     scores = score((read_labelled_events if is_events else read_reference)(reference), pred)
     if options.html:
-        with replacing(options.html) as temporary:
-            temporary.write_text(page(scores), encoding="utf-8")
+        write_text(options.html, page(scores))
     print(scores.text, end="")
 
 

@@ -98,6 +98,12 @@ def replacing(path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def write_text(path, text: str) -> None:
+    """Write a text file as UTF-8, whole or not at all. ChallengeError where that is impossible."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 class _PatientFile(io.FileIO):
     """A file that takes all that HDF5 writes, and keeps what the disk refused as `failure`.
 

@@ -23,7 +23,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import replacing
+from lartpc_challenge.events import write_text
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from lartpc_challenge.report import document
 
@@ -341,8 +341,7 @@ def _save(options: argparse.Namespace) -> None:
             list(zip(shown[::2], [*shown[1::2], None])) if options.beside else [(e,) for e in shown]
         )
         text = page(Path(options.events).name, [figure(*pair) for pair in pairs])
-        with replacing(out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(out, text)
     else:
         save_picture(out, shown)
     print(f"{out}: {len(shown)} event{'s' * (len(shown) > 1)}")
