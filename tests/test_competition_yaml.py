@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lartpc_challenge.format import METRICS, PHASES, ChallengeError, cycle_of_phase, is_hidden
+from lartpc_challenge.format import (
+    METRICS,
+    PHASES,
+    ChallengeError,
+    cycle_of_phase,
+    is_hidden,
+    phase_name,
+)
 from organizer.bundle.codalab import html_name, to_codalab
 from organizer.bundle.competition import (
     default_start,
@@ -92,6 +99,7 @@ def test_it_is_filled_in_as_the_challenge_asks():
     assert COMPETITION["version"] == 2
     assert COMPETITION["docker_image"] == "codalab/codalab-legacy:py39"
     names = [phase["name"] for phase in COMPETITION["phases"]]
+    assert names == list(map(phase_name, PHASES))
     assert names == ["Public 1", "Private 1", "Public 2", "Private 2", "Public 3", "Private 3"]
     columns = COMPETITION["leaderboards"][0]["columns"]
     assert [column["key"] for column in columns] == ["acc_at_80", "acc_at_50", "acc_mean"]

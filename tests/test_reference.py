@@ -88,6 +88,13 @@ def test_rows_of_events(path, events):
     assert manifest.rows(beyond).tolist() == [-1, -1]
 
 
+def test_own_voxels_of_a_column(path, events):
+    reference = read_reference(path)
+    assert reference.rows.tolist() == SCORED
+    own = [events[i] for i in SCORED]
+    assert reference.own(toy.labels(events)).tolist() == toy.labels(own).tolist()
+
+
 @pytest.mark.parametrize(("phase", "cycle", "hidden"), [(1, 1, False), (4, 2, True), (6, 3, True)])
 def test_a_phase_knows_its_cycle_and_visibility(tmp_path, phase, cycle, hidden):
     events = toy.make_events(4, cycle=cycle)
