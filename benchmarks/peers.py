@@ -1,0 +1,153 @@
+"""The baseline's network and its peers on the same events: scores and learning curves.
+
+    python benchmarks/peers.py --train cycle1.h5 --test fresh1.h5 --sizes 300 1000 3000 all \\
+        --checkpoint baseline_submission/cycle1/model.pt --out build/peers
+
+One cycle a call, which the files tell. Methods learn from the first events of --train: boosting
+and network at every size, the trivial rules from all, the dense networks (peers/dense.py) from
+1,000. Every finished run is a row of OUT/peers.csv at once, and rows of the same events are kept:
+a stopped command goes on where it was; cycles, methods and sizes may come in calls of their own.
+Each call ends with peers.md and learning_curves.png of all rows there are.
+
+Without arguments: a table of the demonstration's 300 events of cycle 1, after a short training,
+which shows that it runs; nothing is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from peers.methods import DENSE, METHODS, OURS, TRIVIAL, Sample, Task
+from peers.results import Results
+
+from lartpc_challenge.command import at_least, check_writable, run
+from lartpc_challenge.events import EventFile, EventWriter, replacing
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.metrics import count_correct
+from lartpc_challenge.reference import read_reference
+from organizer.phases import reference_file
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "starting_kit/data"
+QUICK = ["--methods", "majority", "threshold", "boosting", "network", "--epochs", "8"]
+DENSE_SIZE = 1000
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--train", type=Path, default=SAMPLE / "cycle1_train.h5")
+    parser.add_argument("--test", type=Path, default=SAMPLE / "cycle1_test.h5")
+    references = ROOT / "reference_data"
+    truth = "the truth of --test where it has no labels"
+    parser.add_argument("--references", type=Path, default=references, metavar="DIR", help=truth)
+    parser.add_argument(
+        "--sizes", nargs="+", type=_size, default=["all"], metavar="N", help="or all"
+    )
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--epochs", type=at_least(1), help="the network's; by default 650/sqrt(N)")
+    shipped = "was trained on all of --train: the network of size all"
+    parser.add_argument("--checkpoint", type=Path, help=shipped)
+    seconds = "of CPU time to train each dense network"
+    parser.add_argument("--seconds", type=at_least(1), default=300, help=seconds)
+    asked = "test events for each dense network, which takes seconds for every one"
+    parser.add_argument("--dense-test", type=at_least(2), default=100, metavar="N", help=asked)
+    parser.add_argument("--out", type=Path, help="folder to keep the results in")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = parser.parse_args(arguments or QUICK)
+    torch.set_num_threads(1)
+    stopped = "stopped; finished runs are kept in --out, the same command goes on"
+    return run("peers", lambda: _compare(options), stopped)
+
+
+def _size(text: str) -> str:
+    return text if text == "all" else str(at_least(1)(text))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.out or Path(temporary)
+        check_writable(folder / "peers.csv")
+        results = Results(folder)
+        for name, size, task in _tasks(options, Path(temporary)):
+            _run(results, name, size, task)
+        print(results.report())
+        if options.out:
+            with replacing(options.out / "peers.md") as part:
+                part.write_text(results.report(), encoding="utf-8")
+            results.draw_curves(options.out / "learning_curves.png")
+
+
+def _tasks(options: argparse.Namespace, temporary: Path) -> Iterator[tuple[str, str, Task]]:
+    """Method, size and task of every run that is asked for."""
+    with EventFile(options.train) as train, EventFile(options.test) as test:
+        cycle, n_train, n_test = train.cycle, len(train), len(test)
+        if test.cycle != cycle:
+            raise ChallengeError(f"{options.test}: is not of cycle {cycle.number}, as --train is")
+        path = options.test if test.has_labels else with_truth(test, options.references, temporary)
+    for name in METHODS:
+        if name not in options.methods:
+            continue
+        own = {
+            **dict.fromkeys(TRIVIAL, "all"),
+            **dict.fromkeys(DENSE, str(min(DENSE_SIZE, n_train))),
+        }
+        for size in [own[name]] if name in own else options.sizes:
+            n = n_train if size == "all" else int(size)
+            if n > n_train:
+                raise ChallengeError(
+                    f"{options.train}: holds {n_train} events, --sizes asks for {n}"
+                )
+            asked = min(n_test, options.dense_test) if name in DENSE else n_test
+            checkpoint = options.checkpoint if (name, size) == (OURS, "all") else None
+            samples = Sample(options.train, n), Sample(path, asked)
+            yield name, size, Task(cycle, *samples, options.epochs, checkpoint, options.seconds)
+
+
+def with_truth(test: EventFile, references: Path, folder: Path) -> Path:
+    """A file in `folder` with the test events and their labels, from both phases' references."""
+    truth = {}
+    for phase in (test.cycle.public_phase, test.cycle.hidden_phase):
+        reference = read_reference(reference_file(references, phase))
+        if reference:  # a placeholder holds none
+            labels = np.split(reference.label, reference.offset[1:-1])
+            truth.update(zip(reference.event_id.tolist(), labels))
+    out = folder / "test.h5"
+    with EventWriter(out, kind="train", cycle=test.cycle.number, scale=test.scale) as labelled:
+        for event in test:
+            if len(truth.get(event.event_id, ())) != len(event):
+                raise ChallengeError(
+                    f"{test.path}: has no labels, and {references} has none for its event "
+                    f"{event.event_id}; give its --references, or a labelled file"
+                )
+            labelled.append(replace(event, label=truth[event.event_id]))
+    return out
+
+
+def _run(results: Results, name: str, size: str, task: Task) -> None:
+    """Add the row, unless there is one of the same data."""
+    key, data = (task.cycle.number, name, size), task.digest()
+    if key in results.rows and results.rows[key].data == data:
+        return
+    begun = time.process_time()
+    answer = METHODS[name](task)
+    seconds = round(time.process_time() - begun)
+    label, offset = task.test.truth()
+    row = results.add(
+        key, *count_correct(label, answer.pred, offset),
+        train_events=answer.train_events, cpu_seconds=seconds, how=answer.how, data=data,
+    )  # fmt: skip
+    print(f"cycle {row.cycle}, {name}, {size} events: acc_mean {row.acc_mean:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

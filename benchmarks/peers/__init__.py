@@ -1,0 +1,1 @@
+"""What benchmarks/peers.py compares: the methods, and the results that it keeps."""
