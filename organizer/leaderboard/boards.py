@@ -17,7 +17,7 @@ import numpy as np
 from lartpc_challenge import metrics
 from lartpc_challenge.format import METRICS, ChallengeError, Cycle, phase_name
 from lartpc_challenge.reference import Reference, read_reference
-from lartpc_challenge.scoring import score
+from lartpc_challenge.scoring import shown_scores
 from organizer.source import Source
 
 N_RESAMPLES = 2000
@@ -105,8 +105,8 @@ def _reference(path: Path) -> Reference:
 def _entry(submission: Submission, reference: Reference) -> Entry:
     pred = reference.own(submission.pred)
     counts = metrics.count_correct(reference.label, pred, reference.offset)
-    scores = score(reference, submission.pred).leaderboard
-    return Entry(submission, scores, metrics.accuracy(*counts))
+    accuracy = metrics.accuracy(*counts)
+    return Entry(submission, shown_scores(reference, accuracy), accuracy)
 
 
 def _best(entries: Iterable[Entry]) -> list[Entry]:

@@ -95,16 +95,24 @@ def score(reference: Reference, pred: np.ndarray) -> Scores:
     pred = reference.own(pred)
     correct, labelled = metrics.count_correct(reference.label, pred, reference.offset)
     accuracy = metrics.accuracy(correct, labelled)
-    # Ten decimals are what Codabench stores; four tell a participant who probes less.
-    decimals = 10 if reference.hidden else 4
     return Scores(
         phase=reference.phase,
         cycle=reference.cycle,
         scale=reference.scale,
-        leaderboard=_rounded(metrics.leaderboard(accuracy), decimals),
-        decimals=decimals,
+        leaderboard=shown_scores(reference, accuracy),
+        decimals=_decimals(reference),
         details=None if reference.hidden else _details(reference, pred, accuracy, labelled),
     )
+
+
+def shown_scores(reference: Reference, accuracy: np.ndarray) -> dict[str, float]:
+    """The leaderboard's scores of events with accuracies A_e (n,), rounded as they may be shown."""
+    return _rounded(metrics.leaderboard(accuracy), _decimals(reference))
+
+
+def _decimals(reference: Reference) -> int:
+    # Ten decimals are what Codabench stores; four tell a participant who probes less.
+    return 10 if reference.hidden else 4
 
 
 def _details(
