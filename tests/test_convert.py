@@ -490,7 +490,7 @@ def test_bad_output_is_one_sentence(tmp_path, capsys):
     assert convert("mlhep", tmp_path / "ours.h5", tmp_path / "ours.h5") == 1
     assert "OUT is IN" in capsys.readouterr().err
     assert convert("mlhep", tmp_path / "absent.h5", tmp_path / "ours.h5") == 1
-    assert "No such file" in capsys.readouterr().err
+    assert "no such file" in capsys.readouterr().err
     assert convert("edepsim", MUONS, tmp_path / "ours.h5" / "out.h5") == 1
     assert "can't be written" in capsys.readouterr().err
 

@@ -11,10 +11,10 @@ This reader was written from that; it has not met a real file: look at what it m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.events import check_file
 from lartpc_challenge.format import ChallengeError, SemanticLabel
 from lartpc_challenge.upload import READ_ERRORS
 
@@ -56,8 +56,7 @@ def read(path) -> Iterator[Deposits]:
         import uproot
     except ImportError as reason:
         raise ChallengeError("reading LArCV files needs uproot: pip install uproot") from reason
-    if not Path(path).is_file():
-        raise ChallengeError(f"{path}: no such file")
+    check_file(path)
     try:
         with uproot.open(path) as file:
             yield from _read(path, file)

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lartpc_challenge.events import open_h5, reading
+from lartpc_challenge.events import check_file, open_h5, reading
 from lartpc_challenge.format import ChallengeError, SemanticLabel
 from lartpc_challenge.upload import READ_ERRORS
 
@@ -88,6 +88,7 @@ def _from_rows(where: str, row: int, point: np.ndarray, cluster: np.ndarray) -> 
 
 
 def _read_npz(path) -> Iterator[Deposits]:
+    check_file(path)
     try:
         with open(path, "rb") as file:
             found = np.load(file, allow_pickle=False)
@@ -95,8 +96,6 @@ def _read_npz(path) -> Iterator[Deposits]:
                 ours: next((found[name] for name in names if name in found), None)
                 for ours, names in _NPZ_NAMES.items()
             }
-    except FileNotFoundError as reason:
-        raise ChallengeError(f"{path}: no such file") from reason
     except READ_ERRORS as reason:
         raise ChallengeError(f"{path}: not a readable .npz file of plain arrays") from reason
     coords, energy, semantic, pid = (arrays[name] for name in _NPZ_NAMES)

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import write_text
+from lartpc_challenge.events import check_writable, write_text
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.sandbox import read_guarded
@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options) -> None:
+    check_writable(options.out / "leaderboard.txt")
     source = Source.of(options.data)
     made, refused = [], []
     for cycle in CYCLES.values():

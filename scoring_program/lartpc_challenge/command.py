@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from .format import ChallengeError
 
@@ -87,18 +86,6 @@ def quiet_while_importing() -> None:
     is_starting = sys.argv[:1] == ["-m"]  # Python's word for a module that it is still looking for
     if is_starting and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def check_writable(path) -> None:
-    """ChallengeError where a file at `path` can't be written: before an hour's work, not after."""
-    path = Path(path)
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
-    if not folder.is_dir():
-        raise ChallengeError(f"{path}: can't be written: {folder} is no folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ChallengeError(f"{path}: can't be written: no permission in {folder}")
-    if path.is_dir():
-        raise ChallengeError(f"{path}: can't be written: is a folder")
 
 
 def new_parser(module: str, manual: str) -> argparse.ArgumentParser:

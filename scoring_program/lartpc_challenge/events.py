@@ -33,6 +33,7 @@ from .format import (
 )
 
 _CHUNK_ROWS = 1 << 15
+DEFLATE_RATIO = 1032  # deflate's best: 258 bytes in 2 bits
 _BLOCK_VOXELS = 1 << 20
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 COMPRESSION = {"compression": "gzip", "compression_opts": 6, "shuffle": True}
@@ -55,12 +56,19 @@ class Event:
         return len(self.coords)
 
 
+def check_file(path, *, error=ChallengeError) -> None:
+    """Raise `error` unless `path` is a regular file: a pipe's reader might wait for ever."""
+    path = Path(path)
+    if not path.is_file():
+        found = ", but a folder, pipe or device" if path.exists() else ""
+        raise error(f"{path}: no such file{found}")
+
+
 @contextlib.contextmanager
 def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading; `error` with one sentence where that is impossible."""
     path = Path(path)
-    if not path.is_file():
-        raise error(f"{path}: no such file")
+    check_file(path, error=error)
     try:
         file = h5py.File(path, "r")
     except OSError as reason:
@@ -84,18 +92,38 @@ def reading(what: str, *, error=ChallengeError) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` when the block ends well, else goes."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """A temporary name beside `path` that becomes `path` when the block ends well, else goes.
+
+    A link stays one, and the file that it leads to is replaced.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.parent / f".{target.name}.{os.getpid()}.tmp"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _check_replaceable(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as reason:
         raise ChallengeError(f"{path}: can't be written: {reason.strerror or reason}") from reason
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def check_writable(path) -> None:
+    """ChallengeError where `replacing` would fail: before an hour's work, not after."""
+    _check_replaceable(path)
+    folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ChallengeError(f"{path}: can't be written: no permission in {folder}")
+    if not folder.is_dir():
+        raise ChallengeError(f"{path}: can't be written: {folder} is no folder")
+
+
+def _check_replaceable(path) -> None:
+    # Not even /dev/null: root would replace it.
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ChallengeError(f"{path}: can't be written: is a folder, pipe or device")
 
 
 def write_text(path, text: str) -> None:
@@ -188,6 +216,7 @@ class EventFile:
             for name in ("event_id", "offset", "coords", "energy"):
                 if not isinstance(self._file.get(name), h5py.Dataset):
                     raise ChallengeError(f"{self.path}: data set {name} is missing")
+                self._check_stored(name)
             self.event_id = self._file["event_id"][:]
             self.offset = self._file["offset"][:]
             n_events, n_voxels = len(self.event_id), len(self._file["coords"])
@@ -200,6 +229,15 @@ class EventFile:
         if len(np.unique(self.event_id)) != n_events:
             raise ChallengeError(f"{self.path}: event_id holds an event twice")
         check_offsets(self.offset, n_events, n_voxels, str(self.path), error=ChallengeError)
+
+    def _check_stored(self, name: str) -> None:
+        """Before memory is taken for what the file says that it holds."""
+        said, stored = self._file[name].nbytes, self._file[name].id.get_storage_size()
+        if said > DEFLATE_RATIO * stored:
+            raise ChallengeError(
+                f"{self.path}: {name} says that it holds {said:,} bytes, which can't be packed "
+                f"into the {stored:,} that are there; the file is damaged"
+            )
 
     def _check_column(self, name: str, dtype: type, shape: tuple[int, ...]) -> None:
         column = self._file[name]
@@ -245,6 +283,8 @@ class EventFile:
     def column(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """A per-voxel column of the events start..stop (all by default), as stored."""
         stop = len(self) if stop is None else stop
+        if name not in self._file:
+            raise ChallengeError(f"{self.path}: data set {name} is missing")
         with reading(f"{self.path}: {name}"):
             column = self._file[name][self.offset[start] : self.offset[stop]]
         if name == "coords" and (column >= GRID_SIZE).any():

@@ -22,7 +22,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .events import COMPRESSION, HDF5_SIGNATURE, Event, new_h5, open_h5, reading, replacing
+from .events import (
+    COMPRESSION,
+    HDF5_SIGNATURE,
+    Event,
+    check_file,
+    new_h5,
+    open_h5,
+    reading,
+    replacing,
+)
 from .format import GRID_SHAPE, GRID_SIZE, ChallengeError, SemanticLabel
 from .problems import shown
 
@@ -60,6 +69,7 @@ def read_events_2018(path) -> Iterator[Event]:
 
 def is_hdf5(path) -> bool:
     """Whether `path` is an HDF5 file. ChallengeError where it can't be read at all."""
+    check_file(path)
     try:
         with open(path, "rb") as file:
             return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE

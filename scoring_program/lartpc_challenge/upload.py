@@ -21,13 +21,12 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from .events import HDF5_SIGNATURE
+from .events import DEFLATE_RATIO, HDF5_SIGNATURE
 from .format import ChallengeError, SubmissionError
 from .problems import Cases, Problems, shown
 
 MAX_ENTRIES = 100  # files and folders in an upload, whatever they are
 MAX_UNPACKED = 16 << 30  # bytes of the file in a zip
-_DEFLATE_RATIO = 1032  # deflate's best: 258 bytes in 2 bits
 _BLOCK = 1 << 20
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -248,7 +247,7 @@ def _check_member(where: str, member: zipfile.ZipInfo) -> None:
             f"{where}: unpacks to {member.file_size:,} bytes, expected at most {MAX_UNPACKED:,}; "
             "use the sparse form, a byte a voxel"
         )
-    if member.file_size > _DEFLATE_RATIO * member.compress_size + _BLOCK:
+    if member.file_size > DEFLATE_RATIO * member.compress_size + _BLOCK:
         raise SubmissionError(
             f"{where}: says that {member.compress_size:,} bytes unpack to {member.file_size:,}, "
             "which no zip can hold"

@@ -7,12 +7,12 @@ prediction needs. A state (last.pt): everything that resuming needs, and the sam
 from __future__ import annotations
 
 import pickle
+import struct
 import warnings
-from pathlib import Path
 
 import torch
 
-from lartpc_challenge.events import replacing
+from lartpc_challenge.events import check_file, replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 
 from .config import Config
@@ -68,8 +68,7 @@ def load(path, map_location="cpu") -> dict:
 
     Nothing in the file is executed: weights_only admits tensors and plain containers.
     """
-    if not Path(path).is_file():
-        raise ChallengeError(f"{path}: no such file")
+    check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles: an error will say so, or none
@@ -80,8 +79,13 @@ def load(path, map_location="cpu") -> dict:
         OSError,
         RuntimeError,
         EOFError,
+        LookupError,
         ValueError,
-        KeyError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        AssertionError,
+        struct.error,
         pickle.UnpicklingError,
     ) as reason:
         raise ChallengeError(

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.events import check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 
@@ -79,12 +80,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
-        "--threads", type=int, default=1, help="of a CPU; 1 repeats bit by bit, 2 gain 10-30 %%"
+        "--threads",
+        type=at_least(1),
+        default=1,
+        help="of a CPU; 1 repeats bit by bit, 2 gain 10-30 %%",
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
 
     def command() -> None:
+        check_writable(options.out)
         manifest = Manifest.from_events(options.events)
         pred = predict(options.checkpoint, options.events, options.device)
         print(submit(options.out, manifest, pred))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.events import EventFile
+from lartpc_challenge.events import EventFile, check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission import class_table, read_submission, write_submission
@@ -36,6 +36,7 @@ def fit_and_submit(
     while they are predicted. Returns the submission's content in words. ChallengeError where the
     files don't fit.
     """
+    check_writable(out)
     with EventFile(train, labelled=True) as labelled, EventFile(events) as asked:
         if labelled.cycle != asked.cycle:
             raise ChallengeError(

@@ -22,7 +22,8 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
-from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.events import check_writable
 from lartpc_challenge.format import METRICS, ChallengeError
 
 from . import checkpoint, config
@@ -47,10 +48,7 @@ def train(
     """
     out = Path(out)
     chosen = choose_device(device, config.precision)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as reason:
-        raise ChallengeError(f"{out}: can't be a folder for the results: {reason}") from reason
+    check_writable(out / "last.pt")
     with joined_processes(chosen) as where, explaining_memory("--batch-events or --filters"):
         events, cycle = read_events(paths, labelled=True)
         events = events.select(torch.nonzero(events.length)[:, 0])
@@ -130,7 +128,8 @@ def _closing(training: Training, scores: dict, out: Path) -> str:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or a polite kill sets; a second one ends the block at once."""
+    """An event that Ctrl-C, a polite kill or the terminal's end sets; a second one ends the block
+    at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -141,7 +140,10 @@ def _interruptible() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         asked.set()
 
-    former = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What is ignored stays so: nohup, or a shell's job in the background.
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    former = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield asked
     finally:
@@ -165,7 +167,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resume", metavar="last.pt", help="go on exactly where this one stopped")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
-        "--threads", type=int, default=1, help="of a CPU; 1 repeats bit by bit, 2 gain 10-30 %%"
+        "--threads",
+        type=at_least(1),
+        default=1,
+        help="of a CPU; 1 repeats bit by bit, 2 gain 10-30 %%",
     )
     config.add_options(parser)
     options = parser.parse_args(arguments)
