@@ -29,7 +29,7 @@ from peers.methods import DENSE, METHODS, OURS, TRIVIAL, Sample, Task
 from peers.results import Results
 
 from lartpc_challenge.command import at_least, run
-from lartpc_challenge.events import EventFile, EventWriter, check_writable, replacing
+from lartpc_challenge.events import EventFile, EventWriter, check_writable, write_text
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import count_correct
 from lartpc_challenge.reference import read_reference
@@ -82,8 +82,7 @@ def _compare(options: argparse.Namespace) -> None:
             _run(results, name, size, task)
         print(results.report())
         if options.out:
-            with replacing(options.out / "peers.md") as part:
-                part.write_text(results.report(), encoding="utf-8")
+            write_text(options.out / "peers.md", results.report())
             results.draw_curves(options.out / "learning_curves.png")
 
 
@@ -94,19 +93,12 @@ def _tasks(options: argparse.Namespace, temporary: Path) -> Iterator[tuple[str, 
         if test.cycle != cycle:
             raise ChallengeError(f"{options.test}: is not of cycle {cycle.number}, as --train is")
         path = options.test if test.has_labels else with_truth(test, options.references, temporary)
-    for name in METHODS:
-        if name not in options.methods:
-            continue
-        own = {
-            **dict.fromkeys(TRIVIAL, "all"),
-            **dict.fromkeys(DENSE, str(min(DENSE_SIZE, n_train))),
-        }
+    own = dict.fromkeys(TRIVIAL, "all") | dict.fromkeys(DENSE, str(min(DENSE_SIZE, n_train)))
+    for name in filter(options.methods.__contains__, METHODS):
         for size in [own[name]] if name in own else options.sizes:
             n = n_train if size == "all" else int(size)
             if n > n_train:
-                raise ChallengeError(
-                    f"{options.train}: holds {n_train} events, --sizes asks for {n}"
-                )
+                raise ChallengeError(f"{options.train}: holds {n_train} events, asked for {n}")
             asked = min(n_test, options.dense_test) if name in DENSE else n_test
             checkpoint = options.checkpoint if (name, size) == (OURS, "all") else None
             samples = Sample(options.train, n), Sample(path, asked)

@@ -7,11 +7,12 @@ sigmoid is a softmax over the cycle's classes here.
 
 TileNetwork is the baseline's own U on full grids (networks/dense.py), with a quarter of the cost in
 filters: 8, not 16. The whole detector takes some 45 s an event and step and tens of gigabytes, so
-it sees cubes of 48 voxels: in training around a random voxel, in prediction side by side. What was
-cut is thus width, and whatever lies beyond 14 cm or across a tile's edge.
+it sees cubes of 32 voxels: in training around a random voxel, in prediction side by side. What was
+cut is thus width, and whatever lies beyond 10 cm or across a tile's edge.
 
-Both have `n_events` and `unit` of a step, `rate(share)`: the learning rate when that share of the
-time is over, `loss(events, rng)` of a random batch, and `predict(events)`.
+Both draw their own batches: `loss(events, generator)` of one, which holds `batch` of `unit`;
+`rate(share)` is the learning rate when that share of the time is over; `logits(events)`, (M,
+n_classes), are those of all voxels. A budget of time is no number of steps: runs differ a little.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class TileNetwork(nn.Module):
     """Tiles, as Ragged with coords in 0..side-1 -> logits (M, n_classes) of their voxels."""
 
     unit, batch = "tiles", 4
-    side, config = 48, Config(filters=8)
+    side, config = 32, Config(filters=8, learning_rate=2e-3)
 
     def __init__(self, n_classes: int):
         super().__init__()
