@@ -38,10 +38,10 @@ def command(out, *, events=EVENTS, cycle=1, seed=SEED, jobs=1, more=()) -> list[
     return [str(word) for pair in options.items() for word in pair] + list(more)
 
 
-def start(arguments, **options) -> subprocess.Popen:
-    """The command in a process of its own, with chunks of four events."""
+def start(arguments, setting="CHUNK_EVENTS = 4", **options) -> subprocess.Popen:
+    """The command in a process of its own, with a setting of chunks.py changed."""
     script = (
-        "import sys; from organizer.simulation import chunks; chunks.CHUNK_EVENTS = 4\n"
+        f"import sys; from organizer.simulation import chunks; chunks.{setting}\n"
         "from organizer.simulate import main; sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", script, *arguments]
@@ -303,7 +303,8 @@ def test_a_dask_cluster_of_two_workers_writes_the_same_bytes(whole, tmp_path):
 def test_a_scheduler_that_does_not_answer_is_one_sentence(tmp_path):
     if importlib.util.find_spec("distributed") is None:
         pytest.skip("dask[distributed] is not installed")
-    run = start(command(tmp_path / "out.h5", more=["--dask", "tcp://127.0.0.1:9"]))
+    arguments = command(tmp_path / "out.h5", more=["--dask", "tcp://127.0.0.1:9"])
+    run = start(arguments, setting="SCHEDULER_SECONDS = 1")
     _, error = run.communicate(timeout=120)
     assert run.returncode == 1
     assert "simulate: no Dask scheduler answers at tcp://127.0.0.1:9" in error

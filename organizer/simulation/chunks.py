@@ -30,6 +30,7 @@ CHUNK_EVENTS = 100  # some seconds: what a kill loses, and little against a proc
 MAX_CHUNKS_A_TASK = 5  # of a Dask cluster, each of which starts a process
 CRASHES_FORGIVEN = 2  # of one chunk: Geant4 can crash, but the same event would crash again
 POLL_SECONDS = 0.1
+SCHEDULER_SECONDS = 10  # for a Dask scheduler to answer
 
 _ORDER = "order.json"
 Progress = Callable[[int], object]  # called with a number of events that have become ready
@@ -268,7 +269,7 @@ def simulate_on_dask(
     except ImportError as reason:
         raise ChallengeError("Dask is not installed: pip install 'dask[distributed]'") from reason
     try:
-        client = distributed.Client(address, timeout="10 s")
+        client = distributed.Client(address, timeout=SCHEDULER_SECONDS)
     except (OSError, ValueError) as reason:
         raise ChallengeError(f"no Dask scheduler answers at {address}: {reason}") from reason
     with client:
