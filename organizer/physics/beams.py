@@ -54,7 +54,7 @@ PHOTONS = {
 }
 SHOWERS = {
     energy: Beam(f"showers {energy}", 11, energy, "shower", DEEP_SHOWER, quick, full)
-    for energy, quick, full in ((500, 150, 1000), (1000, 80, 600))
+    for energy, quick, full in ((500, 100, 1000), (1000, 50, 600))
 }
 STOPPED_ANTIMUONS = Beam("mu+ at rest", -13, AT_REST_MEV, "decay_electron", BARE, 10_000, 100_000)
 STOPPED_MUONS = Beam("mu- at rest", 13, AT_REST_MEV, "muon_decay", THIN_SLAB, 2000, 20_000)

@@ -114,10 +114,10 @@ def check_writable(path) -> None:
     """ChallengeError where `replacing` would fail: before an hour's work, not after."""
     _check_replaceable(path)
     folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ChallengeError(f"{path}: can't be written: no permission in {folder}")
     if not folder.is_dir():
         raise ChallengeError(f"{path}: can't be written: {folder} is no folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ChallengeError(f"{path}: can't be written: no permission in {folder}")
 
 
 def _check_replaceable(path) -> None:
