@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help score test demo data train predict leaderboard bundle bench report clean
 
 VENV := .venv/bin/python
@@ -20,8 +21,8 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 score: .venv/scoring  ## scores the baseline in all six phases as a platform's worker would (1 min)
-	@$(VENV) -m organizer.score $(if $(SUBMISSIONS),--submissions $(SUBMISSIONS)) \
-		$(if $(DATA),--data $(DATA))
+	@$(VENV) -m organizer.score $(if $(SUBMISSIONS),--submissions '$(SUBMISSIONS)') \
+		$(if $(DATA),--data '$(DATA)')
 
 test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
 	$(VENV) -m ruff check .
@@ -37,21 +38,22 @@ data: .venv/everything  ## full data with fresh secret seeds into build/data (ho
 
 CYCLE_OR_1 = $(or $(CYCLE),1)
 DATA_FOLDER = $(or $(DATA),starting_kit/data)
-train: .venv/everything  ## trains the baseline; CYCLE=1, PRESET=cpu, DATA=starting_kit/data
-	$(VENV) -m baseline.train --preset $(or $(PRESET),cpu) \
-		--events $(DATA_FOLDER)/cycle$(CYCLE_OR_1)_train.h5 --out build/run/cycle$(CYCLE_OR_1)
+RUN = build/run/cycle$(CYCLE_OR_1)
+train: .venv/everything  ## trains the baseline, or goes on with it; CYCLE=1, PRESET=cpu, DATA=starting_kit/data
+	@$(if $(wildcard $(RUN)/last.pt),echo 'goes on with $(RUN)/last.pt; remove $(RUN) to begin anew')
+	$(VENV) -m baseline.train --events '$(DATA_FOLDER)/cycle$(CYCLE_OR_1)_train.h5' \
+		$(if $(wildcard $(RUN)/last.pt),--resume $(RUN)/last.pt,--preset $(or $(PRESET),cpu) --out $(RUN))
 
 predict: .venv/everything  ## writes the trained baseline's submission; CYCLE=1, CHECKPOINT=, DATA=
-	$(VENV) -m baseline.predict --checkpoint $(or $(CHECKPOINT),build/run/cycle$(CYCLE_OR_1)/best.pt) \
-		--events $(DATA_FOLDER)/cycle$(CYCLE_OR_1)_test.h5 \
-		--out build/run/cycle$(CYCLE_OR_1)/submission.zip
+	$(VENV) -m baseline.predict --checkpoint '$(or $(CHECKPOINT),$(RUN)/best.pt)' \
+		--events '$(DATA_FOLDER)/cycle$(CYCLE_OR_1)_test.h5' --out $(RUN)/submission.zip
 
 leaderboard: .venv/scoring  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard
-	@$(VENV) -m organizer.leaderboard $(or $(SUBMISSIONS),baseline_submission) --out build/leaderboard \
-		$(if $(DATA),--data $(DATA))
+	@$(VENV) -m organizer.leaderboard '$(or $(SUBMISSIONS),baseline_submission)' --out build/leaderboard \
+		$(if $(DATA),--data '$(DATA)')
 
 bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip; START=2027-01-04, DATA=, HIDDEN=placeholder, DEMO=1
-	@$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data $(DATA)) \
+	@$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
 		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(DEMO),--demo)
 
 bench: .venv/everything  ## timings against the named alternatives, as ratios
@@ -71,21 +73,34 @@ report: .venv/everything  ## physics, data table, failures and transfer of the b
 	$(VENV) benchmarks/transfer.py | tee build/report/transfer.md
 
 clean:  ## removes .venv, build and dist (build/data holds your simulated events: asks first)
-	@if [ -d build/data ]; then read -rp 'build/data holds simulated data. Remove it too? [y/N] ' a; \
-		[ "$$a" = y ] || { rm -rf .venv dist; echo 'kept build/'; exit 0; }; fi; \
-		rm -rf .venv build dist
+	@answer=y; \
+	if [ -d build/data ]; then \
+		answer=; read -rp 'build/data holds simulated data. Remove it too? [y/N] ' answer || echo; fi; \
+	rm -rf .venv dist; \
+	if [ "$$answer" = y ]; then rm -rf build; else echo 'kept build/'; fi
 
+# What is installed serves one folder and one Python: after a move or an update it is made again.
+$(shell [ -x $(VENV) ] && [ "$$(cat .venv/scoring 2>/dev/null)" = '$(CURDIR)' ] || rm -f .venv/scoring .venv/everything)
+
+# One installation at a time, be it of two makes; one that was cut short, or whose Python is gone,
+# begins anew. $(1): the interpreter; 3.$(2) to 3.$(3): what is needed; $(4): the extras.
 define install
-	@test -n "$(1)" || { echo 'make: no suitable Python found: needs $(2); set PYTHON=/path/to/python3' >&2; exit 1; }
-	@test -x $(VENV) || $(1) -m venv .venv
-	@PYTHONWARNINGS=ignore $(VENV) -m pip install -q --no-compile --disable-pip-version-check -e '.[$(3)]'
-	@touch $@
+	@exec 9<Makefile; flock -n 9 || { echo 'make: waits for another make that installs' >&2; flock 9; }; \
+	fits() { "$$@" -c 'import sys; sys.exit(not (3, $(2)) <= sys.version_info[:2] <= (3, $(3)))' 2>/dev/null; }; \
+	if [ -e .venv/unfinished ] || ! fits $(VENV) || ! $(VENV) -m pip --version >/dev/null 2>&1; then \
+		fits $(1) || { echo 'make: needs Python 3.$(2)$(if $(filter 99,$(3)), or newer, to 3.$(3)), found' \
+			'$(or $(shell { $(1) --version; } 2>/dev/null),none); set PYTHON=/path/to/python3' >&2; exit 1; }; \
+		rm -rf .venv; mkdir .venv; touch .venv/unfinished; $(1) -m venv .venv; \
+	fi; \
+	touch .venv/unfinished; \
+	PYTHONWARNINGS=ignore $(VENV) -m pip install -q --no-compile --disable-pip-version-check -e '.[$(4)]'; \
+	rm .venv/unfinished; echo '$(CURDIR)' > $@
 endef
 .venv/scoring: pyproject.toml
-	$(call install,$(SCORE_PYTHON),3.9 or newer,bundle)
+	$(call install,$(SCORE_PYTHON),9,99,bundle)
 
 .venv/everything: pyproject.toml
-	$(call install,$(PYTHON),3.11 to 3.13,bundle$(comma)simulation$(comma)convert$(comma)baseline$(comma)notebook$(comma)test)
-	@touch .venv/scoring
+	$(call install,$(PYTHON),11,13,bundle$(comma)simulation$(comma)convert$(comma)baseline$(comma)notebook$(comma)test)
+	@cp $@ .venv/scoring
 
 comma := ,
