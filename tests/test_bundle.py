@@ -22,7 +22,7 @@ from lartpc_challenge.reference import read_reference
 from organizer.bundle.archives import folder_members, write_zip
 from organizer.bundle.build import Order, build
 from organizer.bundle.pages import read_page, to_html
-from organizer.bundle.rules import MAX_ZIP_BYTES, check_size
+from organizer.bundle.rules import MAX_ZIP_BYTES, size_problems
 
 START = date(2027, 1, 4)
 # What a participant can download: starting kit, public data and, as solutions, the baseline.
@@ -399,15 +399,15 @@ def test_a_placeholder_is_no_reference(tmp_path):
 # ---- files and pages
 
 
-def test_oversize_zips_are_refused(tmp_path):
-    path = tmp_path / "codabench.zip"
-    with open(path, "wb") as file:
-        file.truncate(MAX_ZIP_BYTES)
-    check_size(path)
-    with open(path, "ab") as file:
-        file.truncate(MAX_ZIP_BYTES + 1)
-    with pytest.raises(ChallengeError, match=r"codabench\.zip would have 1\.00 GB"):
-        check_size(path)
+def test_oversize_bundles_are_refused(tmp_path):
+    one, other = tmp_path / "cycle1_train.h5", tmp_path / "cycle1_test.h5"
+    for path, n_bytes in ((one, MAX_ZIP_BYTES - 1), (other, 1)):
+        path.touch()
+        os.truncate(path, n_bytes)
+    assert not list(size_problems([one, other, b"", tmp_path / "missing.h5"]))
+    os.truncate(other, 2)
+    (problem,) = size_problems([one, other])
+    assert problem.startswith("each bundle would have 1.00 GB")
 
 
 def test_pages_that_a_platform_would_break_on_are_refused(tiny, tmp_path):

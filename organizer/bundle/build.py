@@ -24,11 +24,11 @@ from .competition import DEMONSTRATION, dumped, moved, read_competition
 from .contents import source_problems
 from .pages import read_page, to_html
 from .rules import (
-    check_size,
     codabench_problems,
     codalab_problems,
     example_problems,
     reference_name,
+    size_problems,
 )
 
 CODABENCH, CODALAB, HELD_BACK = "codabench.zip", "codalab-v1.5.zip", "hidden_references"
@@ -90,6 +90,8 @@ def build(order: Order, out) -> Built:
     files = {competition["image"]: order.root / competition["image"], **solutions}
     problems += [f"{path}: no such file" for path in files.values() if not path.is_file()]
     problems += _platform_problems(competition, order, [*texts, *parts, *files])
+    contents = [content for part in parts.values() for content in part.members.values()]
+    problems += size_problems([*contents, *files.values()])
     if problems:
         lines = (problem.replace("\n", "\n    ") for problem in dict.fromkeys(problems))
         raise ChallengeError("\n  - ".join(("nothing was written, since", *lines)))
@@ -99,14 +101,20 @@ def build(order: Order, out) -> Built:
         for name, part in parts.items():
             files[name] = write_zip(folder / name, part.kind, part.members)
         pages = {html_name(name): to_html(text) for name, text in texts.items()}
-        codabench = _write(folder / CODABENCH, "codabench", competition, texts, files)
-        codalab = _write(folder / CODALAB, "codalab", to_codalab(competition), pages, files)
-        codabench.replace(out / CODABENCH)
-        codalab.replace(out / CODALAB)
-    if order.placeholder:
-        for phase in filter(is_hidden, PHASES):
-            part = _reference_part(order.source.reference(phase))
-            write_zip(out / HELD_BACK / reference_name(phase), part.kind, part.members)
+        finished = []
+        if order.placeholder:
+            for phase in filter(is_hidden, PHASES):
+                part = _reference_part(order.source.reference(phase))
+                path = folder / HELD_BACK / reference_name(phase)
+                finished.append(write_zip(path, part.kind, part.members))
+        finished += [
+            _write(folder / CODABENCH, "codabench", competition, texts, files),
+            _write(folder / CODALAB, "codalab", to_codalab(competition), pages, files),
+        ]
+        for path in finished:
+            target = out / path.relative_to(folder)
+            target.parent.mkdir(exist_ok=True)
+            path.replace(target)
     return Built(out / CODABENCH, out / CODALAB, tuple(_notes(order, solutions, out)))
 
 
@@ -124,11 +132,8 @@ def _folder_beside(out: Path) -> Iterator[Path]:
 def _write(
     path: Path, kind: str, competition: dict, texts: Mapping[str, str], files: Mapping[str, Path]
 ) -> Path:
-    """Write a bundle. ChallengeError where it gets too large to upload."""
     members = {**files, **{name: text.encode() for name, text in texts.items()}}
-    write_zip(path, kind, {"competition.yaml": dumped(competition), **members})
-    check_size(path)
-    return path
+    return write_zip(path, kind, {"competition.yaml": dumped(competition), **members})
 
 
 def _solution_files(source: Source) -> dict[str, Path]:

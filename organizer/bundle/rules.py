@@ -8,14 +8,14 @@ Both functions take a competition whose keys and types are right (`competition.p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from lartpc_challenge.format import METRICS, PHASES, ChallengeError, cycle_of_phase, is_hidden
+from lartpc_challenge.format import METRICS, PHASES, cycle_of_phase, is_hidden
 
-from .archives import is_allowed
+from .archives import Content, is_allowed
 from .codalab import HIDDEN_DAYS
 from .competition import DATE_FORMAT, parse_date
 
@@ -211,12 +211,13 @@ def example_problems(competition: dict) -> Iterator[str]:
         yield "competition.yaml: contact_email is still the example's; write your own"
 
 
-def check_size(path: Path) -> None:
-    """Raise ChallengeError where a zip is so large that its upload would hang."""
-    n_bytes = path.stat().st_size
+def size_problems(contents: Iterable[Content]) -> Iterator[str]:
+    """One sentence where a bundle of these contents is so large that its upload would hang."""
+    files = (path for path in contents if isinstance(path, Path) and path.is_file())
+    n_bytes = sum(path.stat().st_size for path in files)
     if n_bytes > MAX_ZIP_BYTES:
-        raise ChallengeError(
-            f"{path.name} would have {n_bytes / 1e9:.2f} GB; uploads above "
+        yield (
+            f"each bundle would have {n_bytes / 1e9:.2f} GB; uploads above "
             f"{MAX_ZIP_BYTES / 1e9:.0f} GB often hang: make fewer events (make data EVENTS=...)"
         )
 
