@@ -14,6 +14,7 @@ phase; nothing that PUBLIC holds leads back to it. It comes from the operating s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import secrets
 import sys
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of, open_h5
+from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of, open_h5, replacing
 from lartpc_challenge.format import CYCLES, GRID_SHAPE, ChallengeError, Cycle
 from lartpc_challenge.reference import write_reference
 from organizer.seeds import SEED_BYTES
@@ -65,25 +66,31 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
     check_distinct([raw_train, raw_test])
     numbers = event_numbers(secret, cycle, n_train + n_test)
 
-    order = shuffled(secret, b"train order", n_train)
-    events, scale = _published_events(raw_train, numbers[:n_train], order)
-    _write_train(train_file(public, cycle), events, cycle, scale, _particles(raw_train, order))
-    rules = fit_trivial_rules(events, cycle)
+    with contextlib.ExitStack() as stack:  # all files or none take their names
 
-    order = shuffled(secret, b"test order", n_test)
-    events, scale = _published_events(raw_test, numbers[n_train:], order)
-    _write_test(test_file(public, cycle), events, cycle, scale)
-    is_hidden = shuffled(secret, b"phase", n_test) >= n_test // 2
-    for phase, chosen in ((cycle.public_phase, ~is_hidden), (cycle.hidden_phase, is_hidden)):
-        truth = [event for event, mine in zip(events, chosen) if mine]
-        write_reference(
-            reference_file(private, phase),
-            phase=phase,
-            scale=scale,
-            truth=truth,
-            test=events,
-            trivial={name: score_rule(rule, truth) for name, rule in rules.items()},
-        )
+        def new(path: Path) -> Path:
+            return stack.enter_context(replacing(path))
+
+        order = shuffled(secret, b"train order", n_train)
+        events, scale = _published_events(raw_train, numbers[:n_train], order)
+        particles = _particles(raw_train, order)
+        _write_train(new(train_file(public, cycle)), events, cycle, scale, particles)
+        rules = fit_trivial_rules(events, cycle)
+
+        order = shuffled(secret, b"test order", n_test)
+        events, scale = _published_events(raw_test, numbers[n_train:], order)
+        _write_test(new(test_file(public, cycle)), events, cycle, scale)
+        is_hidden = shuffled(secret, b"phase", n_test) >= n_test // 2
+        for phase, chosen in ((cycle.public_phase, ~is_hidden), (cycle.hidden_phase, is_hidden)):
+            truth = [event for event, mine in zip(events, chosen) if mine]
+            write_reference(
+                new(reference_file(private, phase)),
+                phase=phase,
+                scale=scale,
+                truth=truth,
+                test=events,
+                trivial={name: score_rule(rule, truth) for name, rule in rules.items()},
+            )
 
 
 def _checked_length(path: Path, cycle: Cycle) -> int:

@@ -16,11 +16,12 @@ places. A small p says that their order is not chance; it is not corrected for t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import check_writable, write_text
+from lartpc_challenge.events import check_writable, replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.sandbox import read_guarded
@@ -51,12 +52,15 @@ def _run(options) -> None:
             "\n".join([f"{options.submissions}: holds no submission that can be scored", *refused])
         )
     text = as_text(made, refused)
-    for name, content in {
+    contents = {
         "leaderboard.txt": text,
         "leaderboard.csv": as_csv(made),
         "leaderboard.html": page(made, refused),
-    }.items():
-        write_text(options.out / name, content)
+    }
+    with contextlib.ExitStack() as stack:  # all three or none take their names
+        for name, content in contents.items():
+            path = stack.enter_context(replacing(options.out / name))
+            path.write_text(content, encoding="utf-8")
     print(text)
     print(f"{options.out}/leaderboard.html, .csv, .txt")
 

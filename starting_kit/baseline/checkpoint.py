@@ -6,6 +6,7 @@ prediction needs. A state (last.pt): everything that resuming needs, and the sam
 
 from __future__ import annotations
 
+import io
 import pickle
 import struct
 import warnings
@@ -56,11 +57,10 @@ def unpack_model(checkpoint: dict, path, device: torch.device) -> tuple[UResNet,
 
 def save(checkpoint: dict, path) -> None:
     """Write under a temporary name, then rename: an interruption leaves the former file."""
+    content = io.BytesIO()  # of a full disk, torch tells in riddles
+    torch.save(checkpoint, content)
     with replacing(path) as temporary:
-        try:
-            torch.save(checkpoint, temporary)
-        except RuntimeError as reason:  # torch's zip writer, for a full disk
-            raise OSError(str(reason).splitlines()[0]) from reason
+        temporary.write_bytes(content.getbuffer())
 
 
 def load(path, map_location="cpu") -> dict:
