@@ -40,7 +40,8 @@ def events(tmp_path_factory):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_trains_and_leaves_the_baseline_as_it_was(name, events):
     before = baseline.model.input_features
-    rows = train_and_score(name, 1, train=events, test=events, n_events=2, epochs=1)
+    budget = {"n_events": 2, "epochs": 1, "views": (2,)}
+    rows = train_and_score(name, 1, train=events, test=events, **budget)
     assert rows[0][:2] == (name, 1)
     assert all(0 <= acc_mean <= 1 for _, _, acc_mean in rows)
     assert baseline.model.input_features is before
