@@ -29,7 +29,8 @@ from peers.methods import DENSE, METHODS, OURS, TRIVIAL, Sample, Task
 from peers.results import Results
 
 from lartpc_challenge.command import at_least, run
-from lartpc_challenge.events import EventFile, EventWriter, check_writable, write_text
+from lartpc_challenge.events import EventFile, EventWriter
+from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import count_correct
 from lartpc_challenge.reference import read_reference

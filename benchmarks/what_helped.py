@@ -39,7 +39,7 @@ from baseline.holdout import split_file
 from baseline.predict import class_probabilities
 from lartpc_challenge import metrics
 from lartpc_challenge.command import at_least, run
-from lartpc_challenge.events import replacing
+from lartpc_challenge.files import replacing
 from organizer.data_table import markdown
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,8 @@ import h5py
 import numpy as np
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import EventFile, open_h5
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import CLASS_NAMES, METRICS, ChallengeError, SemanticLabel
 from organizer.simulation.event import CONFIGURATIONS
 from organizer.simulation.store import iter_particles

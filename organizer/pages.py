@@ -20,7 +20,8 @@ import numpy as np
 
 from lartpc_challenge.colours import ON_DARK
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import Event, EventFile, EventWriter, replacing, write_text
+from lartpc_challenge.events import Event, EventFile, EventWriter
+from lartpc_challenge.files import replacing, write_text
 from lartpc_challenge.format import CYCLES, GRID_SIZE, ChallengeError, Cycle
 from lartpc_challenge.reference import read_reference
 

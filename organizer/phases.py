@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of, open_h5, replacing
+from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of
+from lartpc_challenge.files import open_h5, replacing
 from lartpc_challenge.format import CYCLES, GRID_SHAPE, ChallengeError, Cycle
 from lartpc_challenge.reference import write_reference
 from organizer.seeds import SEED_BYTES

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
-from lartpc_challenge.events import replacing
+from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 
 SEED_BYTES = 16

@@ -18,7 +18,7 @@ from pathlib import Path
 # The program's folder belongs to the platform and may be read-only.
 sys.dont_write_bytecode = True
 try:
-    from lartpc_challenge.events import write_text
+    from lartpc_challenge.files import write_text
     from lartpc_challenge.format import ChallengeError, ReferenceDataError
     from lartpc_challenge.reference import read_manifest, read_reference
     from lartpc_challenge.report import page

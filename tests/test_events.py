@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lartpc_challenge import events as events_module
-from lartpc_challenge.events import Event, EventFile, EventWriter, check_format, new_h5, replacing
+from lartpc_challenge.events import Event, EventFile, EventWriter, check_format
+from lartpc_challenge.files import new_h5, replacing
 from lartpc_challenge.format import ChallengeError
 
 ONE = Event(7, np.array([[0, 5, 191]], np.uint8), np.array([1.5], np.float32), np.array([2], "u1"))
@@ -185,7 +186,7 @@ def test_a_failing_writer_keeps_the_earlier_file_and_nothing_else(train_file):
 FULL_DISK = """
 import resource, signal, sys
 import toy
-from lartpc_challenge.events import replacing
+from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))

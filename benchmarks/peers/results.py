@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure  # not pyplot: no global state, no display
 
-from lartpc_challenge.events import replacing
+from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import accuracy, leaderboard
 from organizer.data_table import markdown

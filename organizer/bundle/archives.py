@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Union
 
-from lartpc_challenge.events import replacing
+from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 
 Content = Union[bytes, Path]

@@ -12,7 +12,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lartpc_challenge.events import EventFile, open_h5
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 from lartpc_challenge.reference import Manifest, Reference, read_reference
 from lartpc_challenge.sandbox import read_guarded

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-from lartpc_challenge.events import open_h5, reading
+from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError
 from organizer.simulation.voxels import labels_of
 

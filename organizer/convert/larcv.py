@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lartpc_challenge.events import check_file
+from lartpc_challenge.files import check_file
 from lartpc_challenge.format import ChallengeError, SemanticLabel
 from lartpc_challenge.upload import READ_ERRORS
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from lartpc_challenge.events import Event, open_h5, reading
+from lartpc_challenge.events import Event
+from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import FORMAT, ChallengeError
 from lartpc_challenge.formats_2018 import is_hdf5, write_csv, write_dense
 

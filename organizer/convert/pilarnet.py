@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from lartpc_challenge.events import check_file, open_h5, reading
+from lartpc_challenge.files import check_file, open_h5, reading
 from lartpc_challenge.format import ChallengeError, SemanticLabel
 from lartpc_challenge.upload import READ_ERRORS
 

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import write_text
+from lartpc_challenge.files import write_text
 from organizer.pages import display
 
 from .page import page, text

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.events import Event, EventFile, open_h5, reading
+from lartpc_challenge.events import Event, EventFile
+from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import GRID_SIZE, VOXEL_SIZE_MM, ChallengeError, Cycle
 from lartpc_challenge.metrics import count_confusion
 from lartpc_challenge.reference import read_labelled_events

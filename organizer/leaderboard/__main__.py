@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import check_writable, replacing
+from lartpc_challenge.files import check_writable, replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.sandbox import read_guarded

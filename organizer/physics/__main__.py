@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import check_writable, write_text
+from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
 from organizer.physics import report
 from organizer.physics.checks import all_checks

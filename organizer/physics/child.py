@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.events import replacing
+from lartpc_challenge.files import replacing
 from organizer.physics import observe
 from organizer.physics.beams import BEAMS, Beam
 from organizer.simulation.geant4 import LiquidArgon

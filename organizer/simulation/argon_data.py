@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.events import write_text
+from lartpc_challenge.files import write_text
 
 # Geant4 11.4 with geant4_pybind 0.1.3 looks for these; the folder names below a directory of ours.
 DATA_FOLDERS = {

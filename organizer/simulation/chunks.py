@@ -20,7 +20,8 @@ from pathlib import Path
 
 import h5py
 
-from lartpc_challenge.events import EventFile, open_h5, replacing
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import open_h5, replacing
 from lartpc_challenge.format import ChallengeError
 from organizer.simulation import process
 from organizer.simulation.event import CONFIGURATIONS

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .command import run
-from .events import open_h5, write_text
+from .files import open_h5, write_text
 from .format import EVENT_KINDS, ChallengeError
 from .h5_guard import open_guarded
 from .problems import Problems

@@ -22,16 +22,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .events import (
-    COMPRESSION,
-    HDF5_SIGNATURE,
-    Event,
-    check_file,
-    new_h5,
-    open_h5,
-    reading,
-    replacing,
-)
+from .events import COMPRESSION, Event
+from .files import HDF5_SIGNATURE, check_file, new_h5, open_h5, reading, replacing
 from .format import GRID_SHAPE, GRID_SIZE, ChallengeError, SemanticLabel
 from .problems import shown
 

@@ -20,12 +20,10 @@ from .events import (
     EventFile,
     check_format,
     check_offsets,
-    new_h5,
     offset_of,
-    open_h5,
-    reading,
     write_format,
 )
+from .files import new_h5, open_h5, reading
 from .format import (
     CYCLES,
     METRICS,

@@ -18,7 +18,8 @@ import numpy as np
 
 from .csv_form import read_csv
 from .dense_form import read_dense
-from .events import COMPRESSION, check_offsets, replacing
+from .events import COMPRESSION, check_offsets
+from .files import replacing
 from .format import CLASS_NAMES, Cycle, SemanticLabel
 from .h5_guard import open_guarded
 from .problems import Problems

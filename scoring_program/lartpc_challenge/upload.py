@@ -21,7 +21,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from .events import DEFLATE_RATIO, HDF5_SIGNATURE
+from .events import DEFLATE_RATIO
+from .files import HDF5_SIGNATURE
 from .format import ChallengeError, SubmissionError
 from .problems import Cases, Problems, shown
 

@@ -13,7 +13,7 @@ import warnings
 
 import torch
 
-from lartpc_challenge.events import check_file, replacing
+from lartpc_challenge.files import check_file, replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 
 from .config import Config

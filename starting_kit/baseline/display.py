@@ -23,7 +23,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import write_text
+from lartpc_challenge.files import write_text
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from lartpc_challenge.report import document
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
-from lartpc_challenge.events import replacing
+from lartpc_challenge.files import replacing
 from lartpc_challenge.format import CLASS_NAMES, GRID_SIZE
 
 from .views import (

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import check_writable
+from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 

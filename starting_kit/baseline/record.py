@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure  # not pyplot: no global state, no display
 
-from lartpc_challenge.events import replacing
+from lartpc_challenge.files import replacing
 from lartpc_challenge.format import METRICS
 
 

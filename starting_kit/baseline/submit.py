@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.events import EventFile, check_writable
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission import class_table, read_submission, write_submission

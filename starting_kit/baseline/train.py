@@ -23,7 +23,7 @@ import torch.distributed as dist
 from tqdm import tqdm
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import check_writable
+from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import METRICS, ChallengeError
 
 from . import checkpoint, config

@@ -1,0 +1,133 @@
+"""Files, read and written so that a fault is one sentence and no file is ever half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+
+from .format import ChallengeError
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def check_file(path, *, error=ChallengeError) -> None:
+    """Raise `error` unless `path` is a regular file: a pipe's reader might wait for ever."""
+    path = Path(path)
+    if not path.is_file():
+        found = ", but a folder, pipe or device" if path.exists() else ""
+        raise error(f"{path}: no such file{found}")
+
+
+@contextlib.contextmanager
+def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading; `error` with one sentence where that is impossible."""
+    path = Path(path)
+    check_file(path, error=error)
+    try:
+        file = h5py.File(path, "r")
+    except OSError as reason:
+        if not os.access(path, os.R_OK):
+            raise error(f"{path}: no permission to read it") from reason
+        raise error(
+            f"{path}: not a readable HDF5 file (damaged, cut short or of another kind)"
+        ) from (reason)
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def reading(what: str, *, error=ChallengeError) -> Iterator[None]:
+    """Turn what HDF5 and h5py say of damaged bytes into one sentence about `what`."""
+    try:
+        yield
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as reason:
+        raise error(f"{what}: damaged, it can't be read") from reason
+
+
+@contextlib.contextmanager
+def replacing(path) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` when the block ends well, else goes.
+
+    A link stays one, and the file that it leads to is replaced.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.parent / f".{target.name}.{os.getpid()}.tmp"
+    try:
+        _check_replaceable(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as reason:
+        raise ChallengeError(f"{path}: can't be written: {reason.strerror or reason}") from reason
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def check_writable(path) -> None:
+    """ChallengeError where `replacing` would fail: before an hour's work, not after."""
+    _check_replaceable(path)
+    folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
+    if not folder.is_dir():
+        raise ChallengeError(f"{path}: can't be written: {folder} is no folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ChallengeError(f"{path}: can't be written: no permission in {folder}")
+
+
+def _check_replaceable(path) -> None:
+    # Not even /dev/null: root would replace it. An empty name is that of the folder one is in.
+    target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise ChallengeError(f"{path}: can't be written: is a folder, pipe or device")
+
+
+def write_text(path, text: str) -> None:
+    """Write a text file as UTF-8, whole or not at all. ChallengeError where that is impossible."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+class _PatientFile(io.FileIO):
+    """A file that takes all that HDF5 writes, and keeps what the disk refused as `failure`.
+
+    HDF5 must not meet a full disk itself: it can't close the file then, and crashes the process.
+    """
+
+    failure = None
+
+    def write(self, data) -> int:
+        rest = memoryview(data).cast("B")
+        n_bytes = len(rest)
+        try:
+            while rest and self.failure is None:
+                rest = rest[super().write(rest) :]
+        except OSError as reason:
+            self.failure = reason
+        return n_bytes
+
+    def truncate(self, size=None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as reason:
+            self.failure = reason
+            return size
+
+
+@contextlib.contextmanager
+def new_h5(path) -> Iterator[h5py.File]:
+    """A new HDF5 file that takes the name `path` when the block ends well, else goes.
+
+    ChallengeError where it can't be written, a full disk included.
+    """
+    with replacing(path) as temporary, _PatientFile(temporary, "w+") as disk:
+        try:
+            with h5py.File(disk, "w") as file:
+                yield file
+        finally:
+            if disk.failure is not None:
+                raise disk.failure
