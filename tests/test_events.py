@@ -1,9 +1,6 @@
 """Event files: what is written is read, in blocks; what is damaged is told in one sentence."""
 
 import os
-import signal
-import subprocess
-import sys
 import tracemalloc
 from dataclasses import replace
 
@@ -17,7 +14,6 @@ from hypothesis import strategies as st
 
 from lartpc_challenge import events as events_module
 from lartpc_challenge.events import Event, EventFile, EventWriter, check_format
-from lartpc_challenge.files import new_h5, replacing
 from lartpc_challenge.format import ChallengeError
 
 ONE = Event(7, np.array([[0, 5, 191]], np.uint8), np.array([1.5], np.float32), np.array([2], "u1"))
@@ -181,58 +177,6 @@ def test_a_failing_writer_keeps_the_earlier_file_and_nothing_else(train_file):
         fail_after_one_event()
     assert train_file.read_bytes() == before
     assert list(train_file.parent.iterdir()) == [train_file]
-
-
-FULL_DISK = """
-import resource, signal, sys
-import toy
-from lartpc_challenge.files import replacing
-from lartpc_challenge.format import ChallengeError
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
-many = toy.make_events(40, n_voxels=(2000, 3000))
-try:
-    if sys.argv[1] == "events":
-        toy.make_events_file(sys.argv[2], many, kind="train", cycle=2)
-    else:
-        toy.make_reference(sys.argv[2], many, phase=3)
-except ChallengeError as problem:
-    sys.exit(str(problem))
-"""
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit on file sizes here")
-@pytest.mark.parametrize("limit", [0, 1000, 200_000])
-@pytest.mark.parametrize("what", ["events", "reference"])
-def test_a_full_disk_ends_in_a_sentence_and_keeps_the_earlier_file(path, what, limit):
-    """HDF5 left to itself crashes the process when it can't flush (seen with HDF5 2.0)."""
-    path.write_text("an earlier file")
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, what, str(path), str(limit)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr) == (1, f"{path}: can't be written: File too large\n")
-    assert path.read_text() == "an earlier file"
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("new", [replacing, new_h5])
-def test_a_folder_that_is_a_file_is_told(tmp_path, new):
-    (tmp_path / "file").write_text("in the way")
-    with (
-        pytest.raises(ChallengeError, match=r"file/events\.h5: can't be written"),
-        new(tmp_path / "file" / "events.h5"),
-    ):
-        pass
-
-
-def test_folders_are_made_for_a_new_file(tmp_path):
-    with replacing(tmp_path / "a" / "b" / "c.txt") as temporary:
-        temporary.write_text("new")
-    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "new"
 
 
 # ---- what is not an event file

@@ -1,0 +1,83 @@
+"""Files: written whole or not at all, and what stands in the way is told in one sentence."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lartpc_challenge.files import check_writable, new_h5, replacing
+from lartpc_challenge.format import ChallengeError
+
+FULL_DISK = """
+import resource, signal, sys
+import toy
+from lartpc_challenge.format import ChallengeError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+many = toy.make_events(40, n_voxels=(2000, 3000))
+try:
+    if sys.argv[1] == "events":
+        toy.make_events_file(sys.argv[2], many, kind="train", cycle=2)
+    else:
+        toy.make_reference(sys.argv[2], many, phase=3)
+except ChallengeError as problem:
+    sys.exit(str(problem))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit on file sizes here")
+@pytest.mark.parametrize("limit", [0, 1000, 200_000])
+@pytest.mark.parametrize("what", ["events", "reference"])
+def test_a_full_disk_ends_in_a_sentence_and_keeps_the_earlier_file(tmp_path, what, limit):
+    """HDF5 left to itself crashes the process when it can't flush (seen with HDF5 2.0)."""
+    path = tmp_path / "events.h5"
+    path.write_text("an earlier file")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, what, str(path), str(limit)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (1, f"{path}: can't be written: File too large\n")
+    assert path.read_text() == "an earlier file"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("new", [replacing, new_h5])
+def test_a_folder_that_is_a_file_is_told(tmp_path, new):
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(ChallengeError, match=r"file/events\.h5: can't be written"),
+        new(tmp_path / "file" / "events.h5"),
+    ):
+        pass
+
+
+def test_folders_are_made_for_a_new_file(tmp_path):
+    with replacing(tmp_path / "a" / "b" / "c.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "new"
+
+
+def test_before_the_work_as_after_it(tmp_path):
+    """check_writable says at once what replacing would only say in the end."""
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    check_writable(tmp_path / "file")
+    check_writable(tmp_path / "new" / "events.h5")
+    for path in (tmp_path / "file" / "events.h5", tmp_path / "folder"):
+        for attempt in (check_writable, lambda path: replacing(path).__enter__()):
+            with pytest.raises(ChallengeError, match=f"{path}: can't be written"):
+                attempt(path)
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "target.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("target.txt")
+    with replacing(tmp_path / "link.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "target.txt").read_text() == "new"
