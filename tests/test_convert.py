@@ -1,5 +1,6 @@
 """Other people's data: two real files, and files written here in the published layouts."""
 
+import zipfile
 from pathlib import Path
 
 import awkward as ak
@@ -397,6 +398,14 @@ def plain_h5(path, **arrays):
     return path
 
 
+def unclosed_npz(path):
+    """An array whose header opens a bracket that nothing closes."""
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3(, }\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("coords.npy", b"\x93NUMPY\x01\x00" + bytes([len(header), 0]) + header)
+    return path
+
+
 def npz(path, **arrays):
     np.savez(path, **arrays)
     return path
@@ -410,6 +419,11 @@ BAD = {
     "rubbish as npz": ("pilarnet", lambda p: rubbish(p / "in.npz"), "not a readable .npz"),
     "rubbish as larcv": ("larcv", lambda p: rubbish(p / "in.root"), "not a readable ROOT file"),
     "rubbish as mlhep": ("mlhep", lambda p: rubbish(p / "in.h5"), "not a readable HDF5"),
+    "npz with a header cut off": (
+        "pilarnet",
+        lambda p: unclosed_npz(p / "in.npz"),
+        "not a readable .npz",
+    ),
     "no npz": ("pilarnet", lambda p: p / "absent.npz", "absent.npz"),
     "no root file": ("larcv", lambda p: p / "absent.root", "absent.root"),
     "pilarnet as edepsim": ("edepsim", lambda p: pilarnet_file(p / "in.h5"), "data set `segments`"),

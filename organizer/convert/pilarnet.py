@@ -10,6 +10,7 @@ Source of the layout: DeepLearnPhysics/PoLAr-MAE, DATASET.md; DeepLearnPhysics/P
 
 from __future__ import annotations
 
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def _read_npz(path) -> Iterator[Deposits]:
                 ours: next((found[name] for name in names if name in found), None)
                 for ours, names in _NPZ_NAMES.items()
             }
-    except READ_ERRORS as reason:
+    except (*READ_ERRORS, tokenize.TokenError) as reason:  # a header is Python's syntax
         raise ChallengeError(f"{path}: not a readable .npz file of plain arrays") from reason
     coords, energy, semantic, pid = (arrays[name] for name in _NPZ_NAMES)
     if coords is None or energy is None or semantic is None:
