@@ -14,6 +14,7 @@ import importlib
 import multiprocessing
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -29,6 +30,7 @@ from baseline.device import choose_device
 from baseline.model import UResNet, input_features
 from baseline.predict import class_probabilities
 from baseline.training import Training
+from lartpc_challenge.command import at_least, run
 from lartpc_challenge.format import GRID_SIZE, Cycle
 
 SAMPLE = Path(__file__).parents[1] / "starting_kit" / "data" / "cycle2_train.h5"
@@ -55,9 +57,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--events", default=SAMPLE, help="a train or simulation file")
-    parser.add_argument("--batch", type=int, default=32, help="events a step")
-    parser.add_argument("--filters", type=int, default=16)
-    parser.add_argument("--side", type=int, default=64, help="of the dense cube; 192 is all of it")
+    parser.add_argument("--batch", type=at_least(1), default=32, help="events a step")
+    parser.add_argument("--filters", type=at_least(1), default=16)
+    parser.add_argument(
+        "--side", type=at_least(1), default=64, help="of the dense cube; 192 is all of it"
+    )
     parser.add_argument("--seconds", type=float, default=20, help="to spend on a measurement")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     options = parser.parse_args()
@@ -203,4 +207,4 @@ def _memory_mb(device: torch.device) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run("network", main))
