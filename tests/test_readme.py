@@ -19,6 +19,7 @@ PAGES = [
         "CONTRIBUTING.md",
         "LICENSE-DATA.md",
         "baseline_submission/README.md",
+        "benchmarks/README.md",
         "organizer/README.md",
         "reference_data/README.md",
         "starting_kit/README.md",

@@ -182,9 +182,12 @@ class Results:
                     curve = np.array([(row.train_events, row.error, row.error_se) for row in rows])
                     axes.errorbar(*curve.T, fmt=".-", color=colour, capsize=2, label=method)
             axes.set(xscale="log", yscale="log", xlabel="training events", title=f"cycle {cycle}")
-            axes.grid(alpha=0.3, which="both")
+            axes.set_xticks([300, 1000, 3000, 10_000], ["300", "1,000", "3,000", "10,000"])
+            axes.set_yticks([0.03, 0.1, 0.3], ["3 %", "10 %", "30 %"])
+            axes.minorticks_off()
+            axes.grid(alpha=0.3)
         panels[0].set_ylabel("errors, 1 - acc_mean")
-        panels[0].legend(frameon=False, fontsize=8)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right", frameon=False)
         with replacing(path) as part:
             figure.savefig(part, format="png", dpi=120)
 
