@@ -37,9 +37,10 @@ from baseline.dataset import Ragged, read_events
 from baseline.features import voxel_features
 from baseline.holdout import split_file
 from baseline.predict import class_probabilities
-from lartpc_challenge import metrics
+from baseline.record import write_record
 from lartpc_challenge.command import at_least, run
-from lartpc_challenge.files import replacing
+from lartpc_challenge.events import offset_of
+from lartpc_challenge.metrics import evaluate
 from organizer.data_table import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +72,7 @@ _MANY = 40
 
 def _with_surroundings(events: Ragged) -> Ragged:
     """energy becomes (M, 1 + n): the boosting's features, of order 1, go with each voxel."""
-    bound = np.append(events.offset.numpy(), events.n_voxels)
+    bound = offset_of(events.length.numpy())
     coords, energy = events.coords.numpy(), events.energy.numpy()
     tables = [voxel_features(coords[a:b], energy[a:b]) for a, b in zip(bound, bound[1:])]
     surroundings = torch.from_numpy(np.arcsinh(np.concatenate(tables)))
@@ -136,11 +137,10 @@ def train_and_score(
     torch.set_num_threads(1)
     variant = VARIANTS[name]
     config = replace(PRESETS["cpu"], epochs=epochs, seed=seed, holdout=0.0, **variant.changes)
-    (events, cycle), (asked, _) = (read_events([path], labelled=True) for path in (train, test))
-    events, asked = (
-        variant.prepare(some.select(torch.nonzero(some.length)[:, 0][:most]))
-        for some, most in ((events, n_events), (asked, None))
-    )
+    events, cycle = read_events([train], labelled=True)
+    events = events.charged()
+    events = variant.prepare(events.select(torch.arange(min(n_events, len(events)))))
+    asked = variant.prepare(read_events([test], labelled=True)[0].charged())
     with _patched(variant.patches):
         training = baseline.training.Training(config, cycle, events, torch.device("cpu"))
         while training.step < training.n_steps:
@@ -167,9 +167,7 @@ def _patched(patches: dict) -> Iterator[None]:
 
 def _acc_mean(model, views: int = 1, *, events: Ragged, config: Config) -> float:
     pred = class_probabilities(model, events, config, views).argmax(1).numpy() + 1
-    offset = np.append(events.offset.numpy(), events.n_voxels)
-    correct, labelled = metrics.count_correct(events.label.numpy(), pred, offset)
-    return metrics.leaderboard(metrics.accuracy(correct, labelled))["acc_mean"]
+    return evaluate(events.label.numpy(), pred, offset_of(events.length.numpy()))["acc_mean"]
 
 
 def measure(names, seeds: int, jobs: int, out: Path, **budget) -> list[tuple]:
@@ -182,7 +180,7 @@ def measure(names, seeds: int, jobs: int, out: Path, **budget) -> list[tuple]:
         running = [pool.submit(train_and_score, *one, **budget) for one in todo if one not in done]
         for finished in as_completed(running):
             rows += finished.result()
-            _write(path, rows)
+            write_record([dict(zip(COLUMNS, row)) for row in rows], path)
             name, seed, acc_mean = finished.result()[0]
             print(f"{name}, seed {seed}: {acc_mean:.4f}", flush=True)
     return rows
@@ -196,12 +194,6 @@ def _read(path: Path) -> list[tuple]:
             (row["variant"], int(row["seed"]), float(row["acc_mean"]))
             for row in csv.DictReader(file)
         ]
-
-
-def _write(path: Path, rows: list[tuple]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
 
 
 def table(rows: list[tuple]) -> str:

@@ -68,8 +68,7 @@ class Task:
 
     def training_events(self) -> Ragged:
         """Those with voxels: a network can't learn from the others."""
-        events = self.train.ragged()
-        return events.select(torch.where(events.length)[0])
+        return self.train.ragged().charged()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure  # not pyplot: no global state, no display
 
+from baseline.record import write_record
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import accuracy, leaderboard
@@ -81,10 +82,7 @@ class Results:
         with replacing(self._events_file(row)) as part, open(part, "wb") as file:
             np.savez_compressed(file, correct=correct, labelled=labelled)
         self.rows[key] = row
-        with replacing(self.csv) as part, open(part, "w", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS)
-            table.writeheader()
-            table.writerows(map(asdict, self.ordered()))
+        write_record(list(map(asdict, self.ordered())), self.csv)
         return row
 
     def _events_file(self, row: Row) -> Path:

@@ -60,6 +60,10 @@ class Ragged:
         skipped = self.offset[index] - (length.cumsum(0) - length)
         return self._rows(torch.arange(len(event), device=event.device) + skipped[event], length)
 
+    def charged(self) -> Ragged:
+        """The events that have voxels: no others can be trained on."""
+        return self.select(torch.nonzero(self.length)[:, 0])
+
     def keep(self, mask: torch.Tensor) -> Ragged:
         """The voxels where `mask` (M,) bool; every event stays, be it without voxels."""
         return self._rows(mask, torch.bincount(self.event[mask], minlength=len(self)))

@@ -51,7 +51,7 @@ def train(
     check_writable(out / "last.pt")
     with joined_processes(chosen) as where, explaining_memory("--batch-events or --filters"):
         events, cycle = read_events(paths, labelled=True)
-        events = events.select(torch.nonzero(events.length)[:, 0])
+        events = events.charged()
         training = Training(config, cycle, events.to(where), where)
         if resume:
             training.resume(checkpoint.load(resume, where), resume)

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from lartpc_challenge import metrics
+from lartpc_challenge.events import offset_of
 from lartpc_challenge.format import ChallengeError, Cycle
 
 from .augment import augment
@@ -166,9 +167,10 @@ class Training:
         of_truth = probability.gather(1, mine.label[:, None] - 1)[:, 0].double()
         voxel = -of_truth.clamp(min=1e-30).log() / mine.length[mine.event]
         loss = torch.zeros(len(mine), dtype=torch.float64).index_add(0, mine.event, voxel).numpy()
-        offset = np.append(mine.offset.numpy(), mine.n_voxels)
         pred = probability.argmax(1).numpy() + 1
-        correct, labelled = metrics.count_correct(mine.label.numpy(), pred, offset)
+        correct, labelled = metrics.count_correct(
+            mine.label.numpy(), pred, offset_of(mine.length.numpy())
+        )
         if self.world > 1:
             shares = [None] * self.world
             dist.all_gather_object(shares, (loss, correct, labelled))
