@@ -236,6 +236,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=at_least(1), default=1, help="trainings at a time")
     parser.add_argument("--out", type=Path, help="folder of runs.csv")
     options = parser.parse_args()
+    if (options.train is None) != (options.test is None):
+        parser.error("--train and --test go together")
 
     def command() -> None:
         with tempfile.TemporaryDirectory() as scratch:
