@@ -13,11 +13,13 @@ import argparse
 import importlib
 import multiprocessing
 import resource
+import signal
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +33,7 @@ from baseline.model import UResNet, input_features
 from baseline.predict import class_probabilities
 from baseline.training import Training
 from lartpc_challenge.command import at_least, run
-from lartpc_challenge.format import GRID_SIZE, Cycle
+from lartpc_challenge.format import GRID_SIZE, ChallengeError, Cycle
 
 SAMPLE = Path(__file__).parents[1] / "starting_kit" / "data" / "cycle2_train.h5"
 PEERS = {"MinkowskiEngine": "networks.minkowski", "sparseconvnet": "networks.sparseconvnet"}
@@ -101,9 +103,26 @@ def main() -> None:
 
 
 def _in_a_process(function: Callable, task: Task):
+    """What function(task) gives in a process that ends when this one is asked to stop.
+
+    ChallengeError where the process is killed, as the system does when memory ends.
+    """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as executor:
-        return executor.submit(function, task).result()
+        # A terminal's Ctrl-C goes to both, and a worker that heeds it shows a traceback.
+        former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        running = executor.submit(function, task)
+        signal.signal(signal.SIGINT, former)
+        try:
+            return running.result()
+        except BrokenProcessPool as reason:
+            raise ChallengeError(
+                "a measuring process was killed; if memory ended, lower --batch or --side"
+            ) from reason
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
 
 
 def measure(task: Task) -> tuple[float, float]:
