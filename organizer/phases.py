@@ -189,12 +189,12 @@ def _particles(path: Path, order: np.ndarray) -> dict[str, np.ndarray]:
         if "particles" not in file:
             return {}
         table = {name: file["particles"][name][:] for name in ("offset", *_PARTICLE_DECIMALS)}
-    offset = table["offset"]
-    rows = np.concatenate([np.arange(offset[i], offset[i + 1]) for i in order])
-    return {
-        "offset": offset_of(np.diff(offset)[order]),
-        **{name: np.round(table[name][rows], by) for name, by in _PARTICLE_DECIMALS.items()},
-    }
+        offset = table["offset"]
+        rows = np.concatenate([np.arange(offset[i], offset[i + 1]) for i in order])
+        return {
+            "offset": offset_of(np.diff(offset)[order]),
+            **{name: np.round(table[name][rows], by) for name, by in _PARTICLE_DECIMALS.items()},
+        }
 
 
 def _write_train(

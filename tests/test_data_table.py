@@ -166,4 +166,4 @@ def test_a_damaged_particle_table_is_one_sentence(tmp_path, capsys):
     with h5py.File(path, "r+") as file:
         file["particles/offset"] = [0, 1]
     assert main([str(path)]) == 1
-    assert "is damaged and can't be read" in capsys.readouterr().err
+    assert "damaged, it can't be read" in capsys.readouterr().err

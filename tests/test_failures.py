@@ -139,6 +139,17 @@ def test_an_event_without_a_particle_is_refused(files):
         study(path, submission)
 
 
+@pytest.mark.parametrize("name", ["particles/vertex", "origin", "second_share"])
+def test_a_column_of_another_shape_is_refused(files, name):
+    path, submission = files
+    with h5py.File(path, "r+") as file:
+        values = file[name][:].ravel()[:-1]
+        del file[name]
+        file[name] = values
+    with pytest.raises(ChallengeError, match=f"{name.partition('/')[0]}: damaged, it can't be"):
+        study(path, submission)
+
+
 def test_an_unknown_origin_is_refused(files):
     path, submission = files
     with h5py.File(path, "r+") as file:

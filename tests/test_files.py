@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 
+import h5py
 import pytest
 
-from lartpc_challenge.files import check_writable, new_h5, replacing
-from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.files import check_writable, new_h5, open_h5, replacing
+from lartpc_challenge.format import ChallengeError, ReferenceDataError
 
 FULL_DISK = """
 import resource, signal, sys
@@ -44,6 +45,18 @@ def test_a_full_disk_ends_in_a_sentence_and_keeps_the_earlier_file(tmp_path, wha
     assert (done.returncode, done.stderr) == (1, f"{path}: can't be written: File too large\n")
     assert path.read_text() == "an earlier file"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_cant_be_read_later_is_told_as_well(tmp_path):
+    with h5py.File(tmp_path / "short.h5", "w") as file:
+        file["offset"] = [0]
+    with (
+        pytest.raises(
+            ReferenceDataError, match=r"short\.h5: damaged, it can't be read; download or make it"
+        ),
+        open_h5(tmp_path / "short.h5", error=ReferenceDataError) as file,
+    ):
+        file["label"][:]
 
 
 @pytest.mark.parametrize("new", [replacing, new_h5])

@@ -55,6 +55,14 @@ def test_no_file_may_be_overwritten_by_a_part(train_file, tmp_path, names):
     assert train_file.read_bytes() == before
 
 
+def test_both_parts_are_written_or_none(train_file, tmp_path):
+    (tmp_path / "a.h5").write_bytes(b"earlier")
+    with pytest.raises(ChallengeError, match=r"train\.h5/b\.h5: can't be written"):
+        split_file(train_file, tmp_path / "a.h5", train_file / "b.h5")
+    assert (tmp_path / "a.h5").read_bytes() == b"earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "train.h5"]
+
+
 def test_the_command_says_what_it_wrote_and_what_is_wrong(train_file, tmp_path, capsys):
     parts = ["--train", str(tmp_path / "a.h5"), "--holdout", str(tmp_path / "b.h5")]
     assert main(["--events", str(train_file), *parts]) == 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from lartpc_challenge.command import at_least, run
@@ -58,7 +59,7 @@ def _run(options) -> None:
 def _from_deposits(options) -> None:
     cycle, counts = CYCLES[options.cycle], Counts()
     deposits = DEPOSIT_SOURCES[options.source].read(options.source_file)
-    events = _convert(deposits, cycle, options.threshold_mev, counts)
+    events = _convert(options.source_file, deposits, cycle, options.threshold_mev, counts)
     _write(options, "train", events, counts)
     for remark in sorted(counts.remarks):
         print(f"{options.source_file}: {remark}")
@@ -67,9 +68,11 @@ def _from_deposits(options) -> None:
 
 
 def _convert(
-    deposits: Iterable[Deposits], cycle: Cycle, threshold_mev: float, counts: Counts
+    path: Path, deposits: Iterable[Deposits], cycle: Cycle, threshold_mev: float, counts: Counts
 ) -> Iterator[Event]:
     for item in deposits:
+        if not np.isfinite(item.energy).all():
+            raise ChallengeError(f"{path}: event {item.event_id}: an energy is not a number")
         event = to_event(item, cycle, threshold_mev)
         counts.energy_read_mev += float(item.energy.sum(dtype=float))
         counts.energy_kept_mev += float(event.energy.sum(dtype=float))

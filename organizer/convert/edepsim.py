@@ -34,8 +34,7 @@ _WORLD_CM = 1e5
 def read(path) -> Iterator[Deposits]:
     """Yield the events of an edep-sim file in the order of their numbers."""
     with open_h5(path) as file:
-        with reading(str(path)):
-            segments, fields = _segments(file, path)
+        segments, fields = _segments(file, path)
         event = _read(segments, fields["event"], slice(None), path)
         if len(event) and (event.min() < 0 or event.max() > np.iinfo(np.uint32).max):
             raise ChallengeError(f"{path}: an event number is not a 32-bit one, 0 to 4294967295")
@@ -49,7 +48,7 @@ def read(path) -> Iterator[Deposits]:
                 for name, field in fields.items()
                 if name != "event"
             }
-            yield _deposits(number, columns)
+            yield _deposits(f"{path}: event {number}", number, columns)
 
 
 def _segments(file: h5py.File, path) -> tuple[h5py.Dataset, dict[str, str]]:
@@ -77,13 +76,13 @@ def _read(segments: h5py.Dataset, field: str, rows: slice, path) -> np.ndarray:
         return segments.fields(field)[rows]
 
 
-def _deposits(event_id: int, columns: dict[str, np.ndarray]) -> Deposits:
+def _deposits(where: str, event_id: int, columns: dict[str, np.ndarray]) -> Deposits:
     ends = [
         np.column_stack([columns[f"{axis}_{end}"] for axis in "xyz"]).astype(np.float64)
         for end in ("start", "end")
     ]
     if not (np.abs(ends) < _WORLD_CM).all():
-        raise ChallengeError(f"event {event_id}: a segment's place is not a number, or 1 km away")
+        raise ChallengeError(f"{where}: a segment's place is not a number, or 1 km away")
     start, end = (place * (_MM_PER_CM / VOXEL_SIZE_MM) for place in ends)
     segment, cell, share = spread(start, end)
     label = labels_of(columns["pdg"].astype(np.int64), proton_is_a_class=True)

@@ -31,6 +31,7 @@ LABEL_OF_TYPE = np.array([_PROTON, _OTHER, _EM, _EM, _EM], np.uint8)
 
 
 def deposits_of_entry(
+    where: str,
     event_id: int,
     energy_id: np.ndarray,
     energy: np.ndarray,
@@ -38,13 +39,16 @@ def deposits_of_entry(
     five_type: np.ndarray,
     shape: tuple[int, int, int],
 ) -> Deposits:
-    """One entry of both trees: voxel ids and values of each, and nx, ny, nz of their grid."""
+    """One entry of both trees: voxel ids and values of each, and nx, ny, nz of their grid.
+
+    `where` names the entry in errors.
+    """
     known = np.isin(five_type, range(len(LABEL_OF_TYPE)))
     voxel, of_energy, of_type = np.intersect1d(
         energy_id, type_id[known], assume_unique=True, return_indices=True
     )
     if len(voxel) and voxel.max() >= np.prod(shape):
-        raise ChallengeError(f"event {event_id}: voxel id {voxel.max()} lies outside {shape}")
+        raise ChallengeError(f"{where}: voxel id {voxel.max()} lies outside {shape}")
     z, y, x = np.unravel_index(voxel.astype(np.int64), shape[::-1])
     label = LABEL_OF_TYPE[five_type[known][of_type].astype(np.int64)]
     return Deposits(event_id, np.column_stack((x, y, z)), energy[of_energy], label)
@@ -77,7 +81,8 @@ def _read(path, file) -> Iterator[Deposits]:
             branch.array(entry_start=start, entry_stop=stop, library="np") for branch in branches
         ]
         for entry, (*voxels, nx, ny, nz) in enumerate(zip(*columns), start=start):
-            yield deposits_of_entry(entry, *voxels, (int(nx), int(ny), int(nz)))
+            where = f"{path}: event {entry}"
+            yield deposits_of_entry(where, entry, *voxels, (int(nx), int(ny), int(nz)))
 
 
 def _tree(path, file, name: str):

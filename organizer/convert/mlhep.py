@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lartpc_challenge.events import Event
-from lartpc_challenge.files import open_h5, reading
+from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import FORMAT, ChallengeError
 from lartpc_challenge.formats_2018 import is_hdf5, write_csv, write_dense
 
@@ -23,7 +23,7 @@ def is_ours(path) -> bool:
     """Whether `path` is an events file of this challenge, to be written as in 2018."""
     if not is_hdf5(path):
         return False
-    with open_h5(path) as file, reading(str(path)):
+    with open_h5(path) as file:
         return file.attrs.get("format") == FORMAT
 
 

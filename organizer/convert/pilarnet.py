@@ -44,10 +44,8 @@ def read(path) -> Iterator[Deposits]:
 
 def _read_h5(path) -> Iterator[Deposits]:
     with open_h5(path) as file:
-        with reading(str(path)):
-            points, clusters = file.get("point"), file.get("cluster")
-            are_rows = _has_rows(points) and _has_rows(clusters)
-        if not are_rows:
+        points, clusters = file.get("point"), file.get("cluster")
+        if not (_has_rows(points) and _has_rows(clusters)):
             raise ChallengeError(
                 f"{path}: expected PILArNet's data sets `point` and `cluster`, "
                 "each with a row of variable length an event"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError, Cycle, SemanticLabel
+from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, Cycle, SemanticLabel
 from organizer.simulation.voxels import read_out, tally
 
 # What our own simulation keeps, and about what the data of 2018 hold.
@@ -40,11 +40,10 @@ def restrict_labels(label: np.ndarray, cycle: Cycle) -> np.ndarray:
 def to_event(deposits: Deposits, cycle: Cycle, threshold_mev: float) -> Event:
     """The busiest 192^3 voxels of an event; those with more than `threshold_mev`.
 
-    A voxel's label is the class that left most energy in it. Voxels come in order of x, y, z.
+    Energies must be finite. A voxel's label is the class that left most energy in it. Voxels come
+    in order of x, y, z.
     """
     energy = deposits.energy.astype(np.float64)
-    if not np.isfinite(energy).all():
-        raise ChallengeError(f"event {deposits.event_id}: an energy is not a number")
     label = restrict_labels(deposits.label, cycle)
     cell = deposits.cell - crop_origin(deposits.cell, energy)
     inside = ((cell >= 0) & (cell < GRID_SIZE)).all(axis=1)

@@ -123,14 +123,14 @@ def _vertex_distances_cm(events: EventFile) -> Iterator[np.ndarray]:
     the recipe starts."""
     with open_h5(events.path) as file, reading(f"{events.path}: particles"):
         particles = list(iter_particles(file))
-    if len(particles) != len(events) or not all(len(table["vertex"]) for table in particles):
-        raise ChallengeError(f"{events.path}: particles must hold at least one for each event")
-    for event, table in zip(events, particles):
-        nearest = np.full(len(event), np.inf)
-        for vertex in table["vertex"]:
-            away = np.linalg.norm(event.coords + 0.5 - vertex, axis=1)
-            nearest = np.minimum(nearest, away)
-        yield nearest * VOXEL_SIZE_MM / 10
+        if len(particles) != len(events) or not all(len(table["vertex"]) for table in particles):
+            raise ChallengeError(f"{events.path}: particles must hold at least one for each event")
+        for event, table in zip(events, particles):
+            nearest = np.full(len(event), np.inf)
+            for vertex in table["vertex"]:
+                away = np.linalg.norm(event.coords + 0.5 - vertex, axis=1)
+                nearest = np.minimum(nearest, away)
+            yield nearest * VOXEL_SIZE_MM / 10
 
 
 def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
@@ -142,7 +142,7 @@ def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
     configuration = CONFIGURATIONS[events.cycle.number]
     if configuration.detector is None:
         return None, ""
-    with open_h5(events.path) as file, reading(str(events.path)):
+    with open_h5(events.path) as file:
         made_by = file.attrs.get("configuration"), file.attrs.get("seed_scheme")
         if made_by != (configuration.hash, SEED_SCHEME):
             return None, "The file is of another version of the simulation: its gaps are not known."

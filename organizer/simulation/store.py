@@ -91,10 +91,16 @@ class SimulationWriter(EventWriter):
 
 
 def iter_particles(file: h5py.File) -> Iterator[dict[str, np.ndarray]]:
-    """Event by event the particles that were drawn, column by name. For train files too."""
+    """Event by event the particles that were drawn, column by name. For train files too.
+
+    ValueError, or what h5py raises, for a damaged table.
+    """
     group = file["particles"]
     offset = group["offset"][:]
     columns = {name: group[name][:] for name in _PARTICLE_COLUMNS}
+    for name, (_, tail) in _PARTICLE_COLUMNS.items():
+        if columns[name].shape != (offset[-1], *tail):
+            raise ValueError(f"particles/{name} does not end where its offset does")
     for start, stop in zip(offset[:-1], offset[1:]):
         yield {name: column[start:stop] for name, column in columns.items()}
 

@@ -90,21 +90,20 @@ class EventFile:
 
     def _read_header(self, kind: str | None) -> None:
         check_format(self._file, self.path, (kind,) if kind else EVENT_KINDS)
-        with reading(str(self.path)):
-            attributes = self._file.attrs
-            self.kind, self.scale = str(attributes["kind"]), str(attributes["scale"])
-            self.cycle = CYCLES[int(attributes["cycle"])]
-            for name in ("event_id", "offset", "coords", "energy"):
-                if not isinstance(self._file.get(name), h5py.Dataset):
-                    raise ChallengeError(f"{self.path}: data set {name} is missing")
-                self._check_stored(name)
-            self.event_id = self._file["event_id"][:]
-            self.offset = self._file["offset"][:]
-            n_events, n_voxels = len(self.event_id), len(self._file["coords"])
-            self.has_labels = "label" in self._file
-            for name, (dtype, tail) in _COLUMNS.items():
-                if name in self._file:
-                    self._check_column(name, dtype, (n_voxels, *tail))
+        attributes = self._file.attrs
+        self.kind, self.scale = str(attributes["kind"]), str(attributes["scale"])
+        self.cycle = CYCLES[int(attributes["cycle"])]
+        for name in ("event_id", "offset", "coords", "energy"):
+            if not isinstance(self._file.get(name), h5py.Dataset):
+                raise ChallengeError(f"{self.path}: data set {name} is missing")
+            self._check_stored(name)
+        self.event_id = self._file["event_id"][:]
+        self.offset = self._file["offset"][:]
+        n_events, n_voxels = len(self.event_id), len(self._file["coords"])
+        self.has_labels = "label" in self._file
+        for name, (dtype, tail) in _COLUMNS.items():
+            if name in self._file:
+                self._check_column(name, dtype, (n_voxels, *tail))
         if self.event_id.ndim != 1 or self.event_id.dtype.kind not in "ui":
             raise ChallengeError(f"{self.path}: event_id must be a list of integers")
         if len(np.unique(self.event_id)) != n_events:
@@ -168,6 +167,8 @@ class EventFile:
             raise ChallengeError(f"{self.path}: data set {name} is missing")
         with reading(f"{self.path}: {name}"):
             column = self._file[name][self.offset[start] : self.offset[stop]]
+            if len(column) != self.offset[stop] - self.offset[start]:
+                raise ValueError("ends before the last voxel")
         if name == "coords" and (column >= GRID_SIZE).any():
             raise ChallengeError(
                 f"{self.path}: a voxel lies outside the grid, coords must be below {GRID_SIZE}"

@@ -13,6 +13,7 @@ import h5py
 from .format import ChallengeError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_AGAIN = "download or make it again"
 
 
 def check_file(path, *, error=ChallengeError) -> None:
@@ -25,7 +26,7 @@ def check_file(path, *, error=ChallengeError) -> None:
 
 @contextlib.contextmanager
 def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading; `error` with one sentence where that is impossible."""
+    """Open an HDF5 file; `error` with one sentence where that or reading in the block fails."""
     path = Path(path)
     check_file(path, error=error)
     try:
@@ -34,9 +35,9 @@ def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
         if not os.access(path, os.R_OK):
             raise error(f"{path}: no permission to read it") from reason
         raise error(
-            f"{path}: not a readable HDF5 file (damaged, cut short or of another kind)"
-        ) from (reason)
-    with file:
+            f"{path}: not a readable HDF5 file (damaged, cut short or of another kind); {_AGAIN}"
+        ) from reason
+    with reading(str(path), error=error), file:
         yield file
 
 
@@ -46,7 +47,7 @@ def reading(what: str, *, error=ChallengeError) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as reason:
-        raise error(f"{what}: damaged, it can't be read") from reason
+        raise error(f"{what}: damaged, it can't be read; {_AGAIN}") from reason
 
 
 @contextlib.contextmanager

@@ -75,9 +75,8 @@ def is_hdf5(path) -> bool:
 def read_dense(path) -> Iterator[Event]:
     """Yield the events of a dense file; event_id is the file's, or else the row."""
     with open_h5(path) as file:
-        with reading(str(path)):
-            energy, label = _dense_dataset(file, "energy"), _dense_dataset(file, "label")
-            event_id = file["event_id"][:] if "event_id" in file else None
+        energy, label = _dense_dataset(file, "energy"), _dense_dataset(file, "label")
+        event_id = file["event_id"][:] if "event_id" in file else None
         if energy is None:
             raise ChallengeError(f"{path}: expected a data set `data` of shape (N, 192, 192, 192)")
         if label is not None and label.shape != energy.shape:

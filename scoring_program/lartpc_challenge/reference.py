@@ -170,8 +170,7 @@ def _read(path, part):
         check_format(file, path, REFERENCE_KINDS, error=ReferenceDataError)
         if file.attrs["kind"] == "placeholder":
             return None
-        with reading(str(path), error=ReferenceDataError):
-            return part(file, Path(path))
+        return part(file, Path(path))
 
 
 def _manifest(file: h5py.File, path: Path) -> Manifest:

@@ -8,6 +8,7 @@ Train with mine.h5 and predict holdout.h5; then
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import EventFile, EventWriter
+from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 
 
@@ -33,13 +35,15 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
                 f"{events}: {share:g} of its {len(source)} events leaves one part empty"
             )
         is_held = np.random.default_rng(seed).permutation(len(source)) < n_held
-        for path, chosen in ((train, ~is_held), (holdout, is_held)):
-            with EventWriter(
-                path, kind="train", cycle=source.cycle.number, scale=source.scale
-            ) as out:
-                for event, mine in zip(source, chosen):
-                    if mine:
-                        out.append(event)
+        with contextlib.ExitStack() as stack:  # both files or none take their names
+            for path, chosen in ((train, ~is_held), (holdout, is_held)):
+                new = stack.enter_context(replacing(path))
+                with EventWriter(
+                    new, kind="train", cycle=source.cycle.number, scale=source.scale
+                ) as out:
+                    for event, mine in zip(source, chosen):
+                        if mine:
+                            out.append(event)
     return len(is_held) - n_held, n_held
 
 
