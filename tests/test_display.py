@@ -121,6 +121,18 @@ def test_the_figure_holds_the_event_in_cm_and_shows_two_views(shown):
     assert "right (36)" in right
 
 
+def test_without_a_prediction_energy_and_truth_stand_beside_each_other(shown):
+    made = figure(Shown(shown.event, shown.cycle))
+    left = [t for t in panel(made, "scene") if t.visible]
+    right = [t for t in panel(made, "scene2") if t.visible]
+    assert any(t.marker.colorbar.title.text == "energy [MeV]" for t in left)
+    assert any(t.name and t.name.startswith("proton") for t in right)
+    assert [menu.buttons[menu.active].label for menu in made.layout.updatemenus] == [
+        "Energy",
+        "Truth",
+    ]
+
+
 def test_every_button_shows_its_view_of_its_panel_alone(shown):
     made = figure(shown)
     assert len(made.layout.updatemenus) == 2
@@ -177,6 +189,11 @@ def test_pictures_are_of_their_kind(files, tmp_path, kind):
     arguments = ["--events", path, "--submission", submission, "--event", ids[0], ids[3]]
     assert display.main([str(a) for a in (*arguments, "--out", out)]) == 0
     assert out.read_bytes().startswith(SIGNATURES[kind])
+
+
+def test_a_picture_of_energies_alone_names_no_classes(shown):
+    event = Event(shown.event.event_id, shown.event.coords, shown.event.energy)
+    assert not picture([Shown(event, shown.cycle)]).legends
 
 
 def test_a_picture_has_a_row_an_event_and_a_column_a_view(shown):

@@ -63,12 +63,14 @@ def figure(shown: Shown, other: Shown | None = None) -> go.Figure:
 
     An event of which only the energy is known has one panel.
     """
-    first = "truth" if "truth" in shown.views else "energy"
-    drawn = [(shown, first)]
+    views = shown.views
     if other:
-        drawn.append((other, first))
-    elif len(shown.views) > 1:
-        drawn.append((shown, shown.views[-1]))
+        view = "truth" if "truth" in views else "energy"
+        drawn = [(shown, view), (other, view)]
+    elif len(views) > 1:
+        drawn = [(shown, "truth" if "mistakes" in views else "energy"), (shown, views[-1])]
+    else:
+        drawn = [(shown, "energy")]
     panels = _PANELS if len(drawn) == 2 else (_WHOLE,)
     made = go.Figure(layout=_layout(panels))
     for panel, (event, view) in zip(panels, drawn):
@@ -166,7 +168,7 @@ def _draw(made: go.Figure, panel: _Panel, shown: Shown, chosen: str) -> None:
             "y": 0.945,
             "xanchor": "left",
             "yanchor": "top",
-            "bgcolor": "white",
+            "bgcolor": _LINE_COLOUR,  # plotly paints the chosen one almost white
             "bordercolor": _LINE_COLOUR,
         },
     )
@@ -229,8 +231,8 @@ def _energy(place: dict, panel: _Panel, shown: Shown) -> go.Scatter3d:
         "cmax": high,
         "colorbar": {
             "orientation": "h",
-            "x": panel.right,
-            "xanchor": "right",
+            "x": panel.left,  # the legend is at the right
+            "xanchor": "left",
             "y": 0,
             "yanchor": "bottom",
             "len": 0.2,

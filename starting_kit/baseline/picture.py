@@ -57,7 +57,7 @@ def picture(shown: Sequence[Shown]) -> Figure:
             axes.text2D(0.04, 0.97, view, transform=axes.transAxes, size=9, color=SOFT)
             _draw_detector(axes, event.dead_slabs)
             _draw_voxels(axes, event, view)
-    _draw_legend(figure, shown, height)
+    _draw_legend(figure, shown, width, height)
     return figure
 
 
@@ -103,19 +103,23 @@ def _draw_voxels(axes, shown: Shown, view: str) -> None:
     axes.scatter(*shown.position_cm.T, c=colour, s=2.5, marker="s", lw=0, depthshade=False)
 
 
-def _draw_legend(figure: Figure, shown: Sequence[Shown], height: float) -> None:
+def _draw_legend(figure: Figure, shown: Sequence[Shown], width: float, height: float) -> None:
     """The scale of energies at the left, the meaning of the colours at the right."""
-    bar = figure.add_axes((0.03, 0.42 / height, 0.8 * 1 / len(shown[0].views), 0.09 / height))
+    bar = figure.add_axes((0.2 / width, 0.42 / height, 2.75 / width, 0.09 / height))
     scale = figure.colorbar(_ENERGY, cax=bar, orientation="horizontal", ticks=ENERGY_TICKS_MEV)
     scale.ax.set_xticklabels([f"{tick:g}" for tick in ENERGY_TICKS_MEV], size=7, color=SOFT)
     scale.ax.minorticks_off()
     scale.outline.set_visible(False)
     bar.set_xlabel("energy [MeV]", size=7, color=SOFT, labelpad=1)
-    entries = {CLASS_NAMES[label]: class_colour(label) for label in shown[0].cycle.labels}
+    entries = {}
+    if len(shown[0].views) > 1:  # more than the energy
+        entries = {CLASS_NAMES[label]: class_colour(label) for label in shown[0].cycle.labels}
     if "mistakes" in shown[0].views:
-        entries = {**entries, "right": RIGHT_COLOUR}
+        entries["right"] = RIGHT_COLOUR
     if any(event.dead_slabs for event in shown):
         entries["dead planes"] = to_rgba(BOX_COLOUR, 0.2)
+    if not entries:
+        return
     figure.legend(
         handles=[Patch(color=colour, label=name) for name, colour in entries.items()],
         loc="lower right",
