@@ -92,8 +92,8 @@ def _check_length(path: Path, n_events: int) -> None:
     with EventFile(path) as file:
         if len(file) != n_events:
             raise ChallengeError(
-                f"{path}: is there with {len(file)} events, {n_events} are asked for; "
-                "remove it, or choose another --out"
+                f"{path}: is there with {len(file)} events, {n_events} are asked for; ask for as "
+                f"many as before, or remove {path.parent} to begin anew, with new seeds"
             )
 
 

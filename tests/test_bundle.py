@@ -253,6 +253,7 @@ def test_write_zip_knows_the_lists_too(tmp_path):
 def test_placeholders_hold_no_truth_and_the_true_ones_lie_beside(tiny, built, tmp_path):
     held = build(order(tiny.folder, placeholder=True), tmp_path)
     assert any("hidden_references" in note for note in held.notes)
+    assert "  reference_phase4.zip  from 2027-01-10 00:00 to 2027-01-10 01:00" in held.notes
     for phase in PHASES:
         name = f"reference_phase{phase}.zip"
         for bundle in (held.codabench, held.codalab):
@@ -266,6 +267,22 @@ def test_placeholders_hold_no_truth_and_the_true_ones_lie_beside(tiny, built, tm
             with zipfile.ZipFile(built.codabench) as archive:
                 true = archive.read(name)
             assert (tmp_path / "hidden_references" / name).read_bytes() == true
+
+
+def test_a_build_without_placeholders_leaves_no_references_of_an_earlier_one(tiny, tmp_path):
+    build(order(tiny.folder, placeholder=True), tmp_path)
+    build(order(tiny.folder), tmp_path)
+    assert list(tmp_path.rglob("reference_phase*.zip")) == []
+
+
+def test_the_opening_is_said_with_the_hour_of_the_yaml(tiny, tmp_path):
+    repository = copy_repository(tmp_path / "repository")
+    path = repository / "competition.yaml"
+    path.write_text(
+        path.read_text().replace('start: "2027-01-04 00:00"', 'start: "2027-01-04 08:30"')
+    )
+    made = build(order(tiny.folder, root=repository, start=date(2027, 2, 1)), tmp_path / "dist")
+    assert "The first phase opens on Monday, 2027-02-01, 08:30 UTC." in made.notes
 
 
 def test_an_earnest_bundle_with_its_hidden_references_warns(built):

@@ -272,6 +272,7 @@ def test_dates_in_the_past_are_refused_and_only_if_a_clock_is_given():
     assert "Public 1: starts 2027-01-04 00:00 UTC, in the past" in codabench_sentences(
         COMPETITION, now=now
     )
+    assert codabench_sentences(COMPETITION, now=datetime(2050, 1, 1)).count("in the past") == 1
     assert codabench_sentences(COMPETITION, now=datetime(2027, 1, 4)) == ""
     assert codabench_sentences(moved(COMPETITION, date(1999, 1, 4))) == ""
 

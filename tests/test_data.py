@@ -100,7 +100,9 @@ def test_running_again_keeps_what_is_there_and_makes_what_is_missing(full, capsy
 def test_data_of_another_size_are_not_overwritten(full, capsys):
     before = contents(full)
     assert make("--out", full, "--events", 4, "--cycle", 1) == 1
-    assert "cycle1_train.h5: is there with 6 events, 4 are asked for" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "cycle1_train.h5: is there with 6 events, 4 are asked for" in said
+    assert f"or remove {full} to begin anew" in said
     assert contents(full) == before
 
 

@@ -14,6 +14,7 @@ from lartpc_challenge.format import CYCLES, METRICS
 from lartpc_challenge.reference import Manifest
 from organizer.leaderboard.__main__ import find_submissions, read_submissions
 from organizer.leaderboard.boards import boards, paired_lead, resample_at_80
+from organizer.leaderboard.tables import as_text
 from organizer.source import Source
 
 PERFECT, BAD = [0.0] * 6, [0.5] * 6
@@ -138,6 +139,12 @@ def test_p_is_right_for_entries_of_equal_skill():
         pair = [np.clip(shared + rng.normal(0, 0.1, 100), 0, 1) for _ in range(2)]
         wrong += paired_lead(*resample_at_80(pair, n_resamples=200))["p"] < 0.05
     assert wrong <= 16
+
+
+def test_what_is_wrong_with_a_refused_submission_stands_below_its_name():
+    assert as_text([], ["a.zip: one\ntwo", "b.zip: three"]) == (
+        "Refused:\n  a.zip: one\n    two\n  b.zip: three\n"
+    )
 
 
 # ---- the command

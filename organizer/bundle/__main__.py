@@ -40,7 +40,6 @@ def _run(options) -> None:
     built = build(order, options.out)
     for path in (built.codabench, built.codalab):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    print(f"The first phase opens on {order.start:%A, %Y-%m-%d}, 00:00 UTC.")
     for note in built.notes:
         print(note)
 

@@ -20,7 +20,7 @@ from organizer.source import ROOT, Source
 
 from .archives import Content, folder_members, write_zip
 from .codalab import html_name, to_codalab
-from .competition import DEMONSTRATION, dumped, moved, read_competition
+from .competition import DEMONSTRATION, dumped, moved, parse_date, read_competition
 from .contents import source_problems
 from .pages import read_page, to_html
 from .rules import (
@@ -115,7 +115,11 @@ def build(order: Order, out) -> Built:
             target = out / path.relative_to(folder)
             target.parent.mkdir(exist_ok=True)
             path.replace(target)
-    return Built(out / CODABENCH, out / CODALAB, tuple(_notes(order, solutions, out)))
+        if not order.placeholder:  # those of an earlier build fit other events
+            for phase in filter(is_hidden, PHASES):
+                (out / HELD_BACK / reference_name(phase)).unlink(missing_ok=True)
+    notes = _notes(order, competition["phases"], solutions, out)
+    return Built(out / CODABENCH, out / CODALAB, tuple(notes))
 
 
 @contextlib.contextmanager
@@ -219,15 +223,21 @@ def _platform_problems(competition: dict, order: Order, names: Collection[str]) 
     return problems
 
 
-def _notes(order: Order, solutions: Mapping[str, Path], out: Path) -> list[str]:
-    notes = []
+def _notes(order: Order, phases: list, solutions: Mapping[str, Path], out: Path) -> list[str]:
+    notes = [f"The first phase opens on {parse_date(phases[0]['start']):%A, %Y-%m-%d, %H:%M} UTC."]
     if order.demonstration:
         notes.append(f"{DEMONSTRATION}; title and terms say so. Never run it in earnest.")
     if order.placeholder:
         notes.append(
-            f"The hidden references are placeholders, the true ones are in {out / HELD_BACK}: "
-            "upload each between the end of its public phase and the start of the hidden one."
+            f"The hidden references are placeholders, the true ones are in {out / HELD_BACK}. "
+            "Give each to its task between the end of its public phase and the start of the hidden "
+            "one (UTC):"
         )
+        notes += [
+            f"  {reference_name(number)}  from {public['end']} to {hidden['start']}"
+            for number, public, hidden in zip(PHASES[1:], phases, phases[1:])
+            if is_hidden(number)
+        ]
     elif not order.demonstration:
         notes.append(
             "WARNING: Codabench gives every reference to whoever asks, without an account. Take "

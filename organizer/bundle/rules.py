@@ -122,6 +122,7 @@ def _date_problems(phases: list, now: datetime | None) -> Iterator[str]:
                 f"{phase['name']}: starts {start:{_LONG}}, in the past, where Codabench would mark "
                 "hidden phases as migrated with nothing moved; give a later START"
             )
+            now = None  # once is enough: START moves all phases
         spans.append((phase["name"], start, end))
     for (name, _, end), (next_name, start, _) in zip(spans, spans[1:]):
         if start <= end:

@@ -17,7 +17,8 @@ def as_text(boards: Sequence[Board], refused: Sequence[str]) -> str:
     if any(row.tied for board in boards for row in board.rows):
         parts.append("= all scores equal those above; the earlier upload stands first")
     if refused:
-        parts.append("Refused:\n" + "\n".join(f"  {sentence}" for sentence in refused))
+        sentences = (sentence.replace("\n", "\n    ") for sentence in refused)
+        parts.append("\n  ".join(("Refused:", *sentences)))
     return "\n\n".join(parts) + "\n"
 
 
