@@ -81,10 +81,7 @@ def _print_table() -> None:
 
 
 def _convert(sample: Sample, out: Path, cycle: Cycle) -> None:
-    """Voxels above the threshold that the cycle's own events have."""
-    threshold_mev = CONFIGURATIONS[cycle.number].threshold_mev
-    options = ["--cycle", cycle.number, "--threshold-mev", threshold_mev]
-    if convert([sample.source, *map(str, (sample.path, out, *options))]):
+    if convert([sample.source, *map(str, (sample.path, out, "--cycle", cycle.number))]):
         raise ChallengeError(f"{sample.path}: was not converted")
 
 

@@ -32,6 +32,7 @@ from torch.nn import functional
 
 import baseline.model
 import baseline.training
+from baseline.augment import random_view
 from baseline.config import PRESETS, Config
 from baseline.dataset import Ragged, read_events
 from baseline.features import voxel_features
@@ -40,6 +41,7 @@ from baseline.predict import class_probabilities
 from baseline.record import write_record
 from lartpc_challenge.command import at_least, run
 from lartpc_challenge.events import offset_of
+from lartpc_challenge.format import GRID_SIZE
 from lartpc_challenge.metrics import evaluate
 from organizer.data_table import markdown
 
@@ -102,6 +104,33 @@ def _constant_rate(config: Config, step: int, n_steps: int) -> float:
     return config.learning_rate
 
 
+def _jittered(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
+    """Turned, and each event's energy scaled by a log-normal factor of 2 %."""
+    events = random_view(events, period, generator)
+    scale = torch.exp(0.02 * torch.randn(len(events), generator=generator))
+    return replace(events, energy=events.energy * scale[events.event])
+
+
+def _thinned(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
+    """Turned, and a twentieth of the voxels left out."""
+    events = random_view(events, period, generator)
+    return events.keep(torch.rand(events.n_voxels, generator=generator) >= 0.05)
+
+
+def _cut(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
+    """Turned, and a slab of 1 to 4 voxels cut from every other event."""
+    events = random_view(events, period, generator)
+
+    def draw(low: int, high: int) -> torch.Tensor:
+        return torch.randint(low, high, (len(events),), generator=generator)
+
+    width, axis, first = draw(1, 5) * draw(0, 2), draw(0, 3), draw(0, GRID_SIZE)
+    event = events.event
+    along = events.coords.gather(1, axis[event, None])[:, 0] - first[event]
+    return events.keep((along < 0) | (along >= width[event]))
+
+
+_VIEW = (baseline.training, "random_view")
 _FEATURES = (baseline.model, "input_features")
 _CHANNELS = (baseline.model, "_INPUT_CHANNELS")
 _LOSS = (baseline.training, "event_loss")
@@ -120,8 +149,9 @@ VARIANTS = {
     "half the learning rate": Variant({"learning_rate": 2e-3}),
     "learning rate constant": Variant(patches={_RATE: _constant_rate}),
     "no symmetries": Variant({"symmetries": False}),
-    "energy jitter 2 %": Variant({"energy_jitter": 0.02}),
-    "a dead slab at random": Variant({"dead_slabs": 1}),
+    "energy jitter 2 %": Variant(patches={_VIEW: _jittered}),
+    "5 % of the voxels left out": Variant(patches={_VIEW: _thinned}),
+    "a dead slab at random": Variant(patches={_VIEW: _cut}),
     "depth 4": Variant({"depth": 4}),
     "depth 6": Variant({"depth": 6}),
     "8 filters": Variant({"filters": 8}),

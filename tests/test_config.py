@@ -36,7 +36,7 @@ def test_every_field_is_a_flag_with_a_reason():
     helped = {action.dest: action.help for action in parser._actions}
     for field in fields(Config):
         assert len(helped[field.name].split()) >= 4
-    assert "--" + "energy-jitter" in parser.format_help()
+    assert "--batch-events" in parser.format_help()
 
 
 @pytest.mark.parametrize(

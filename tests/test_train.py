@@ -123,13 +123,12 @@ def test_two_events_are_learnt_by_heart():
 @pytest.mark.parametrize("steps", [4, 6])
 def test_resumed_equals_uninterrupted(tmp_path, events, steps):
     """Bit by bit, from the end of an epoch and from its middle, through a file."""
-    config = {"energy_jitter": 0.1, "voxel_dropout": 0.1, "dead_slabs": 1}
-    whole = start(events, **config)
+    whole = start(events)
     advance(whole, whole.n_steps)
-    first = start(events, **config)
+    first = start(events)
     advance(first, steps)
     checkpoint.save(first.state_checkpoint(), tmp_path / "last.pt")
-    second = start(events, **config)
+    second = start(events)
     second.resume(checkpoint.load(tmp_path / "last.pt"), "last.pt")
     assert second.step == steps
     advance(second, second.n_steps - steps)

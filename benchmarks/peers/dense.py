@@ -25,7 +25,7 @@ from networks.dense import Network
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from baseline.augment import augment
+from baseline.augment import random_view
 from baseline.config import Config
 from baseline.dataset import Ragged
 from baseline.training import event_loss, learning_rate
@@ -142,7 +142,7 @@ class TileNetwork(nn.Module):
 
     def random_tiles(self, events: Ragged, generator: torch.Generator) -> Ragged:
         """Of each event, turned at random, a tile that holds a random voxel at a random place."""
-        events = augment(events, self.config, 1, generator)
+        events = random_view(events, 1, generator)
         draw = torch.rand(len(events), generator=generator)
         voxel = events.offset + (draw * events.length).long()
         shift = torch.randint(self.side, (len(events), 3), generator=generator)

@@ -1,6 +1,7 @@
-"""Random events from one event: what physics (nearly) leaves alone, on the batch's own device.
+"""Many events from one: turned, mirrored and moved, which physics (nearly) leaves alone.
 
-The 48 symmetries of the cube are exact integer maps; interpolation would smear dE/dx.
+The 48 symmetries of the cube are exact integer maps; interpolation would smear dE/dx. All happens
+on the batch's own device.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import torch
 
 from lartpc_challenge.format import GRID_SIZE
 
-from .config import Config
 from .dataset import Ragged
 
 # Orientation o sends coordinate a to place AXES[o].index(a), mirrored where MIRRORED[o]; 0 is none.
@@ -46,35 +46,12 @@ def fixed_view(events: Ragged, view: int, n_views: int, period: int) -> Ragged:
     return reorient(events, orientation.to(device), shift.expand(len(events), 3).to(device))
 
 
-def augment(events: Ragged, config: Config, period: int, generator: torch.Generator) -> Ragged:
-    """Events as training sees them: turned, moved by 0..period-1 voxels, scaled, thinned, cut.
+def random_view(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
+    """Events as training sees them: each in an orientation and moved by 0..period-1 voxels at
+    random.
 
     period: of the network's strides; it can't tell other shifts apart. generator: on the device.
     """
     n, draw = len(events), {"generator": generator, "device": events.coords.device}
-    if config.symmetries:
-        orientation = torch.randint(N_ORIENTATIONS, (n,), **draw)
-        events = reorient(events, orientation, torch.randint(period, (n, 3), **draw))
-    if config.energy_jitter:
-        scale = torch.exp(config.energy_jitter * torch.randn(n, **draw))
-        events = replace(events, energy=events.energy * scale[events.event])
-    if config.voxel_dropout:
-        events = events.keep(torch.rand(events.n_voxels, **draw) >= config.voxel_dropout)
-    for _ in range(config.dead_slabs):
-        events = events.keep(~_in_slab(events, draw))
-    return events
-
-
-# Widths of the dead slabs, in voxels.
-_SLAB = (1, 4)
-
-
-def _in_slab(events: Ragged, draw: dict) -> torch.Tensor:
-    """(M,) bool: voxels of a random slab an event; half of the events have none."""
-    n, device = len(events), events.coords.device
-    width = torch.randint(_SLAB[0], _SLAB[1] + 1, (n,), **draw)
-    width = width * torch.randint(2, (n,), **draw)
-    axis, first = torch.randint(3, (n,), **draw), torch.randint(GRID_SIZE, (n,), **draw)
-    event = events.event
-    along = events.coords.gather(1, axis.to(device)[event, None])[:, 0] - first[event]
-    return (along >= 0) & (along < width[event])
+    orientation = torch.randint(N_ORIENTATIONS, (n,), **draw)
+    return reorient(events, orientation, torch.randint(period, (n, 3), **draw))

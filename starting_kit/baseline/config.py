@@ -49,12 +49,6 @@ class Config:
     seed: int = _option(1, "of hold-out, first weights, order and augmentation", 0)
 
     symmetries: bool = _option(True, "turn and mirror events: 48 orientations and all shifts")
-    energy_jitter: float = _option(
-        0.0, "spread of a random energy scale an event (0.02 = 2 %%)", 0.0
-    )
-    voxel_dropout: float = _option(0.0, "share of voxels left out at random, in training", 0.0, 0.9)
-    dead_slabs: int = _option(0, "most dead planes cut from an event, for data with dead gaps", 0)
-
     views: int = _option(8, "orientations averaged in prediction; time grows with it", 1, 48)
 
     def __post_init__(self):

@@ -147,6 +147,7 @@ def _submanifold(n_in: int, n_out: int, level: int, algorithm) -> SubMConv3d:
 @contextlib.contextmanager
 def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
     """Compute in one of config.PRECISIONS on a GPU; a CPU computes in fp32 whatever it says."""
+    # TF32 stays as set: the backward pass, which follows outside, is to use it too.
     tf32 = precision == "tf32"
     constants.SPCONV_ALLOW_TF32 = tf32
     torch.backends.cuda.matmul.allow_tf32 = tf32

@@ -61,7 +61,7 @@ def predict(checkpoint_path, events_path, device: str = "auto") -> np.ndarray:
     ChallengeError where checkpoint and events are of different cycles, or one can't be read.
     """
     with explaining_memory("the number of other programs, or use --device cpu"):
-        where = choose_device(device, "fp32")
+        where = choose_device(device)
         model, config, cycle = checkpoint.load_model(checkpoint_path, where)
         events, found = read_events([events_path], labelled=False)
         if found != cycle:

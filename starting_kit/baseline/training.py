@@ -14,7 +14,7 @@ from lartpc_challenge import metrics
 from lartpc_challenge.events import offset_of
 from lartpc_challenge.format import ChallengeError, Cycle
 
-from .augment import augment
+from .augment import random_view
 from .checkpoint import pack_model
 from .config import Config
 from .dataset import Ragged, n_batches, shuffled_batch, split
@@ -78,19 +78,21 @@ class Training:
 
     @property
     def mean_loss(self) -> torch.Tensor:
-        """Of this epoch's steps so far, on this process's share; 0 before the first."""
+        """Of this epoch's steps so far; 0 before the first."""
         done = self.step % self.steps_per_epoch or self.steps_per_epoch
         return self.loss_sum / done
 
     def batch(self) -> tuple[Ragged, int]:
-        """This process's share of the step's events, augmented, and their number in all."""
+        """This process's share of the step's events, as training sees them; their number in all."""
         seed, n_train = self.config.seed, len(self.train_index)
         place = shuffled_batch(n_train, self.config.batch_events, self.step, seed)
         mine = self.train_index[place[self.rank :: self.world]].to(self.device)
         words = np.random.SeedSequence([seed, 2, self.step, self.rank]).generate_state(1, np.uint64)
         generator = torch.Generator(self.device).manual_seed(int(words[0] >> 1))
         events = self.events.select(mine)
-        return augment(events, self.config, self.model.period, generator), len(place)
+        if self.config.symmetries:
+            events = random_view(events, self.model.period, generator)
+        return events, len(place)
 
     def backward(self) -> torch.Tensor:
         """Put the step's gradients into the parameters; the loss over this process's share."""
@@ -108,7 +110,10 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.step, self.n_steps)
         self.network.train()
-        self.loss_sum += self.backward()
+        loss = self.backward()
+        if self.world > 1:
+            dist.all_reduce(loss)
+        self.loss_sum += loss / self.world
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self._average()
@@ -132,9 +137,6 @@ class Training:
         ChallengeError where the loss has left the numbers: what follows would be worth nothing.
         """
         train_loss = self.mean_loss
-        if self.world > 1:
-            dist.all_reduce(train_loss)
-            train_loss /= self.world
         if not torch.isfinite(train_loss):
             raise ChallengeError(
                 f"the loss is {train_loss.item()} in epoch {self.epoch}; lower --learning-rate"
