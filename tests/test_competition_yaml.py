@@ -32,6 +32,7 @@ from organizer.bundle.rules import (
 )
 
 PATH = Path(__file__).parent.parent / "competition.yaml"
+VERSION_LINE = PATH.read_text(encoding="utf-8").splitlines().index("version: 2") + 1
 COMPETITION = read_competition(PATH)
 
 # Columns of codalab-competitions c7ef5e28, apps/web/models.py, that a bundle may set; the yaml's
@@ -181,7 +182,11 @@ def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
         ("key: acc_mean", f"key: {'k' * 37}", "has 37 characters, the platform takes 36"),
         ("key: results", f"key: {'k' * 37}", "has 37 characters, the platform takes 36"),
         ("codalab/codalab-legacy:py39", "i" * 129, "has 129 characters, the platform takes 128"),
-        ("version: 2", "version: 2\nversion: 2", "line 6.*the key version stands twice"),
+        (
+            "version: 2",
+            "version: 2\nversion: 2",
+            rf"line {VERSION_LINE}.*the key version stands twice",
+        ),
         ("version: 2", "version: [2", "not valid YAML"),
         ("tasks: [1]\n", "tasks: 1\n", r"tasks is a whole number, expected a list"),
         (
