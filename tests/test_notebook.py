@@ -27,6 +27,13 @@ def test_it_reaches_for_nothing_outside_the_kit():
         assert not re.search(r"\.\./|https?://|~/|[\"']/|sys\.path", cell.source)
 
 
+def test_its_commands_run_in_a_folder_with_a_space():
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    commands = [line for cell in cells for line in cell.source.splitlines() if line[:1] == "!"]
+    assert len(commands) == 8
+    assert all(line.startswith('!"{python}" -m ') for line in commands)
+
+
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
     """The kit's folder after its notebook, and the text that the cells printed."""
