@@ -13,7 +13,7 @@ from toy import make_events, make_events_file
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES
 from organizer.convert.__main__ import main
-from organizer.convert.edepsim import spread
+from organizer.convert.edepsim import split_by_cell
 from organizer.convert.larcv import deposits_of_entry
 from organizer.convert.voxels import Deposits, crop_origin, to_event
 
@@ -103,7 +103,7 @@ def test_no_shift_of_the_crop_along_an_axis_holds_more_energy():
 def test_segments_are_spread_by_path_length():
     start = np.array([[0.5, 0.5, 0.5], [0.25, 0.5, 0.5], [2.5, 2.5, 2.5], [3.0, 1.5, 1.5]])
     end = np.array([[3.5, 0.5, 0.5], [-0.75, 0.5, 0.5], [2.5, 2.5, 2.5], [1.0, 1.5, 1.5]])
-    segment, cell, share = spread(start, end)
+    segment, cell, share = split_by_cell(start, end)
     found = {(s, *c): w for s, c, w in zip(segment.tolist(), cell.tolist(), share.tolist()) if w}
     assert found == pytest.approx(
         {
@@ -123,7 +123,7 @@ def test_segments_are_spread_by_path_length():
 def test_spreading_agrees_with_many_points_along_each_segment():
     rng = np.random.default_rng(3)
     start, end = rng.normal(scale=5, size=(2, 30, 3))
-    segment, cell, share = spread(start, end)
+    segment, cell, share = split_by_cell(start, end)
     points = 20_000
     fraction = (np.arange(points) + 0.5)[:, None] / points
     for i in range(30):
@@ -154,6 +154,18 @@ def test_real_muons_of_edepsim(tmp_path, capsys):
         assert 0.25 < np.median(event.energy[event.label == OTHER]) < 0.8
         assert np.mean(event.label == OTHER) > 0.7
         assert set(event.label.tolist()) <= {EM, OTHER}
+
+
+def test_the_threshold_is_the_cycles_own_unless_given(tmp_path):
+    """Tracks cut the corners of voxels: whatever the threshold, some voxels are just above it."""
+    lowest = {}
+    for number in CYCLES:
+        assert convert("edepsim", MUONS, tmp_path / "out.h5", "--cycle", number) == 0
+        lowest[number] = min(event.energy.min() for event in events_of(tmp_path / "out.h5"))
+    assert lowest == pytest.approx({1: 0.05, 2: 0.05, 3: 0.08}, rel=0.05)
+    assert lowest[3] > 0.08
+    assert convert("edepsim", MUONS, tmp_path / "out.h5", "--threshold-mev", 0.5) == 0
+    assert min(event.energy.min() for event in events_of(tmp_path / "out.h5")) > 0.5
 
 
 def edepsim_file(path, place="segments", names=None, repeat=1, **changed):

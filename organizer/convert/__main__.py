@@ -20,9 +20,10 @@ from lartpc_challenge.command import at_least, run
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 from lartpc_challenge.formats_2018 import read_events_2018
+from organizer.simulation.event import CONFIGURATIONS
 
 from . import edepsim, larcv, mlhep, pilarnet
-from .voxels import THRESHOLD_MEV, Deposits, restrict_labels, to_event
+from .voxels import Deposits, restrict_labels, to_event
 
 DEPOSIT_SOURCES = {"edepsim": edepsim, "pilarnet": pilarnet, "larcv": larcv}
 
@@ -58,13 +59,16 @@ def _run(options) -> None:
 
 def _from_deposits(options) -> None:
     cycle, counts = CYCLES[options.cycle], Counts()
+    threshold_mev = options.threshold_mev
+    if threshold_mev is None:
+        threshold_mev = CONFIGURATIONS[cycle.number].threshold_mev
     deposits = DEPOSIT_SOURCES[options.source].read(options.source_file)
-    events = _convert(options.source_file, deposits, cycle, options.threshold_mev, counts)
+    events = _convert(options.source_file, deposits, cycle, threshold_mev, counts)
     _write(options, "train", events, counts)
     for remark in sorted(counts.remarks):
         print(f"{options.source_file}: {remark}")
     share = counts.energy_kept_mev / counts.energy_read_mev
-    print(f"kept {share:.1%} of the energy: within the crop and above {options.threshold_mev} MeV")
+    print(f"kept {share:.1%} of the energy: within the crop and above {threshold_mev} MeV")
 
 
 def _convert(
@@ -135,6 +139,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     top = argparse.ArgumentParser(
         prog="python -m organizer.convert", description=__doc__, formatter_class=style
     )
+    own = ", ".join(str(CONFIGURATIONS[number].threshold_mev) for number in CYCLES)
     sources = top.add_subparsers(dest="source", metavar="SOURCE", required=True)
     for name, module in {**DEPOSIT_SOURCES, "mlhep": mlhep}.items():
         summary = module.__doc__.partition("\n")[0]
@@ -151,9 +156,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
             parser.add_argument(
                 "--threshold-mev",
                 type=_not_negative,
-                default=THRESHOLD_MEV,
                 metavar="E",
-                help=f"keep voxels with more energy ({THRESHOLD_MEV} MeV)",
+                help=f"keep voxels with more energy (the cycle's own threshold: {own} MeV)",
             )
     return top.parse_args(arguments)
 

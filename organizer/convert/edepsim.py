@@ -84,12 +84,12 @@ def _deposits(where: str, event_id: int, columns: dict[str, np.ndarray]) -> Depo
     if not (np.abs(ends) < _WORLD_CM).all():
         raise ChallengeError(f"{where}: a segment's place is not a number, or 1 km away")
     start, end = (place * (_MM_PER_CM / VOXEL_SIZE_MM) for place in ends)
-    segment, cell, share = spread(start, end)
+    segment, cell, share = split_by_cell(start, end)
     label = labels_of(columns["pdg"].astype(np.int64), proton_is_a_class=True)
     return Deposits(event_id, cell, columns["energy"][segment] * share, label[segment])
 
 
-def spread(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def split_by_cell(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells that straight segments cross, exactly.
 
     start, end (S, 3) in cells. Returns, a row a piece within one cell: segment (P,) int64, cell

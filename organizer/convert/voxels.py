@@ -10,9 +10,6 @@ from lartpc_challenge.events import Event
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, Cycle, SemanticLabel
 from organizer.simulation.voxels import read_out, tally
 
-# What our own simulation keeps, and about what the data of 2018 hold.
-THRESHOLD_MEV = 0.05
-
 
 @dataclass(frozen=True)
 class Deposits:
