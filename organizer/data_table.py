@@ -62,8 +62,8 @@ def _size_rows(events: EventFile) -> Iterator[tuple[str, str]]:
         histogram += np.histogram(event.energy, _ENERGY_EDGES_MEV)[0]
     yield "events", f"{len(events):,}"
     yield "voxels", f"{events.n_voxels:,}"
-    yield "voxels an event: mean (5 %, 50 %, 95 %)", _spread(n_voxels)
-    yield "energy an event, MeV: mean (5 %, 50 %, 95 %)", _spread(energy_mev)
+    yield "voxels an event: mean (5 %, 50 %, 95 %)", _mean_and_quantiles(n_voxels)
+    yield "energy an event, MeV: mean (5 %, 50 %, 95 %)", _mean_and_quantiles(energy_mev)
     below = np.cumsum(histogram) / max(1, histogram.sum())
     quantiles = _ENERGY_EDGES_MEV[np.searchsorted(below, (0.05, 0.5, 0.95)) + 1]
     yield "energy a voxel, MeV: 5 %, 50 %, 95 %", ", ".join(f"{q:.3f}" for q in quantiles)
@@ -88,7 +88,10 @@ def _label_rows(events: EventFile) -> Iterator[tuple[str, str]]:
 def _simulation_rows(file: h5py.File) -> Iterator[tuple[str, str]]:
     if "particles" in file:
         pdg = [table["pdg"] for table in iter_particles(file)]
-        yield "particles an event: mean (5 %, 50 %, 95 %)", _spread(np.array(list(map(len, pdg))))
+        yield (
+            "particles an event: mean (5 %, 50 %, 95 %)",
+            _mean_and_quantiles(np.array(list(map(len, pdg)))),
+        )
         for name, codes in SPECIES.items():
             share = np.mean(np.isin(np.concatenate(pdg), codes))
             yield f"particles that are {name}", _percent(share)
@@ -105,7 +108,7 @@ def _simulation_rows(file: h5py.File) -> Iterator[tuple[str, str]]:
             yield f"voxels of origin {origin.name.lower()}", _percent(share)
 
 
-def _spread(values: np.ndarray) -> str:
+def _mean_and_quantiles(values: np.ndarray) -> str:
     low, middle, high = np.percentile(values, (5, 50, 95))
     digits = 0 if values.mean() >= 100 else 1
     return (
