@@ -15,7 +15,7 @@ from lartpc_challenge.metrics import count_confusion
 from lartpc_challenge.reference import read_labelled_events
 from lartpc_challenge.scoring import Scores, score
 from lartpc_challenge.submission import read_submission
-from organizer.simulation.event import CONFIGURATIONS, SEED_SCHEME
+from organizer.simulation.event import CONFIGURATIONS, SEED_SCHEME, event_streams
 from organizer.simulation.response import draw_conditions
 from organizer.simulation.store import iter_particles
 from organizer.simulation.voxels import Origin
@@ -159,8 +159,8 @@ def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
 def dead_planes(cycle: Cycle, seed: int, event_id: int, attempts: int) -> np.ndarray:
     """(3, GRID_SIZE) bool: the planes, axis by axis, that were dead in an event whose `attempts`-th
     draw was accepted."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(cycle.number, event_id, attempts - 1))
-    rng = np.random.default_rng(sequence.spawn(3)[2])
+    *_, of_detector = event_streams(seed, cycle.number, event_id, attempts - 1)
+    rng = np.random.default_rng(of_detector)
     return draw_conditions(rng, CONFIGURATIONS[cycle.number].detector).dead
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from dataclasses import asdict, dataclass, field
 
@@ -59,17 +60,22 @@ class SimulatedEvent:
     attempts: int
 
 
+def event_streams(
+    seed: int, cycle: int, event_id: int, attempt: int
+) -> tuple[np.random.SeedSequence, ...]:
+    """Primaries, Geant4, detector: see SEED_SCHEME. `attempt` counts from 0."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(cycle, event_id, attempt))
+    return tuple(sequence.spawn(3))
+
+
 def simulate_event(argon: LiquidArgon, cycle: int, seed: int, event_id: int) -> SimulatedEvent:
     """Event `event_id` of those that the secret `seed` defines for `cycle`.
 
     `argon` must be made with the world of CONFIGURATIONS[cycle].
     """
     configuration = CONFIGURATIONS[cycle]
-    attempts = 0
-    while True:
-        sequence = np.random.SeedSequence(seed, spawn_key=(cycle, event_id, attempts))
-        attempts += 1
-        of_primaries, of_geant4, of_detector = sequence.spawn(3)
+    for attempt in itertools.count():
+        of_primaries, of_geant4, of_detector = event_streams(seed, cycle, event_id, attempt)
         particles = draw_primaries(np.random.default_rng(of_primaries), configuration.recipe)
         steps = argon.simulate(particles, of_geant4.generate_state(4))
         deposits = deposits_in_crop(steps, SemanticLabel.PROTON in CYCLES[cycle].labels)
@@ -82,7 +88,7 @@ def simulate_event(argon: LiquidArgon, cycle: int, seed: int, event_id: int) -> 
                 deposits, configuration.detector, conditions, configuration.threshold_mev, rng
             )
         if is_accepted(voxels.label, configuration):
-            return SimulatedEvent(event_id, particles, voxels, attempts)
+            return SimulatedEvent(event_id, particles, voxels, attempts=attempt + 1)
 
 
 def is_accepted(label: np.ndarray, configuration: Configuration) -> bool:
