@@ -20,10 +20,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from peers.methods import DENSE, METHODS, OURS, TRIVIAL, Sample, Task
 from peers.results import Results
@@ -33,8 +31,7 @@ from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import count_correct
-from lartpc_challenge.reference import read_reference
-from organizer.phases import reference_file
+from organizer.phases import labelled_test_events
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "starting_kit/data"
@@ -108,21 +105,10 @@ def _tasks(options: argparse.Namespace, temporary: Path) -> Iterator[tuple[str, 
 
 def with_truth(test: EventFile, references: Path, folder: Path) -> Path:
     """A file in `folder` with the test events and their labels, from both phases' references."""
-    truth = {}
-    for phase in (test.cycle.public_phase, test.cycle.hidden_phase):
-        reference = read_reference(reference_file(references, phase))
-        if reference:  # a placeholder holds none
-            labels = np.split(reference.label, reference.offset[1:-1])
-            truth.update(zip(reference.event_id.tolist(), labels))
     out = folder / "test.h5"
     with EventWriter(out, kind="train", cycle=test.cycle.number, scale=test.scale) as labelled:
-        for event in test:
-            if len(truth.get(event.event_id, ())) != len(event):
-                raise ChallengeError(
-                    f"{test.path}: has no labels, and {references} has none for its event "
-                    f"{event.event_id}; give its --references, or a labelled file"
-                )
-            labelled.append(replace(event, label=truth[event.event_id]))
+        for event in labelled_test_events(test, references):
+            labelled.append(event)
     return out
 
 

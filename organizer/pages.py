@@ -12,20 +12,18 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from lartpc_challenge.colours import ON_DARK
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.events import Event, EventFile, EventWriter
+from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.files import replacing, write_text
 from lartpc_challenge.format import CYCLES, GRID_SIZE, ChallengeError, Cycle
-from lartpc_challenge.reference import read_reference
 
 from .data_table import describe, markdown
+from .phases import labelled_test_events
 from .source import ROOT, Source
 
 BEGIN, END = "<!-- begin: python -m organizer.pages writes this -->", "<!-- end -->"
@@ -67,27 +65,14 @@ def _sizes(source: Source) -> str:
 # ---- pictures
 
 
-def labelled_events(source: Source, cycle: Cycle) -> Iterator[Event]:
-    """The test events with the truth of both phases, in test-file order; never for participants."""
-    truth = {}
-    for phase in (cycle.public_phase, cycle.hidden_phase):
-        reference = read_reference(source.reference(phase))
-        bounds = zip(reference.event_id.tolist(), reference.offset, reference.offset[1:])
-        truth.update({event: reference.label[start:stop] for event, start, stop in bounds})
-    with EventFile(source.test(cycle), kind="test") as events:
-        for event in events:
-            yield replace(event, label=truth[event.event_id])
-
-
 def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None = None) -> None:
     """Draw the test event of median size: energy and truth; with a submission of the test events
     its prediction and mistakes too. ChallengeError says why that is impossible."""
     with tempfile.TemporaryDirectory() as folder:
         labelled = Path(folder, "labelled.h5")
-        events = list(labelled_events(source, cycle))
-        with EventWriter(
-            labelled, kind="train", cycle=cycle.number, scale="demonstration"
-        ) as writer:
+        with EventFile(source.test(cycle), kind="test") as test:
+            scale, events = test.scale, list(labelled_test_events(test, source.references))
+        with EventWriter(labelled, kind="train", cycle=cycle.number, scale=scale) as writer:
             for event in events:
                 writer.append(event)
         median = sorted(events, key=len)[len(events) // 2]
@@ -111,7 +96,8 @@ def draw_logo(source: Source, cycle: Cycle, out: Path) -> None:
     """Draw the largest test event as seen along z, one colour a class, on a dark square."""
     from matplotlib.figure import Figure  # only this needs it
 
-    event = max(labelled_events(source, cycle), key=len)
+    with EventFile(source.test(cycle), kind="test") as test:
+        event = max(labelled_test_events(test, source.references), key=len)
     figure = Figure(figsize=(1, 1), dpi=_LOGO_PIXELS, facecolor=_LOGO_GROUND)
     axes = figure.add_axes((0.06, 0.06, 0.88, 0.88))
     axes.set(xlim=(0, GRID_SIZE), ylim=(0, GRID_SIZE), aspect="equal")

@@ -17,7 +17,7 @@ import argparse
 import contextlib
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -28,7 +28,7 @@ from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of
 from lartpc_challenge.files import open_h5, replacing
 from lartpc_challenge.format import CYCLES, GRID_SHAPE, ChallengeError, Cycle
-from lartpc_challenge.reference import write_reference
+from lartpc_challenge.reference import read_reference, write_reference
 from organizer.seeds import SEED_BYTES
 from organizer.trivial import fit_trivial_rules, score_rule
 
@@ -92,6 +92,28 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
                 test=events,
                 trivial={name: score_rule(rule, truth) for name, rule in rules.items()},
             )
+
+
+def labelled_test_events(test: EventFile, references: Path) -> Iterator[Event]:
+    """What `prepare` took apart: the events of a test file, in its order, with the truth of both
+    phases, which a folder such as PRIVATE holds. Never for participants.
+
+    In memory: all labels and a block of events. Raises ChallengeError for references that are
+    missing, placeholders, or of other events.
+    """
+    truth = {}
+    for phase in (test.cycle.public_phase, test.cycle.hidden_phase):
+        reference = read_reference(reference_file(references, phase))
+        if reference:  # a placeholder holds none
+            labels = np.split(reference.label, reference.offset[1:-1])
+            truth.update(zip(reference.event_id.tolist(), labels))
+    for event in test:
+        if len(truth.get(event.event_id, ())) != len(event):
+            raise ChallengeError(
+                f"{references}: holds no labels for event {event.event_id} of {test.path}; "
+                "give the references that were made with it"
+            )
+        yield replace(event, label=truth[event.event_id])
 
 
 def _checked_length(path: Path, cycle: Cycle) -> int:

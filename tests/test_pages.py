@@ -14,7 +14,7 @@ from lartpc_challenge.format import CLASS_NAMES, CYCLES, GRID_SIZE, METRICS, VOX
 from lartpc_challenge.metrics import evaluate
 from lartpc_challenge.sandbox import MEMORY_LIMIT, TIME_LIMIT
 from organizer.bundle.pages import read_page, to_html
-from organizer.pages import BEGIN, END, filled, labelled_events, tables
+from organizer.pages import BEGIN, END, filled, tables
 from organizer.source import Source
 
 PAGES = ROOT / "pages"
@@ -45,14 +45,6 @@ def test_tables_tell_of_the_files_that_they_were_made_from(tmp_path):
     page = filled(f"before\n{BEGIN}\nold\n{END}\nafter\n", Source.of(tiny.folder))
     assert page == f"before\n{BEGIN}\n{made}\n{END}\nafter\n"
     assert filled("no marks", Source.of(tiny.folder)) == "no marks"
-
-
-def test_labelled_events_are_the_test_events_with_their_truth(tmp_path):
-    tiny = make_tiny(tmp_path, baseline=False)
-    events = list(labelled_events(Source.of(tiny.folder), CYCLES[2]))
-    assert [event.event_id for event in events] == [event.event_id for event in tiny.test[2]]
-    for event, truth in zip(events, tiny.test[2]):
-        assert event.label.tolist() == truth.label.tolist()
 
 
 def test_metrics_are_named_as_the_code_names_them():

@@ -13,9 +13,16 @@ from toy import make_events, without_labels
 
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import CYCLES, ChallengeError
-from lartpc_challenge.reference import read_reference
+from lartpc_challenge.reference import read_reference, write_placeholder
 from organizer import phases
-from organizer.phases import as_read_out, check_distinct, event_numbers, keyed_numbers, prepare
+from organizer.phases import (
+    as_read_out,
+    check_distinct,
+    event_numbers,
+    keyed_numbers,
+    labelled_test_events,
+    prepare,
+)
 
 CYCLE = CYCLES[2]
 SECRET = bytes(range(16))
@@ -128,6 +135,28 @@ def test_every_test_event_has_its_truth_in_one_reference(split, events):
     for event in found:
         truth = replace(event, label=labels.pop(event.event_id))
         assert_same_event(truth, simulated.pop(places(event)))
+
+
+def test_labelled_test_events_are_what_was_split(split, events):
+    simulated = {places(event): event for event in events[N_TRAIN:]}
+    with EventFile(split / "public/cycle2_test.h5") as test:
+        found = list(labelled_test_events(test, split / "private"))
+        assert [event.event_id for event in found] == test.event_id.tolist()
+    for event in found:
+        assert_same_event(event, simulated.pop(places(event)))
+    assert not simulated
+
+
+def test_truth_of_other_events_or_none_labels_nothing(split, tmp_path):
+    shutil.copytree(split / "private", tmp_path / "private")
+    write_placeholder(tmp_path / "private/phase4/reference.h5", phase=4, scale="demonstration")
+    said = "private: holds no labels for event 2[0-9]{9} of .*h5; give the references"
+    for kind, references in (("test", tmp_path / "private"), ("train", split / "private")):
+        with (
+            EventFile(split / f"public/cycle2_{kind}.h5") as file,
+            pytest.raises(ChallengeError, match=said),
+        ):
+            list(labelled_test_events(file, references))
 
 
 def test_references_know_the_test_file(split):
