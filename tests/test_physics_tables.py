@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from organizer.constants import LAR_DENSITY_G_CM3
 from organizer.physics import published
 
 
@@ -41,7 +42,7 @@ def test_landau_width_is_that_of_the_distribution():
 
 
 def test_most_probable_loss_is_below_the_mean_and_grows_faster_than_the_thickness():
-    mean_mev = 0.3 * 1.508 * published.LAR_DENSITY_G_CM3
+    mean_mev = 0.3 * 1.508 * LAR_DENSITY_G_CM3
     thin, xi = published.landau_of_muon(266, 0.3)
     thick, _ = published.landau_of_muon(266, 3.0)
     assert 0.7 * mean_mev < thin < 0.85 * mean_mev

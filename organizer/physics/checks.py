@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, optimize, stats
 
+from organizer.constants import LAR_DENSITY_G_CM3
 from organizer.physics import beams, published
 from organizer.physics.observe import DEPTH_BINS_X0, RADIUS_BINS_CM, RESIDUAL_BINS_CM
 from organizer.physics.runs import Samples
@@ -112,7 +113,7 @@ def check_minimum_ionisation(samples: Samples) -> list[Check]:
     energy = minimum_ionising_energy()
     loss, path = sample["loss"], sample["path"]
     most_probable, xi = published.landau_of_muon(energy, VOXEL_SIZE_MM / 10)
-    mean = published.LAR_DENSITY_G_CM3 * np.interp(energy, *published.PDG_MUON[:, :2].T)
+    mean = _muon_loss_mev_cm(energy)
     return [
         _check(
             f"mean dE/dx of mu-, {energy:.0f} MeV", "MeV/cm", mean, 0.02,
@@ -139,7 +140,12 @@ def minimum_ionising_energy() -> float:
     """Mean kinetic energy, in MeV, of the crossing muons on their way."""
     beam = beams.CROSSING_MUONS
     way_cm = 2 * beam.settings.half_size_mm / 10
-    return beam.kinetic_energy_mev - way_cm / 2 * 1.509 * published.LAR_DENSITY_G_CM3
+    return beam.kinetic_energy_mev - way_cm / 2 * _muon_loss_mev_cm(beam.kinetic_energy_mev)
+
+
+def _muon_loss_mev_cm(kinetic_energy_mev: float) -> float:
+    """Published mean dE/dx of a muon in liquid argon."""
+    return LAR_DENSITY_G_CM3 * np.interp(kinetic_energy_mev, *published.PDG_MUON[:, :2].T)
 
 
 def check_photons(samples: Samples) -> list[Check]:

@@ -5,7 +5,8 @@ The primary is the first row of the tracks. Lengths in cm, energies in MeV.
 
 import numpy as np
 
-from organizer.physics.published import ELECTRON_MASS_MEV, RADIATION_LENGTH_CM
+from organizer.constants import ELECTRON_MASS_MEV
+from organizer.physics.published import RADIATION_LENGTH_CM
 from organizer.simulation.geant4 import Steps
 from organizer.simulation.voxels import HALF_CROP_MM, VOXEL_SIZE_MM, deposits_in_crop
 

@@ -14,6 +14,7 @@ from scipy import stats
 from lartpc_challenge.colours import ON_LIGHT, as_hex
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CLASS_NAMES, SemanticLabel
+from organizer.constants import LAR_DENSITY_G_CM3
 from organizer.physics import beams, checks, published
 from organizer.physics.observe import DEPTH_BINS_X0, RADIUS_BINS_CM, RESIDUAL_BINS_CM
 from organizer.physics.runs import Samples
@@ -58,7 +59,7 @@ def _draw_ranges(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     for pdg, table in published.STOPPING.items():
         energy, _, reach = table.T
-        left.loglog(energy, reach / published.LAR_DENSITY_G_CM3, color=COLOUR[pdg], lw=1)
+        left.loglog(energy, reach / LAR_DENSITY_G_CM3, color=COLOUR[pdg], lw=1)
         rows = [row for particle, row in beams.RANGES if particle == pdg]
         measured = [
             checks.mean_and_error(samples[beams.RANGES[pdg, row].name]["length"]) for row in rows
@@ -93,7 +94,7 @@ def _draw_stopping(samples: Samples) -> tuple[Figure, str]:
         energy, stopping, _ = table.T
         at_residual = [published.energy_at_residual_range(pdg, cm) for cm in fine]
         curve = np.exp(np.interp(np.log(at_residual), np.log(energy), np.log(stopping)))
-        axes.plot(fine, curve * published.LAR_DENSITY_G_CM3, color=COLOUR[pdg], lw=1)
+        axes.plot(fine, curve * LAR_DENSITY_G_CM3, color=COLOUR[pdg], lw=1)
         axes.plot(
             centre[1:],
             (loss / path)[1:],

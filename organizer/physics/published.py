@@ -5,10 +5,15 @@ Ranges and stopping powers of PDG and PSTAR are per mass: divide or multiply by 
 
 import numpy as np
 
-LAR_DENSITY_G_CM3 = 1.396  # PDG Review of Particle Physics 2024, table 6.1, liquid argon
-ARGON_Z, ARGON_MOLAR_MASS_G = 18, 39.948  # same table
+from organizer.constants import (
+    ARGON_MOLAR_MASS_G,
+    ARGON_Z,
+    AVOGADRO,
+    ELECTRON_MASS_MEV,
+    LAR_DENSITY_G_CM3,
+)
+
 PION_MASS_MEV, MUON_MASS_MEV = 139.570, 105.658  # PDG 2024
-ELECTRON_MASS_MEV = 0.510999  # PDG 2024
 
 PDG_MUON_SOURCE = (
     "PDG muE_liquid_argon: D. E. Groom, N. V. Mokhov, S. I. Striganov, "
@@ -99,7 +104,7 @@ def landau_of_muon(kinetic_energy_mev: float, thickness_cm: float) -> tuple[floa
 # Photons: total cross section without coherent scattering, barn an argon atom.
 XCOM_SOURCE = "NIST XCOM (NBSIR 87-3597), argon, total without coherent scattering"
 XCOM_BARN = {50: 1.833, 100: 2.036, 300: 2.313, 1000: 2.488}
-ATOMS_PER_BARN_CM = LAR_DENSITY_G_CM3 * 6.02214076e23 / ARGON_MOLAR_MASS_G * 1e-24  # CODATA, PDG
+ATOMS_PER_BARN_CM = LAR_DENSITY_G_CM3 * AVOGADRO / ARGON_MOLAR_MASS_G * 1e-24
 
 
 def photon_path_cm(energy_mev: float) -> float:

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.files import write_text
+from organizer.constants import ARGON_MOLAR_MASS_G, ARGON_Z, AVOGADRO, ELECTRON_MASS_MEV
 
 # Geant4 11.4 with geant4_pybind 0.1.3 looks for these; the folder names below a directory of ours.
 DATA_FOLDERS = {
@@ -41,11 +42,8 @@ DATA_FOLDERS = {
 # Names a folder with all official sets; Geant4 asks it for what the variables above don't name.
 INSTALLED_DATA = "GEANT4_DATA_DIR"
 
-ARGON_Z, ARGON_MOLAR_MASS_G = 18, 39.948
-AVOGADRO = 6.02214076e23  # CODATA 2018, per mole
 FINE_STRUCTURE = 7.2973525693e-3  # CODATA 2018
 ELECTRON_RADIUS_CM = 2.8179403262e-13  # CODATA 2018
-ELECTRON_MASS_MEV = 0.51099895  # CODATA 2018
 MM2_PER_BARN = 1e-22
 
 # NIST ESTAR (NISTIR 4999, 2017), argon: electron kinetic energy and radiative stopping power.

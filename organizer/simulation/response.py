@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, VOXEL_SIZE_MM
+from organizer.constants import LAR_DENSITY_G_CM3
 from organizer.simulation.voxels import Deposits, Tally, Voxels, read_out, tally
 
 FIELD_KV_CM = 0.5  # for which all below was measured
-LAR_DENSITY_G_CM3 = 1.396  # Geant4's G4_lAr; boiling point at 1 bar, PDG 2024, table 6.1
 MIP_DEDX_MEV_CM = 2.11  # minimum in liquid argon, PDG 2024, table 6.1
 MEV_PER_ELECTRON = 23.6e-6  # M. Miyajima et al., Phys. Rev. A 9 (1974) 1438
 # Modified Box model: ArgoNeuT, R. Acciarri et al., JINST 8 (2013) P08005.
