@@ -202,7 +202,10 @@ def test_one_participants_folder_serves_too(tiny, tmp_path):
 
 @pytest.mark.parametrize(
     ("folder", "sentence"),
-    [("gone", "gone: no such folder"), ("empty", "empty: holds no submission that can be scored")],
+    [
+        ("gone", "gone: no such folder"),
+        ("empty", "empty: holds no submission that can be scored; give a folder with"),
+    ],
 )
 def test_the_command_ends_with_a_sentence(tiny, tmp_path, folder, sentence):
     (tmp_path / "empty").mkdir()

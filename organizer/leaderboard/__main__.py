@@ -48,9 +48,9 @@ def _run(options) -> None:
             submissions = read_submissions(found, manifest, refused)
             made += boards(submissions, cycle, source) if submissions else []
     if not made:
-        raise ChallengeError(
-            "\n".join([f"{options.submissions}: holds no submission that can be scored", *refused])
-        )
+        advice = "" if refused else "; give a folder with PARTICIPANT/cycleN/*.zip"
+        nothing = f"{options.submissions}: holds no submission that can be scored{advice}"
+        raise ChallengeError("\n".join([nothing, *refused]))
     text = as_text(made, refused)
     contents = {
         "leaderboard.txt": text,
