@@ -253,6 +253,7 @@ def test_write_zip_knows_the_lists_too(tmp_path):
 def test_placeholders_hold_no_truth_and_the_true_ones_lie_beside(tiny, built, tmp_path):
     held = build(order(tiny.folder, placeholder=True), tmp_path)
     assert any("hidden_references" in note for note in held.notes)
+    assert (tmp_path / "hidden_references").stat().st_mode & 0o777 == 0o700
     assert "  reference_phase4.zip  from 2027-01-10 00:00 to 2027-01-10 01:00" in held.notes
     for phase in PHASES:
         name = f"reference_phase{phase}.zip"

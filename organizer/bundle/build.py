@@ -114,6 +114,8 @@ def build(order: Order, out) -> Built:
         for path in finished:
             target = out / path.relative_to(folder)
             target.parent.mkdir(exist_ok=True)
+            if target.parent.name == HELD_BACK:
+                target.parent.chmod(0o700)  # for its owner's eyes, as where they come from
             path.replace(target)
         if not order.placeholder:  # those of an earlier build fit other events
             for phase in filter(is_hidden, PHASES):
