@@ -47,6 +47,47 @@ def test_a_full_disk_ends_in_a_sentence_and_keeps_the_earlier_file(tmp_path, wha
     assert list(path.parent.iterdir()) == [path]
 
 
+CTRL_C = """
+import signal, sys, time
+from lartpc_challenge import files
+write, armed = files._PatientFile.write, []
+def struck(self, data):
+    if armed:
+        armed.clear()
+        signal.raise_signal(signal.SIGINT)
+    return write(self, data)
+files._PatientFile.write = struck
+try:
+    with files.new_h5(sys.argv[1]) as file:
+        data = file.create_dataset("x", (1000,), "i4", chunks=(100,))
+        data[:] = 7
+        armed.append(True)
+        del data  # writes the chunks
+        assert not armed
+        time.sleep(float(sys.argv[2]))
+except KeyboardInterrupt:
+    sys.exit("interrupted")
+"""
+
+
+@pytest.mark.parametrize("work_left_s", [0, 600])
+def test_ctrl_c_inside_a_call_from_hdf5_strikes_soon_after_it(tmp_path, work_left_s):
+    """Raised in there, it is ignored, and a file without its chunks replaces the good one; or it
+    crashes the process (both seen with HDF5 2.0)."""
+    path = tmp_path / "events.h5"
+    path.write_text("an earlier file")
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C, str(path), str(work_left_s)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (1, "interrupted\n")
+    assert path.read_text() == "an earlier file"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_what_cant_be_read_later_is_told_as_well(tmp_path):
     with h5py.File(tmp_path / "short.h5", "w") as file:
         file["offset"] = [0]
@@ -67,6 +108,17 @@ def test_a_folder_that_is_a_file_is_told(tmp_path, new):
         new(tmp_path / "file" / "events.h5"),
     ):
         pass
+
+
+def test_a_fault_within_is_told_by_the_name_that_the_user_gave(tmp_path):
+    """What writes several files or none hands temporary names to other writers."""
+    with (
+        pytest.raises(ChallengeError, match=rf"^{tmp_path}/a\.h5: can't be written: disk full$"),
+        replacing(tmp_path / "a.h5") as temporary,
+        replacing(temporary),
+    ):
+        raise OSError("disk full")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_are_made_for_a_new_file(tmp_path):
