@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -224,10 +225,34 @@ def test_event_files_with_more_than_is_public_are_refused(tmp_path, kind, name):
     )
 
 
-@pytest.mark.parametrize("place", ["/", "energy"])
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        ("particles/seed", np.arange(4)),
+        ("particles/more/seed", np.arange(4)),
+        ("particles/seed", h5py.SoftLink("/offset")),
+        ("particles/seed", h5py.SoftLink("/nowhere")),
+        ("particles/seed", h5py.ExternalLink("raw.h5", "attempts")),
+        ("seed", h5py.SoftLink("/offset")),
+    ],
+)
+def test_particles_with_more_than_is_public_are_refused(tmp_path, name, item):
+    tiny = make_tiny(tmp_path / "data", baseline=False)
+    with h5py.File(tiny.folder / "cycle3_train.h5", "a") as file:
+        for column in ("offset", "pdg", "kinetic_energy_mev", "vertex", "direction"):
+            file[f"particles/{column}"] = np.arange(4)
+    build(order(tiny.folder), tmp_path / "before")
+    with h5py.File(tiny.folder / "cycle3_train.h5", "a") as file:
+        file[name] = item
+    said = problems(order(tiny.folder), tmp_path / "dist")
+    assert re.search(rf"cycle3_train\.h5: holds .*\b{name}, which a train file", said)
+
+
+@pytest.mark.parametrize("place", ["/", "energy", "particles"])
 def test_event_files_with_a_seed_are_refused(tmp_path, place):
     tiny = make_tiny(tmp_path / "data", baseline=False)
-    with h5py.File(tiny.folder / "cycle1_test.h5", "a") as file:
+    with h5py.File(tiny.folder / "cycle1_train.h5", "a") as file:
+        file.require_group("particles")
         file[place].attrs["seed"] = "3e9"
     assert "the attribute seed" in problems(order(tiny.folder), tmp_path / "dist")
 
@@ -426,6 +451,16 @@ def test_oversize_bundles_are_refused(tmp_path):
     os.truncate(other, 2)
     (problem,) = size_problems([one, other])
     assert problem.startswith("each bundle would have 1.00 GB")
+
+
+def test_a_full_disk_is_told_by_the_folder_that_was_asked_for(tiny, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        said = problems(order(tiny.folder), tmp_path / "dist")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert said == f"{tmp_path}/dist/scoring_program.zip: can't be written: File too large"
 
 
 def test_pages_that_a_platform_would_break_on_are_refused(tiny, tmp_path):

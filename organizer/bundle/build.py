@@ -130,7 +130,10 @@ def _folder_beside(out: Path) -> Iterator[Path]:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".bundle-") as folder:
-            yield Path(folder)
+            try:
+                yield Path(folder)
+            except ChallengeError as problem:  # by the name that the user gave
+                raise ChallengeError(str(problem).replace(folder, str(out))) from problem
     except OSError as reason:
         raise ChallengeError(f"{out}: can't be written: {reason.strerror or reason}") from reason
 
