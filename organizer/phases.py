@@ -36,8 +36,9 @@ from organizer.trivial import fit_trivial_rules, score_rule
 _MANTISSA_BITS = 12
 _FLOAT32_MANTISSA_BITS = 23
 _IDS_PER_CYCLE = 10**9  # event ids of cycle 1 are 1,000,000,000 and more, and so on
-# Rounding of a train file's particle table: kinetic energy in MeV, vertex in voxels, direction.
-_PARTICLE_DECIMALS = {"pdg": 0, "kinetic_energy_mev": 0, "vertex": 1, "direction": 2}
+# What is public of the particle table, in train files alone, and how it is rounded: kinetic energy
+# in MeV, vertex in voxels, direction.
+PARTICLE_DECIMALS = {"pdg": 0, "kinetic_energy_mev": 0, "vertex": 1, "direction": 2}
 
 
 def train_file(folder: Path, cycle: Cycle) -> Path:
@@ -210,12 +211,12 @@ def _particles(path: Path, order: np.ndarray) -> dict[str, np.ndarray]:
     with open_h5(path) as file:
         if "particles" not in file:
             return {}
-        table = {name: file["particles"][name][:] for name in ("offset", *_PARTICLE_DECIMALS)}
+        table = {name: file["particles"][name][:] for name in ("offset", *PARTICLE_DECIMALS)}
         offset = table["offset"]
         rows = np.concatenate([np.arange(offset[i], offset[i + 1]) for i in order])
         return {
             "offset": offset_of(np.diff(offset)[order]),
-            **{name: np.round(table[name][rows], by) for name, by in _PARTICLE_DECIMALS.items()},
+            **{name: np.round(table[name][rows], by) for name, by in PARTICLE_DECIMALS.items()},
         }
 
 

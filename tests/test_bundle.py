@@ -22,8 +22,10 @@ from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, cycle_of_pha
 from lartpc_challenge.reference import read_reference
 from organizer.bundle.archives import folder_members, write_zip
 from organizer.bundle.build import Order, build
+from organizer.bundle.contents import source_problems
 from organizer.bundle.pages import read_page, to_html
 from organizer.bundle.rules import MAX_ZIP_BYTES, size_problems
+from organizer.source import Source
 
 START = date(2027, 1, 4)
 # What a participant can download: starting kit, public data and, as solutions, the baseline.
@@ -237,14 +239,15 @@ def test_event_files_with_more_than_is_public_are_refused(tmp_path, kind, name):
     ],
 )
 def test_particles_with_more_than_is_public_are_refused(tmp_path, name, item):
-    tiny = make_tiny(tmp_path / "data", baseline=False)
+    tiny = make_tiny(tmp_path, baseline=False)
+    source = Source.of(tiny.folder)
     with h5py.File(tiny.folder / "cycle3_train.h5", "a") as file:
         for column in ("offset", "pdg", "kinetic_energy_mev", "vertex", "direction"):
             file[f"particles/{column}"] = np.arange(4)
-    build(order(tiny.folder), tmp_path / "before")
+    assert list(source_problems(source, scale="full")) == []
     with h5py.File(tiny.folder / "cycle3_train.h5", "a") as file:
         file[name] = item
-    said = problems(order(tiny.folder), tmp_path / "dist")
+    (said,) = source_problems(source, scale="full")
     assert re.search(rf"cycle3_train\.h5: holds .*\b{name}, which a train file", said)
 
 

@@ -17,6 +17,7 @@ from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 from lartpc_challenge.reference import Manifest, Reference, read_reference
 from lartpc_challenge.sandbox import read_guarded
+from organizer.phases import PARTICLE_DECIMALS
 from organizer.source import Source
 
 _ATTRIBUTES = {
@@ -30,8 +31,8 @@ _ATTRIBUTES = {
     "class_names",
 }
 _COLUMNS = {"event_id", "offset", "coords", "energy"}
-# The particle table of a train file is rounded, and of labelled events only.
-_PUBLIC = {"train": {*_COLUMNS, "label", "particles"}, "test": _COLUMNS}
+_PARTICLES = {"particles", *(f"particles/{name}" for name in ("offset", *PARTICLE_DECIMALS))}
+_PUBLIC = {"train": {*_COLUMNS, "label", *_PARTICLES}, "test": _COLUMNS}
 
 
 def source_problems(source: Source, *, scale: str) -> Iterator[str]:
@@ -73,13 +74,17 @@ def _event_file_problems(path: Path, kind: str, cycle: Cycle, scales: set) -> It
 
 def _extras(file: h5py.File, kind: str) -> list[str]:
     """Names of what a file holds beyond what participants may get."""
-    extras = [name for name in file if name not in _PUBLIC[kind]]
-    extras += [f"the attribute {name}" for name in file.attrs if name not in _ATTRIBUTES]
+    names = set(file)  # links too, which visititems passes over
+    if isinstance(particles := file.get("particles"), h5py.Group):
+        names |= {f"particles/{name}" for name in particles}
+    attributes = [name for name in file.attrs if name not in _ATTRIBUTES]
 
     def visit(name: str, item) -> None:
-        extras.extend(f"the attribute {attribute} of {name}" for attribute in item.attrs)
+        names.add(name)
+        attributes.extend(f"{attribute} of {name}" for attribute in item.attrs)
 
     file.visititems(visit)
+    extras = [*(names - _PUBLIC[kind]), *(f"the attribute {name}" for name in attributes)]
     return sorted(extras)
 
 
