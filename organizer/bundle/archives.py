@@ -14,26 +14,24 @@ from pathlib import Path
 from typing import Union
 
 from lartpc_challenge.files import replacing
-from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.format import CYCLES, ChallengeError
 
 Content = Union[bytes, Path]
 
 # The file names of each kind of zip, as patterns of which one must match whole.
 _PACKAGE = (r"lartpc_challenge/\w+\.py", r"lartpc_challenge/FORMAT\.md")
+_DATA = rf"cycle({'|'.join(map(str, CYCLES))})_(train|test)\.h5"
 ALLOWED = {
     "scoring_program": ("metadata", r"score\.py", *_PACKAGE),
     "starting_kit": (
         *_PACKAGE,
-        r"(README|LICENSE|LICENSE-DATA|CITATION)(\.md|\.cff)?",
-        r"[\w-]+\.ipynb",
-        r"requirements[\w-]*\.txt",
-        r"images/[\w-]+\.(png|svg)",
-        r"baseline/[\w/]+\.py",
-        r"baseline/README\.md",
-        r"data/README\.md",
-        r"data/cycle[1-3]_(train|test)\.h5",
+        r"README\.md|LICENSE|LICENSE-DATA\.md",
+        r"starting_kit\.ipynb",
+        r"requirements\.txt",
+        r"baseline/\w+\.py",
+        f"data/{_DATA}",
     ),
-    "public_data": (r"cycle[1-3]_(train|test)\.h5",),
+    "public_data": (_DATA,),
     "reference": (r"reference\.h5",),
     "codabench": (r"competition\.yaml", r"pages/\w+\.(md|png|jpg)", r"\w+\.zip"),
     "codalab": (r"competition\.yaml", r"pages/\w+\.(html|png|jpg)", r"\w+\.zip"),
