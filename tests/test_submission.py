@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
 
 import forms
@@ -105,6 +106,14 @@ def test_a_submission_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
 
 
 # ---- where the file lies
+
+
+def test_where_nothing_can_be_unpacked_the_submission_is_not_blamed(run, tmp_path, monkeypatch):
+    write_submission(tmp_path / "s.zip", run.event_id, run.offset, run.labels)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(ChallengeError, match="no temporary folder takes its") as told:
+        read_submission(tmp_path / "s.zip", run.manifest)
+    assert not isinstance(told.value, SubmissionError)
 
 
 def test_a_bare_file(run):

@@ -229,10 +229,11 @@ def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Uplo
         if file.tell() != member.file_size:
             raise zipfile.BadZipFile("fewer bytes than declared")
     except READ_ERRORS as reason:
-        if getattr(reason, "errno", None) == errno.ENOSPC:
+        # The latter where not one folder takes a temporary file: all are full, or TMPDIR is gone.
+        if getattr(reason, "errno", None) in (errno.ENOSPC, errno.ENOENT):
             raise ChallengeError(
-                f"{where}: no space in {tempfile.gettempdir()} for {member.file_size:,} bytes;"
-                " make some, set TMPDIR, or unzip it elsewhere and give the file"
+                f"{where}: no temporary folder takes its {member.file_size:,} bytes; make space, "
+                "set TMPDIR, or unzip it elsewhere and give the file"
             ) from reason
         raise SubmissionError(f"{where}: is damaged; zip or upload it again") from reason
     return Upload(where, True, file)
