@@ -32,7 +32,7 @@ from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 
 from .phases import check_distinct, prepare, reference_file, test_file, train_file
 from .seeds import Seeds, fixed_seeds, kept_seeds
-from .simulation.chunks import Order, simulate
+from .simulation.chunks import SimulationRequest, simulate
 from .source import ROOT
 
 SPLITS = {"train": train_file, "test": test_file}
@@ -81,9 +81,10 @@ def make_cycle(plan: Plan, cycle: Cycle, *, jobs: int, dask: str | None) -> None
     for split, name_in in SPLITS.items():
         n_events = plan.events[cycle.number][split]
         seed = int.from_bytes(plan.seeds(f"cycle{cycle.number} {split}"), "big")
-        order, out = Order(cycle.number, n_events, seed, plan.scale), name_in(plan.raw, cycle)
+        request = SimulationRequest(cycle.number, n_events, seed, plan.scale)
+        out = name_in(plan.raw, cycle)
         with tqdm(total=n_events, desc=out.stem, unit=" events", disable=None) as bar:
-            simulate(out, order, jobs=jobs, dask=dask, progress=bar.update)
+            simulate(out, request, jobs=jobs, dask=dask, progress=bar.update)
     secret = plan.seeds(f"cycle{cycle.number} phases")
     prepare(plan.raw, plan.public, plan.private, cycle=cycle, secret=secret)
 

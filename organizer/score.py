@@ -27,7 +27,7 @@ from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.format import METRICS, PHASES, ChallengeError, cycle_of_phase
 from lartpc_challenge.reference import read_reference
 
-from .bundle.build import Order, build
+from .bundle.build import BundleRequest, build
 from .bundle.competition import default_start
 from .source import ROOT
 from .worker import CODABENCH, CODALAB, PLATFORMS, Run, Task, run_submission
@@ -60,9 +60,9 @@ class Competition:
     tasks: dict[str, dict[int, Task]]
 
 
-def unpack_competition(order: Order, folder: Path) -> Competition:
-    """Build the bundles of `order` below `folder` and read them as each platform would."""
-    built = build(order, folder / "dist")
+def unpack_competition(request: BundleRequest, folder: Path) -> Competition:
+    """Build the bundles of `request` below `folder` and read them as each platform would."""
+    built = build(request, folder / "dist")
     for path, name in ((built.codabench, "codabench"), (built.codalab, "codalab")):
         with zipfile.ZipFile(path) as archive:
             archive.extractall(folder / name)
@@ -158,18 +158,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options) -> None:
-    order = Order(
+    request = BundleRequest(
         start=default_start(date.today()),
         data=options.data,
         demonstration=options.data is None,
         root=Path(os.path.relpath(ROOT)),
     )
-    source = order.source
+    source = request.source
     if options.submissions:
         source = replace(source, baseline=options.submissions)
     results = []
     with tempfile.TemporaryDirectory(prefix="score-") as folder:
-        competition = unpack_competition(order, Path(folder))
+        competition = unpack_competition(request, Path(folder))
         print(header())
         for phase in options.phase or PHASES:
             submission = source.submission(cycle_of_phase(phase))

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.format import CYCLES
-from organizer.simulation.chunks import Order, kept_seed, simulate
+from organizer.simulation.chunks import SimulationRequest, kept_seed, simulate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,9 +39,9 @@ def _run(options) -> None:
     if seed is None:
         kept = kept_seed(options.out)
         seed, scale = secrets.randbits(128) if kept is None else kept, "full"
-    order = Order(options.cycle, options.events, seed, scale)
+    request = SimulationRequest(options.cycle, options.events, seed, scale)
     with tqdm(total=options.events, unit="event", smoothing=0.1) as bar:
-        simulate(options.out, order, jobs=options.jobs, dask=options.dask, progress=bar.update)
+        simulate(options.out, request, jobs=options.jobs, dask=options.dask, progress=bar.update)
     print(f"{options.out}: {options.events} events of cycle {options.cycle}")
 
 

@@ -21,7 +21,7 @@ from tiny import N_TEST, ROOT, copy_repository, make_tiny
 from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, cycle_of_phase, is_hidden
 from lartpc_challenge.reference import read_reference
 from organizer.bundle.archives import folder_members, write_zip
-from organizer.bundle.build import Order, build
+from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.contents import source_problems
 from organizer.bundle.pages import read_page, to_html
 from organizer.bundle.rules import MAX_ZIP_BYTES, size_problems
@@ -43,11 +43,11 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(tiny, tmp_path_factory):
-    return build(Order(START, tiny.folder), tmp_path_factory.mktemp("dist"))
+    return build(BundleRequest(START, tiny.folder), tmp_path_factory.mktemp("dist"))
 
 
-def order(folder, **changes) -> Order:
-    return Order(**{"start": START, "data": folder, **changes})
+def wanted(folder, **changes) -> BundleRequest:
+    return BundleRequest(**{"start": START, "data": folder, **changes})
 
 
 def members(path) -> list[str]:
@@ -60,10 +60,10 @@ def inner(path, name) -> zipfile.ZipFile:
         return zipfile.ZipFile(io.BytesIO(archive.read(name)))
 
 
-def problems(order_, out) -> str:
+def problems(request, out) -> str:
     """What the builder says; nothing may be written."""
     with pytest.raises(ChallengeError) as caught:
-        build(order_, out)
+        build(request, out)
     assert not out.exists() or list(out.iterdir()) == []
     return str(caught.value)
 
@@ -145,7 +145,7 @@ def test_equal_input_gives_equal_bytes(built, tiny, tmp_path):
     (repository / "scoring_program" / "__pycache__" / "score.pyc").write_bytes(b"leftover")
     (repository / "starting_kit" / ".DS_Store").write_bytes(b"leftover")
     shutil.copytree(ROOT / "starting_kit" / "data", repository / "starting_kit" / "data")
-    again = build(order(copied, root=repository), tmp_path / "dist")
+    again = build(wanted(copied, root=repository), tmp_path / "dist")
     assert again.codabench.read_bytes() == built.codabench.read_bytes()
     assert again.codalab.read_bytes() == built.codalab.read_bytes()
     assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == [
@@ -155,7 +155,7 @@ def test_equal_input_gives_equal_bytes(built, tiny, tmp_path):
 
 
 def test_the_dates_are_the_only_difference_of_another_start(built, tiny, tmp_path):
-    later = build(order(tiny.folder, start=date(2028, 5, 1)), tmp_path)
+    later = build(wanted(tiny.folder, start=date(2028, 5, 1)), tmp_path)
     with zipfile.ZipFile(built.codabench) as one, zipfile.ZipFile(later.codabench) as other:
         differ = [name for name in one.namelist() if one.read(name) != other.read(name)]
         phases = yaml.safe_load(other.read("competition.yaml"))["phases"]
@@ -223,7 +223,7 @@ def test_event_files_with_more_than_is_public_are_refused(tmp_path, kind, name):
     with h5py.File(tiny.folder / f"cycle2_{kind}.h5", "a") as file:
         file[name] = np.ones(len(file["energy"]), np.uint8)
     assert f"cycle2_{kind}.h5: holds {name}, which a {kind} file for participants must not" in (
-        problems(order(tiny.folder), tmp_path / "dist")
+        problems(wanted(tiny.folder), tmp_path / "dist")
     )
 
 
@@ -257,14 +257,14 @@ def test_event_files_with_a_seed_are_refused(tmp_path, place):
     with h5py.File(tiny.folder / "cycle1_train.h5", "a") as file:
         file.require_group("particles")
         file[place].attrs["seed"] = "3e9"
-    assert "the attribute seed" in problems(order(tiny.folder), tmp_path / "dist")
+    assert "the attribute seed" in problems(wanted(tiny.folder), tmp_path / "dist")
 
 
 def test_a_file_that_is_on_no_list_is_refused(tiny, tmp_path):
     repository = copy_repository(tmp_path / "repository")
     (repository / "starting_kit" / "truth.h5").write_bytes(b"labels")
     (repository / "scoring_program" / "notes.txt").write_text("secret")
-    said = problems(order(tiny.folder, root=repository), tmp_path / "dist")
+    said = problems(wanted(tiny.folder, root=repository), tmp_path / "dist")
     assert "notes.txt is not on the list of what a scoring_program zip holds" in said
     assert "truth.h5 is not on the list of what a starting_kit zip holds" in said
 
@@ -279,7 +279,7 @@ def test_write_zip_knows_the_lists_too(tmp_path):
 
 
 def test_placeholders_hold_no_truth_and_the_true_ones_lie_beside(tiny, built, tmp_path):
-    held = build(order(tiny.folder, placeholder=True), tmp_path)
+    held = build(wanted(tiny.folder, placeholder=True), tmp_path)
     assert any("hidden_references" in note for note in held.notes)
     assert (tmp_path / "hidden_references").stat().st_mode & 0o777 == 0o700
     assert "  reference_phase4.zip  from 2027-01-10 00:00 to 2027-01-10 01:00" in held.notes
@@ -299,8 +299,8 @@ def test_placeholders_hold_no_truth_and_the_true_ones_lie_beside(tiny, built, tm
 
 
 def test_a_build_without_placeholders_leaves_no_references_of_an_earlier_one(tiny, tmp_path):
-    build(order(tiny.folder, placeholder=True), tmp_path)
-    build(order(tiny.folder), tmp_path)
+    build(wanted(tiny.folder, placeholder=True), tmp_path)
+    build(wanted(tiny.folder), tmp_path)
     assert list(tmp_path.rglob("reference_phase*.zip")) == []
 
 
@@ -310,7 +310,7 @@ def test_the_opening_is_said_with_the_hour_of_the_yaml(tiny, tmp_path):
     path.write_text(
         path.read_text().replace('start: "2027-01-04 00:00"', 'start: "2027-01-04 08:30"')
     )
-    made = build(order(tiny.folder, root=repository, start=date(2027, 2, 1)), tmp_path / "dist")
+    made = build(wanted(tiny.folder, root=repository, start=date(2027, 2, 1)), tmp_path / "dist")
     assert "The first phase opens on Monday, 2027-02-01, 08:30 UTC." in made.notes
 
 
@@ -323,7 +323,7 @@ def test_an_earnest_bundle_with_its_hidden_references_warns(built):
 
 def test_a_demonstration_says_so_in_title_and_terms(tmp_path):
     tiny = make_tiny(tmp_path / "data", scale="demonstration")
-    built = build(order(tiny.folder, demonstration=True), tmp_path / "dist")
+    built = build(wanted(tiny.folder, demonstration=True), tmp_path / "dist")
     with zipfile.ZipFile(built.codabench) as archive:
         competition = yaml.safe_load(archive.read("competition.yaml"))
         terms = archive.read("pages/terms.md").decode()
@@ -344,16 +344,16 @@ def test_a_competition_in_earnest_says_nothing_of_a_demonstration(built):
 
 def test_demonstration_data_want_to_be_called_so(tiny, tmp_path):
     demonstration = make_tiny(tmp_path / "data", scale="demonstration")
-    said = problems(order(demonstration.folder), tmp_path / "dist")
+    said = problems(wanted(demonstration.folder), tmp_path / "dist")
     assert said.count("everybody has its hidden labels") == 1
-    said = problems(order(tiny.folder, demonstration=True), tmp_path / "dist")
+    said = problems(wanted(tiny.folder, demonstration=True), tmp_path / "dist")
     assert "data for a competition in earnest; leave DEMO=1 out" in said
 
 
 def test_mixed_scales_are_refused(tmp_path):
     tiny = make_tiny(tmp_path / "data")
     shutil.copy(ROOT / "starting_kit/data/cycle1_train.h5", tiny.folder)
-    assert "demonstration data" in problems(order(tiny.folder), tmp_path / "dist")
+    assert "demonstration data" in problems(wanted(tiny.folder), tmp_path / "dist")
 
 
 # ---- the baseline as a solution
@@ -362,7 +362,7 @@ def test_mixed_scales_are_refused(tmp_path):
 def test_a_missing_baseline_is_left_out_and_said_so(tmp_path):
     tiny = make_tiny(tmp_path / "data", baseline=False)
     tiny.submit(tiny.folder / "baseline_submission/cycle2/submission.zip", 2)
-    built = build(order(tiny.folder), tmp_path / "dist")
+    built = build(wanted(tiny.folder), tmp_path / "dist")
     with zipfile.ZipFile(built.codabench) as archive:
         solutions = yaml.safe_load(archive.read("competition.yaml"))["solutions"]
     assert [solution["path"] for solution in solutions] == ["baseline_cycle2.zip"]
@@ -378,7 +378,7 @@ def test_a_stale_baseline_is_refused(tmp_path):
     tiny = make_tiny(tmp_path / "data")
     stale = tiny.folder / "baseline_submission/cycle3/submission.zip"
     shutil.copy(tiny.folder / "baseline_submission/cycle2/submission.zip", stale)
-    said = problems(order(tiny.folder), tmp_path / "dist")
+    said = problems(wanted(tiny.folder), tmp_path / "dist")
     assert re.search(
         r"cycle3/submission\.zip: does not cover the events of .*cycle3_test\.h5", said
     )
@@ -393,7 +393,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     (tiny.folder / "reference_data/phase3/reference.h5").write_bytes(b"damaged")
     (tiny.folder / "cycle3_train.h5").unlink()
     said = problems(
-        order(tiny.folder, now=datetime(2027, 6, 1), root=ROOT), tmp_path / "dist"
+        wanted(tiny.folder, now=datetime(2027, 6, 1), root=ROOT), tmp_path / "dist"
     ).splitlines()
     assert said[0] == "nothing was written, since"
     text = "\n".join(said[1:])
@@ -412,7 +412,7 @@ def test_a_reference_of_another_phase_is_refused(tmp_path):
     tiny = make_tiny(tmp_path / "data")
     references = tiny.folder / "reference_data"
     shutil.copy(references / "phase4/reference.h5", references / "phase3/reference.h5")
-    said = problems(order(tiny.folder), tmp_path / "dist")
+    said = problems(wanted(tiny.folder), tmp_path / "dist")
     assert "phase3/reference.h5: is the reference of phase 4" in said
 
 
@@ -420,7 +420,7 @@ def test_a_reference_of_other_events_is_refused(tmp_path):
     tiny = make_tiny(tmp_path / "data", baseline=False)
     other = toy.make_events(N_TEST, cycle=1, seed=99)
     toy.make_events_file(tiny.folder / "cycle1_test.h5", other, kind="test", cycle=1, scale="full")
-    said = problems(order(tiny.folder), tmp_path / "dist")
+    said = problems(wanted(tiny.folder), tmp_path / "dist")
     assert said.count("was made for other events than") == 2
 
 
@@ -428,17 +428,17 @@ def test_hidden_events_in_the_public_phase_are_refused(tmp_path):
     tiny = make_tiny(tmp_path / "data")
     path = tiny.folder / "reference_data/phase6/reference.h5"
     toy.make_reference(path, tiny.test[3], phase=6, scored=[1, 2, 3], scale="full")
-    said = problems(order(tiny.folder), tmp_path / "dist")
+    said = problems(wanted(tiny.folder), tmp_path / "dist")
     assert "1 of its events are scored in the public phase 5 too" in said
 
 
 def test_a_placeholder_is_no_reference(tmp_path):
     tiny = make_tiny(tmp_path / "data")
-    held = build(order(tiny.folder, placeholder=True), tmp_path / "held")
+    held = build(wanted(tiny.folder, placeholder=True), tmp_path / "held")
     path = tiny.folder / "reference_data/phase2/reference.h5"
     path.write_bytes(inner(held.codabench, "reference_phase2.zip").read("reference.h5"))
     assert "phase2/reference.h5: is a placeholder itself" in problems(
-        order(tiny.folder), tmp_path / "dist"
+        wanted(tiny.folder), tmp_path / "dist"
     )
 
 
@@ -460,7 +460,7 @@ def test_a_full_disk_is_told_by_the_folder_that_was_asked_for(tiny, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        said = problems(order(tiny.folder), tmp_path / "dist")
+        said = problems(wanted(tiny.folder), tmp_path / "dist")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert said == f"{tmp_path}/dist/scoring_program.zip: can't be written: File too large"
@@ -472,7 +472,7 @@ def test_pages_that_a_platform_would_break_on_are_refused(tiny, tmp_path):
     (repository / "pages" / "terms.md").write_text("\n")
     (repository / "pages" / "overview.md").write_text("![gone](gone.png)")
     (repository / "pages" / "evaluation.md").unlink()
-    said = problems(order(tiny.folder, root=repository), tmp_path / "dist")
+    said = problems(wanted(tiny.folder, root=repository), tmp_path / "dist")
     for sentence in (
         "data.md: holds a $",
         "terms.md: is empty",

@@ -21,7 +21,7 @@ from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.format import ChallengeError
 from organizer.simulate import main
 from organizer.simulation import chunks
-from organizer.simulation.chunks import Chunk, Order, simulate_here
+from organizer.simulation.chunks import Chunk, SimulationRequest, simulate_here
 from organizer.simulation.store import iter_particles
 
 needs_geant4 = pytest.mark.skipif(
@@ -131,8 +131,8 @@ def test_one_and_two_processes_write_the_same_bytes(whole, tmp_path, monkeypatch
 @needs_geant4
 def test_an_event_alone_is_the_same_as_among_others(whole, tmp_path):
     alone = Chunk(36, 37)
-    order = Order(1, EVENTS, SEED, "demonstration")
-    simulate_here(order, [alone], tmp_path, jobs=1, progress=lambda events: None)
+    request = SimulationRequest(1, EVENTS, SEED, "demonstration")
+    simulate_here(request, [alone], tmp_path, jobs=1, progress=lambda events: None)
     with EventFile(whole) as events, EventFile(alone.file_in(tmp_path)) as file:
         expected, found = events[36], file[0]
     assert found.event_id == 36
@@ -182,7 +182,7 @@ def test_a_finished_file_is_left_as_it_is(whole, tmp_path, capsys):
     assert main(command(out)) == 0
     assert out.stat().st_mtime_ns == before
     assert main(command(out, events=EVENTS + 1)) == 1
-    assert "made from another order" in capsys.readouterr().err
+    assert "made for another request" in capsys.readouterr().err
     assert out.stat().st_mtime_ns == before
 
 
@@ -222,11 +222,11 @@ def test_a_process_that_crashes_is_replaced(whole, tmp_path):
 
 @needs_geant4
 def test_events_that_crash_every_process_end_the_run_with_one_sentence(tmp_path, monkeypatch):
-    order = Order(1, EVENTS, SEED, "demonstration")
+    request = SimulationRequest(1, EVENTS, SEED, "demonstration")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where the child meets another geant4_pybind
     (tmp_path / "geant4_pybind.py").write_text("import os; os.abort()")
     with pytest.raises(ChallengeError, match="of events 0 to 39 ended with status -6"):
-        chunks.simulate(tmp_path / "out.h5", order, jobs=1, progress=lambda events: None)
+        chunks.simulate(tmp_path / "out.h5", request, jobs=1, progress=lambda events: None)
 
 
 @needs_geant4
@@ -351,29 +351,29 @@ def test_a_file_of_another_kind_is_not_overwritten(tmp_path, capsys):
 def test_chunks_of_another_order_are_not_continued(tmp_path, capsys, kept):
     out = tmp_path / "out.h5"
     chunks.parts_directory(out).mkdir()
-    (chunks.parts_directory(out) / "order.json").write_text(kept or "nonsense")
+    (chunks.parts_directory(out) / "request.json").write_text(kept or "nonsense")
     assert main(command(out)) == 1
     assert "was begun with another cycle, seed or version" in capsys.readouterr().err
 
 
 def test_two_runs_do_not_work_on_the_same_file(tmp_path):
-    order = Order(1, 9, SEED, "demonstration")
+    request = SimulationRequest(1, 9, SEED, "demonstration")
     with (
-        chunks._locked(tmp_path / "out.h5.parts", order),
+        chunks._locked(tmp_path / "out.h5.parts", request),
         pytest.raises(ChallengeError, match="another process is at work"),
     ):
-        chunks.simulate(tmp_path / "out.h5", order, jobs=1, progress=lambda events: None)
+        chunks.simulate(tmp_path / "out.h5", request, jobs=1, progress=lambda events: None)
 
 
 def test_chunks_cover_the_events_once(monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_EVENTS", 4)
-    spans = [(chunk.first, chunk.last) for chunk in Order(1, 10, 0, "full").chunks()]
+    spans = [(chunk.first, chunk.last) for chunk in SimulationRequest(1, 10, 0, "full").chunks()]
     assert spans == [(0, 4), (4, 8), (8, 10)]
 
 
 def test_seed_and_chunks_are_for_their_owners_eyes_only(tmp_path):
     parts = tmp_path / "out.h5.parts"
-    with chunks._locked(parts, Order(1, 9, SEED, "demonstration")):
+    with chunks._locked(parts, SimulationRequest(1, 9, SEED, "demonstration")):
         assert parts.stat().st_mode & 0o077 == 0
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from lartpc_challenge.command import new_parser, run
 from organizer.source import ROOT
 
-from .build import Order, build
+from .build import BundleRequest, build
 from .competition import LEAD_DAYS, default_start
 
 
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options) -> None:
     now = datetime.now(timezone.utc).replace(tzinfo=None)
-    order = Order(
+    request = BundleRequest(
         start=options.start or default_start(now.date()),
         data=options.data,
         demonstration=options.demo,
@@ -37,7 +37,7 @@ def _run(options) -> None:
         now=now,
         root=Path(os.path.relpath(ROOT)),
     )
-    built = build(order, options.out)
+    built = build(request, options.out)
     for path in (built.codabench, built.codalab):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     for note in built.notes:

@@ -35,7 +35,7 @@ CODABENCH, CODALAB, HELD_BACK = "codabench.zip", "codalab-v1.5.zip", "hidden_ref
 
 
 @dataclass(frozen=True)
-class Order:
+class BundleRequest:
     """What to build.
 
     data: a folder as `make data` writes it; None for the demonstration data of the repository.
@@ -79,17 +79,17 @@ class Part:
     members: Mapping[str, Content]
 
 
-def build(order: Order, out) -> Built:
+def build(request: BundleRequest, out) -> Built:
     """Write both zips into the folder `out`. ChallengeError lists all that is wrong."""
-    competition = moved(read_competition(order.root / "competition.yaml"), order.start)
-    solutions = {n: path for n, path in _solution_files(order.source).items() if path.exists()}
-    competition = _adapted(competition, solutions, order)
-    problems = list(source_problems(order.source, scale=order.scale))
-    texts = _texts(competition, order, problems)
-    parts = _parts(order, problems)
-    files = {competition["image"]: order.root / competition["image"], **solutions}
+    competition = moved(read_competition(request.root / "competition.yaml"), request.start)
+    solutions = {n: path for n, path in _solution_files(request.source).items() if path.exists()}
+    competition = _adapted(competition, solutions, request)
+    problems = list(source_problems(request.source, scale=request.scale))
+    texts = _texts(competition, request, problems)
+    parts = _parts(request, problems)
+    files = {competition["image"]: request.root / competition["image"], **solutions}
     problems += [f"{path}: no such file" for path in files.values() if not path.is_file()]
-    problems += _platform_problems(competition, order, [*texts, *parts, *files])
+    problems += _platform_problems(competition, request, [*texts, *parts, *files])
     contents = [content for part in parts.values() for content in part.members.values()]
     problems += size_problems([*contents, *files.values()])
     if problems:
@@ -102,9 +102,9 @@ def build(order: Order, out) -> Built:
             files[name] = write_zip(folder / name, part.kind, part.members)
         pages = {html_name(name): to_html(text) for name, text in texts.items()}
         finished = []
-        if order.placeholder:
+        if request.placeholder:
             for phase in filter(is_hidden, PHASES):
-                part = _reference_part(order.source.reference(phase))
+                part = _reference_part(request.source.reference(phase))
                 path = folder / HELD_BACK / reference_name(phase)
                 finished.append(write_zip(path, part.kind, part.members))
         finished += [
@@ -117,10 +117,10 @@ def build(order: Order, out) -> Built:
             if target.parent.name == HELD_BACK:
                 target.parent.chmod(0o700)  # for its owner's eyes, as where they come from
             path.replace(target)
-        if not order.placeholder:  # those of an earlier build fit other events
+        if not request.placeholder:  # those of an earlier build fit other events
             for phase in filter(is_hidden, PHASES):
                 (out / HELD_BACK / reference_name(phase)).unlink(missing_ok=True)
-    notes = _notes(order, competition["phases"], solutions, out)
+    notes = _notes(request, competition["phases"], solutions, out)
     return Built(out / CODABENCH, out / CODALAB, tuple(notes))
 
 
@@ -150,35 +150,35 @@ def _solution_files(source: Source) -> dict[str, Path]:
     return {f"baseline_cycle{n}.zip": source.submission(cycle) for n, cycle in CYCLES.items()}
 
 
-def _adapted(competition: dict, solutions: Collection[str], order: Order) -> dict:
+def _adapted(competition: dict, solutions: Collection[str], request: BundleRequest) -> dict:
     """The competition with the solutions that exist, and marked where it is a demonstration."""
     title, listed = competition["title"], competition.get("solutions", ())
     return {
         **competition,
-        "title": f"{DEMONSTRATION}. {title}" if order.demonstration else title,
+        "title": f"{DEMONSTRATION}. {title}" if request.demonstration else title,
         "solutions": [solution for solution in listed if solution["path"] in solutions],
     }
 
 
-def _texts(competition: dict, order: Order, problems: list[str]) -> dict[str, str]:
+def _texts(competition: dict, request: BundleRequest, problems: list[str]) -> dict[str, str]:
     """File name -> Markdown of every page, empty where `problems` got the reason."""
     terms = competition["terms"]
     texts = dict.fromkeys((terms, *(page["file"] for page in competition["pages"])), "")
     # The tracked tables are those of the demonstration data.
-    edit = partial(filled, source=order.source) if order.data else str
+    edit = partial(filled, source=request.source) if request.data else str
     for name in texts:
         try:
-            texts[name] = read_page(order.root / name, edit)
+            texts[name] = read_page(request.root / name, edit)
         except ChallengeError as problem:
             problems.append(str(problem))
-    if order.demonstration:
+    if request.demonstration:
         texts[terms] = f"**{DEMONSTRATION}.**\n\n{texts[terms]}"
     return texts
 
 
-def _parts(order: Order, problems: list[str]) -> dict[str, Part]:
+def _parts(request: BundleRequest, problems: list[str]) -> dict[str, Part]:
     """File name -> zip inside the bundle; what can't be packed goes to `problems`."""
-    root, source = order.root, order.source
+    root, source = request.root, request.source
 
     def folder(path: Path, kind: str, prefix: str = "") -> dict[str, Content]:
         try:
@@ -201,8 +201,8 @@ def _parts(order: Order, problems: list[str]) -> dict[str, Part]:
         files = (source.test(cycle), source.train(cycle))
         parts[f"cycle{number}_data.zip"] = Part("public_data", {f.name: f for f in files})
     for phase in PHASES:
-        held_back = order.placeholder and is_hidden(phase)
-        content = _placeholder(phase, order.scale) if held_back else source.reference(phase)
+        held_back = request.placeholder and is_hidden(phase)
+        content = _placeholder(phase, request.scale) if held_back else source.reference(phase)
         parts[reference_name(phase)] = _reference_part(content)
     return parts
 
@@ -218,9 +218,11 @@ def _placeholder(phase: int, scale: str) -> bytes:
         return path.read_bytes()
 
 
-def _platform_problems(competition: dict, order: Order, names: Collection[str]) -> list[str]:
-    problems = codabench_problems(competition, names, order.now)
-    if order.now and not order.demonstration:
+def _platform_problems(
+    competition: dict, request: BundleRequest, names: Collection[str]
+) -> list[str]:
+    problems = codabench_problems(competition, names, request.now)
+    if request.now and not request.demonstration:
         problems += example_problems(competition)
     if not problems:  # a competition that hangs together can be said in the other dialect
         html = [html_name(name) if name.endswith(".md") else name for name in names]
@@ -228,11 +230,13 @@ def _platform_problems(competition: dict, order: Order, names: Collection[str]) 
     return problems
 
 
-def _notes(order: Order, phases: list, solutions: Mapping[str, Path], out: Path) -> list[str]:
+def _notes(
+    request: BundleRequest, phases: list, solutions: Mapping[str, Path], out: Path
+) -> list[str]:
     notes = [f"The first phase opens on {parse_date(phases[0]['start']):%A, %Y-%m-%d, %H:%M} UTC."]
-    if order.demonstration:
+    if request.demonstration:
         notes.append(f"{DEMONSTRATION}; title and terms say so. Never run it in earnest.")
-    if order.placeholder:
+    if request.placeholder:
         notes.append(
             f"The hidden references are placeholders, the true ones are in {out / HELD_BACK}. "
             "Give each to its task between the end of its public phase and the start of the hidden "
@@ -243,17 +247,17 @@ def _notes(order: Order, phases: list, solutions: Mapping[str, Path], out: Path)
             for number, public, hidden in zip(PHASES[1:], phases, phases[1:])
             if is_hidden(number)
         ]
-    elif not order.demonstration:
+    elif not request.demonstration:
         notes.append(
             "WARNING: Codabench gives every reference to whoever asks, without an account. Take "
             "HIDDEN=placeholder, and upload the hidden ones when their public phases have ended."
         )
-    if order.data and solutions:
+    if request.data and solutions:
         notes.append(
             "In as solutions, which participants can download: "
             f"{', '.join(map(str, solutions.values()))}."
         )
-    missing = [p for name, p in _solution_files(order.source).items() if name not in solutions]
+    missing = [p for name, p in _solution_files(request.source).items() if name not in solutions]
     if missing:
         notes.append(
             "Left the baseline out as a solution, since it has not predicted these test events: "

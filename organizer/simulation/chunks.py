@@ -33,12 +33,12 @@ CRASHES_FORGIVEN = 2  # of one chunk: Geant4 can crash, but the same event would
 POLL_SECONDS = 0.1
 SCHEDULER_SECONDS = 10  # for a Dask scheduler to answer
 
-_ORDER = "order.json"
+_REQUEST = "request.json"
 Progress = Callable[[int], object]  # called with a number of events that have become ready
 
 
 @dataclass(frozen=True)
-class Order:
+class SimulationRequest:
     """What to simulate: the first `events` of those that the secret `seed` defines for `cycle`."""
 
     cycle: int
@@ -79,22 +79,22 @@ class Chunk:
 
 
 def simulate(
-    out: Path, order: Order, *, jobs: int, dask: str | None = None, progress: Progress
+    out: Path, request: SimulationRequest, *, jobs: int, dask: str | None = None, progress: Progress
 ) -> None:
-    """Simulate `order` into the file `out`, or finish what was begun there.
+    """Simulate `request` into the file `out`, or finish what was begun there.
 
     Raises ChallengeError for what the user can mend; the finished chunks stay for the next start.
     """
     parts = parts_directory(out)
     if out.exists():
-        _check_same(out, order)
-        progress(order.events)
+        _check_same(out, request)
+        progress(request.events)
     else:
         try:
-            with _locked(parts, order):
-                _simulate_missing(order, parts, jobs, dask, progress)
-                with SimulationWriter(out, order.cycle, order.scale, order.seed) as writer:
-                    for chunk in order.chunks():
+            with _locked(parts, request):
+                _simulate_missing(request, parts, jobs, dask, progress)
+                with SimulationWriter(out, request.cycle, request.scale, request.seed) as writer:
+                    for chunk in request.chunks():
                         writer.append_file(chunk.file_in(parts))
                 out.chmod(0o600)  # for its owner's eyes, like the chunks
         except OSError as reason:
@@ -113,20 +113,20 @@ def kept_seed(out: Path) -> int | None:
         with open_h5(out) as file:
             return _seed_of(file, out)
     try:
-        return int(json.loads((parts_directory(out) / _ORDER).read_text())["seed"], 16)
+        return int(json.loads((parts_directory(out) / _REQUEST).read_text())["seed"], 16)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as reason:
         raise _unusable(parts_directory(out)) from reason
 
 
-def _check_same(out: Path, order: Order) -> None:
+def _check_same(out: Path, request: SimulationRequest) -> None:
     with EventFile(out, kind="simulation") as events, open_h5(out) as file:
         found = (events.cycle.number, len(events), events.scale, _seed_of(file, out))
-    if found != (order.cycle, order.events, order.scale, order.seed):
+    if found != (request.cycle, request.events, request.scale, request.seed):
         raise ChallengeError(
-            f"{out}: is there with {found[1]} events of cycle {found[0]}, made from another order; "
-            "remove it or give another name"
+            f"{out}: is there with {found[1]} events of cycle {found[0]}, made for another "
+            "request; remove it or give another name"
         )
 
 
@@ -138,16 +138,16 @@ def _seed_of(file: h5py.File, path: Path) -> int:
 
 
 @contextlib.contextmanager
-def _locked(parts: Path, order: Order) -> Iterator[None]:
-    """Keep the order in `parts`, or check that it is the one kept; nobody else works there then."""
+def _locked(parts: Path, request: SimulationRequest) -> Iterator[None]:
+    """Keep the request in `parts`, or check that it is the one kept; nobody else works there."""
     wanted = {
-        **asdict(order),
-        "seed": f"{order.seed:x}",
-        "configuration": CONFIGURATIONS[order.cycle].hash,
+        **asdict(request),
+        "seed": f"{request.seed:x}",
+        "configuration": CONFIGURATIONS[request.cycle].hash,
     }
     del wanted["events"]  # more of them can be asked for later
     parts.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in there is secret
-    with open(parts / _ORDER, "a+") as file:
+    with open(parts / _REQUEST, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as reason:
@@ -169,32 +169,36 @@ def _unusable(parts: Path) -> ChallengeError:
 
 
 def _simulate_missing(
-    order: Order, parts: Path, jobs: int, dask: str | None, progress: Progress
+    request: SimulationRequest, parts: Path, jobs: int, dask: str | None, progress: Progress
 ) -> None:
     missing = []
-    for chunk in order.chunks():
+    for chunk in request.chunks():
         if chunk.is_in(parts):
             progress(len(chunk))
         else:
             missing.append(chunk)
     if dask is not None:
-        simulate_on_dask(dask, order, missing, parts, progress)
+        simulate_on_dask(dask, request, missing, parts, progress)
     else:
-        simulate_here(order, missing, parts, jobs, progress)
+        simulate_here(request, missing, parts, jobs, progress)
 
 
 # ---- on this machine
 
 
 def simulate_here(
-    order: Order, missing: Sequence[Chunk], directory: Path, jobs: int, progress: Progress
+    request: SimulationRequest,
+    missing: Sequence[Chunk],
+    directory: Path,
+    jobs: int,
+    progress: Progress,
 ) -> None:
     """Simulate chunks into `directory`, in `jobs` child processes."""
     if importlib.util.find_spec("geant4_pybind") is None:
         raise ChallengeError(
             "Geant4 is not installed: pip install '.[simulation]' (Python 3.11 to 3.13)"
         )
-    lanes = [_Lane(order, missing[i::jobs], directory) for i in range(min(jobs, len(missing)))]
+    lanes = [_Lane(request, missing[i::jobs], directory) for i in range(min(jobs, len(missing)))]
     try:
         while any(lane.waiting for lane in lanes):
             for lane in lanes:
@@ -208,9 +212,9 @@ def simulate_here(
 class _Lane:
     """Chunks that a child process works off in order, and another one if it crashes."""
 
-    def __init__(self, order: Order, chunks: Sequence[Chunk], directory: Path):
+    def __init__(self, request: SimulationRequest, chunks: Sequence[Chunk], directory: Path):
         self.waiting = list(chunks)
-        self._order, self._directory = order, directory
+        self._request, self._directory = request, directory
         self._log = directory / f"{chunks[0].first:08d}.log"
         self._child: subprocess.Popen | None = None
         self._crashes = 0
@@ -232,9 +236,9 @@ class _Lane:
 
     def _start(self) -> None:
         orders = {
-            "cycle": self._order.cycle,
-            "seed": f"{self._order.seed:x}",
-            "scale": self._order.scale,
+            "cycle": self._request.cycle,
+            "seed": f"{self._request.seed:x}",
+            "scale": self._request.scale,
             "data_directory": str(self._directory / "geant4_data"),
             "chunks": [
                 (str(chunk.file_in(self._directory)), chunk.first, chunk.last)
@@ -259,7 +263,11 @@ class _Lane:
 
 
 def simulate_on_dask(
-    address: str, order: Order, missing: Sequence[Chunk], directory: Path, progress: Progress
+    address: str,
+    request: SimulationRequest,
+    missing: Sequence[Chunk],
+    directory: Path,
+    progress: Progress,
 ) -> None:
     """Simulate chunks on the cluster whose scheduler listens at `address`, into `directory` here.
 
@@ -277,7 +285,9 @@ def simulate_on_dask(
         lanes = max(1, sum(client.nthreads().values()))
         size = max(1, min(MAX_CHUNKS_A_TASK, len(missing) // lanes))
         groups = [missing[i : i + size] for i in range(0, len(missing), size)]
-        tasks = {client.submit(simulate_task, order, group, pure=False): group for group in groups}
+        tasks = {
+            client.submit(simulate_task, request, group, pure=False): group for group in groups
+        }
         try:
             for task in distributed.as_completed(list(tasks)):
                 for chunk, content in zip(tasks.pop(task), task.result()):
@@ -291,8 +301,8 @@ def simulate_on_dask(
             ) from reason
 
 
-def simulate_task(order: Order, chunks: Sequence[Chunk]) -> list[bytes]:
+def simulate_task(request: SimulationRequest, chunks: Sequence[Chunk]) -> list[bytes]:
     """What a Dask worker does: simulate chunks in a process of their own, return their files."""
     with tempfile.TemporaryDirectory() as name:
-        simulate_here(order, chunks, Path(name), jobs=1, progress=lambda events: None)
+        simulate_here(request, chunks, Path(name), jobs=1, progress=lambda events: None)
         return [chunk.file_in(Path(name)).read_bytes() for chunk in chunks]
