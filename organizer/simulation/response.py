@@ -113,7 +113,11 @@ _NORMAL_CDF = np.array([math.erfc(-x / math.sqrt(2)) / 2 for x in _SIGMAS])
 def diffuse(
     deposits: Deposits, electrons: np.ndarray, detector: Detector, conditions: Conditions
 ) -> Tally:
-    """Spread each deposit's electrons: a Gaussian, integrated over the voxels that it reaches."""
+    """Spread each deposit's electrons: a Gaussian, integrated over the voxels that it reaches.
+
+    Deposits outside the crop are dropped before, so that the outer two voxels of each face lose
+    charge through it (at most 22 % and 1 %, where the drift is longest) and gain none.
+    """
     along, across = detector.diffusion_longitudinal_mm2_us, detector.diffusion_transverse_mm2_us
     time_us = _drift_time_us(deposits, detector, conditions)
     sigma_mm = np.sqrt(2 * time_us[:, None] * np.array([along, across, across])) + 1e-6
