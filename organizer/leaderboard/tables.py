@@ -34,7 +34,7 @@ def _board_text(board: Board) -> str:
             f"{row.scores[name]:>10.4f}  {low:.4f}-{high:.4f} "
             for name, (low, high) in row.intervals.items()
         )
-        line = f"{rank_text(row):>4} {row.participant:<{wide}}{scores}{lead_text(row)}"
+        line = f"{rank_text(row):>4} {row.participant:<{wide}}{scores}{_lead_text(row)}"
         lines.append(line.rstrip())
     return "\n".join(lines)
 
@@ -44,8 +44,8 @@ def rank_text(row: Row) -> str:
     return f"{'=' if row.tied else ''}{row.rank}"
 
 
-def lead_text(row: Row) -> str:
-    """`+0.0123 (0.0011-0.0240) p = 0.03`; empty for the last one."""
+def _lead_text(row: Row) -> str:
+    """`+0.0123 (+0.0011 to +0.0240) p = 0.03`; empty for the last one."""
     if row.p is None:
         return ""
     low, high = row.lead_interval
