@@ -21,6 +21,7 @@ import argparse
 import csv
 import itertools
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -53,22 +54,20 @@ class Contender:
 
 
 def main() -> None:
+    from lartpc_challenge.command import at_least
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--events", type=int, default=10_000, help="of the sparse task")
-    parser.add_argument("--dense-events", type=int, default=1_000)
-    parser.add_argument("--csv-events", type=int, default=5_000)
-    parser.add_argument("--voxels", type=int, default=2_500, help="an event, about")
-    parser.add_argument("--repeat", type=int, default=5, help="runs of each contender")
+    some = at_least(80)  # --quick leaves a twentieth, phases and slow contenders take parts of it
+    parser.add_argument("--events", type=some, default=10_000, help="of the sparse task")
+    parser.add_argument("--dense-events", type=some, default=1_000)
+    parser.add_argument("--csv-events", type=some, default=5_000)
+    parser.add_argument("--voxels", type=at_least(10), default=2_500, help="an event, about")
+    parser.add_argument("--repeat", type=at_least(1), default=5, help="runs of each contender")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the events, 3 runs")
-    parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
-        name, *arguments = options.worker
-        WORKERS[name](*arguments)
-        return
     if options.quick:
         for name in ("events", "dense_events", "csv_events"):
             setattr(options, name, getattr(options, name) // 20)
@@ -420,4 +419,10 @@ WORKERS = {
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--worker"]:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C: the command says so, once
+        WORKERS[sys.argv[2]](*sys.argv[3:])
+    else:
+        from lartpc_challenge.command import run
+
+        sys.exit(run("scoring", main))

@@ -230,20 +230,23 @@ def _two_processes(rank, port, path, folder):
     dist.init_process_group("gloo")
     training = start(read_events([path], labelled=True)[0], **ODD_BATCH)
     gradients = _gradients(training)
-    advance(training, training.steps_per_epoch)
+    advance(training, 1)
+    loss = training.loss_sum.clone()
+    advance(training, training.steps_per_epoch - 1)
     weights = {name: p.detach() for name, p in training.model.named_parameters()}
-    torch.save((gradients, weights, training.record), f"{folder}/{rank}.pt")
+    torch.save((gradients, loss, weights, training.record), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
 def test_two_processes_share_a_batch_exactly(tmp_path, file, events):
     """Unequal shares (3 + 2 events): the gradients of one process on the whole batch, to fp32's
-    rounding; after an epoch both hold the same weights and the same record."""
+    rounding; after a step both know the same loss, which a resumed one goes on from; after an epoch
+    both hold the same weights and the same record."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     multiprocessing.spawn(_two_processes, (port, str(file), str(tmp_path)), nprocs=2)
-    (first, weights, record), (second, same, also) = (
+    (first, loss, weights, record), (second, its_loss, same, also) = (
         torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)
     )
     alone = start(events, **ODD_BATCH)
@@ -251,6 +254,7 @@ def test_two_processes_share_a_batch_exactly(tmp_path, file, events):
     assert len(alone.batch()[0]) == 5
     torch.testing.assert_close(first, expected, rtol=1e-4, atol=1e-6)
     assert torch.equal(first, second)
+    assert loss == its_loss > 0
     assert_identical(weights, same)
     scores = [{k: v for k, v in r[0].items() if "second" not in k} for r in (record, also)]
     assert scores[0] == scores[1]

@@ -8,10 +8,10 @@ import io
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 
 from .format import ChallengeError
+from .signals import again, handling, stopping
 
 
 def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
@@ -39,9 +39,8 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
     except ChallengeError as problem:
         failure = str(problem)
     except KeyboardInterrupt as reason:
-        number = reason.args[0] if reason.args else signal.SIGINT
         print(f"{program}: {stopped}", file=sys.stderr)
-        return 128 + number
+        return 128 + _number(reason)
     else:
         return 0
     print(f"{program}: {failure}", file=sys.stderr)
@@ -59,23 +58,28 @@ def _drop_output() -> None:
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """Make a KeyboardInterrupt of what would end the process at once, with its files left over."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def interrupt(number: int, _) -> None:
         raise KeyboardInterrupt(number)
 
-    # What is ignored stays so: nohup, or a shell's job in the background.
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in numbers:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
+    def unraisable(lost) -> None:
+        """In a destructor, say, where Python can only ignore it."""
+        if isinstance(lost.exc_value, KeyboardInterrupt):
+            again(_number(lost.exc_value))
+        else:
+            former(lost)
+
+    former = sys.unraisablehook
+    with handling(stopping(), interrupt):
+        sys.unraisablehook = unraisable
+        try:
+            yield
+        finally:
+            sys.unraisablehook = former
+
+
+def _number(interrupt: KeyboardInterrupt) -> int:
+    return interrupt.args[0] if interrupt.args else signal.SIGINT
 
 
 def quiet_while_importing() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 
 from .format import ChallengeError
+from .signals import sparing
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or make it again"
@@ -124,44 +123,6 @@ class _PatientFile(io.FileIO):
 
 
 @contextlib.contextmanager
-def _signals_outside(*functions: Callable) -> Iterator[None]:
-    """Put off what Ctrl-C and the like raise until none of `functions` is running.
-
-    They are HDF5's to call: an exception out of one can crash the process, or be ignored.
-    """
-    if threading.current_thread() is not threading.main_thread():  # no other hears of signals
-        yield
-        return
-    codes, waiting = {function.__code__ for function in functions}, []
-
-    def handle(number: int, frame) -> None:
-        if number == signal.SIGALRM:
-            number = waiting.pop()
-        place = frame
-        while place is not None and place.f_code not in codes:
-            place = place.f_back
-        if place is None:
-            former[number](number, frame)
-        else:
-            waiting[:] = [number]
-            signal.setitimer(signal.ITIMER_REAL, 0.01)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    numbers = [number for number in numbers if callable(signal.getsignal(number))]
-    former = {number: signal.getsignal(number) for number in (*numbers, signal.SIGALRM)}
-    for number in former:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in former.items():
-            signal.signal(number, handler)
-    if waiting:
-        former[waiting[0]](waiting[0], None)
-
-
-@contextlib.contextmanager
 def new_h5(path) -> Iterator[h5py.File]:
     """A new HDF5 file that takes the name `path` when the block ends well, else goes.
 
@@ -170,7 +131,7 @@ def new_h5(path) -> Iterator[h5py.File]:
     called = _PatientFile.write, _PatientFile.truncate
     with replacing(path) as temporary, _PatientFile(temporary, "w+") as disk:
         try:
-            with h5py.File(disk, "w") as file:
+            with sparing(*called), h5py.File(disk, "w") as file:
                 yield file
         finally:
             if disk.failure is not None:

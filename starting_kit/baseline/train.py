@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ from tqdm import tqdm
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import METRICS, ChallengeError
+from lartpc_challenge.signals import handling, stopping
 
 from . import checkpoint, config
 from .config import Config
@@ -131,24 +131,14 @@ def _interruptible() -> Iterator[threading.Event]:
     """An event that Ctrl-C, a polite kill or the terminal's end sets; a second one ends the block
     at once."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
 
     def ask(*_):
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
 
-    # What is ignored stays so: nohup, or a shell's job in the background.
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    former = {number: signal.signal(number, ask) for number in numbers}
-    try:
+    with handling(stopping(), ask):
         yield asked
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _agreed(asked: threading.Event, training: Training) -> bool:
