@@ -671,6 +671,11 @@ def command_for_the_platform(run):
     return run.zip(("predictions.h5", run.sparse().read_bytes()), ("metadata", b"command: sh x"))
 
 
+@refused("run as a program.*'mine/metadata'")
+def a_predictions_file_named_as_the_platforms_command_in_a_folder(run):
+    return run.zip(("mine/metadata", run.sparse().read_bytes()))
+
+
 @refused("run as a program.*'metadata.yaml'")
 def yaml_command_for_the_platform(run):
     return run.zip(("predictions.csv", b"event"), ("metadata.yaml", b"command: sh x"))

@@ -63,6 +63,35 @@ def test_check_says_what_it_found(folder, pred, capsys):
     assert classes[0].split()[:3] == ["0", "empty", shares[0]]
     assert classes[1].split() == ["1", "electron/positron", shares[1]]
     assert classes[2].split() == ["2", "other", shares[2]]
+    assert f"{np.sum(pred == 0):,} voxels, all wrong" in classes[0]
+    assert "in the test file's order?" in classes[3]  # a fifth of all is empty
+
+
+def test_check_speaks_of_empty_voxels_only_where_there_are_any(folder, pred, capsys):
+    events = toy.make_events(40, cycle=1)
+    ids, offset = [event.event_id for event in events], toy.offsets(events)
+    for path, labels in (
+        ("full.zip", np.maximum(pred, 1)),
+        ("one.zip", np.insert(np.ones(len(pred) - 1, np.uint8), 0, 0)),
+    ):
+        write_submission(path, ids, offset, labels)
+    full, one = (
+        run(capsys, "check", path, "--events", "test.h5")[1].splitlines()
+        for path in ("full.zip", "one.zip")
+    )
+    assert [line.split()[0] for line in full[1:]] == ["1", "2"]
+    assert [line.split()[0] for line in one[1:]] == ["0", "1", "2"]
+    assert "1 voxels, all wrong" in one[1]
+
+
+def test_check_tells_what_must_be_zipped(folder, pred, capsys):
+    """The platforms take zips alone."""
+    out = {
+        p: run(capsys, "check", p, "--events", "test.h5")[1]
+        for p in ("predictions.h5", "submission.zip")
+    }
+    assert "Zip it before you upload it" in out["predictions.h5"]
+    assert "Zip it" not in out["submission.zip"]
 
 
 @pytest.mark.parametrize(

@@ -321,7 +321,7 @@ def test_without_geant4_it_says_how_to_install_it(tmp_path, monkeypatch, capsys)
     ("wrong", "text"),
     [
         ({"events": 0}, "must be at least 1, found 0"),
-        ({"events": "many"}, "invalid whole_number value: 'many'"),
+        ({"events": "many"}, "must be a whole number, found 'many'"),
         ({"jobs": 0}, "must be at least 1, found 0"),
         ({"seed": -1}, "must be at least 0, found -1"),
         ({"cycle": 4}, "invalid choice: 4"),

@@ -81,6 +81,7 @@ def test_any_integers_that_fit_are_written(run):
         ({"pred": [1.0, 2.0]}, r"pred is float64 \(2,\), expected uint8 \(M,\)"),
         ({"pred": np.ones((3, 1), np.uint8)}, r"pred is uint8 \(3, 1\)"),
         ({"pred": np.ones(3, np.int64)}, r"pred is int64 \(3,\)"),
+        ({"pred": np.array([1, 4, 3], np.uint8)}, r"pred holds 4, expected labels up to 3"),
         ({"event_id": [0.5]}, r"event_id is float64 \(1,\), expected integers \(N,\)"),
         ({"event_id": [-1, 1]}, r"event_id must lie in 0 to 4294967295"),
         ({"event_id": [1, 2**32]}, r"event_id must lie in 0 to 4294967295"),

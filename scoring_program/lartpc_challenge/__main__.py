@@ -56,6 +56,8 @@ def check(options: argparse.Namespace) -> None:
         f"{manifest.n_events:,} events and {manifest.n_voxels:,} voxels of {options.events}"
     )
     print(class_table(pred, manifest.cycle))
+    if options.submission.suffix in (".h5", ".csv"):
+        print("Zip it before you upload it: platforms take nothing else.")
 
 
 def form(path: Path) -> str:

@@ -105,7 +105,10 @@ def at_least(least: int) -> Callable[[str], int]:
     """A type for argparse: whole numbers from `least` on."""
 
     def whole_number(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a whole number, found {text!r}") from None
         if value < least:
             raise argparse.ArgumentTypeError(f"must be at least {least}, found {value}")
         return value

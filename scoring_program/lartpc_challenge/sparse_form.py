@@ -35,8 +35,8 @@ def read_sparse(
         if dataset.shape != shape:
             problems.add(
                 f"{dataset.name} has shape {dataset.shape}, expected {shape}",
-                f"The test file has {manifest.n_events:,} events with {manifest.n_voxels:,} voxels;"
-                " cover each of them once.",
+                f"Cycle {manifest.cycle.number}'s test file has {manifest.n_events:,} events with "
+                f"{manifest.n_voxels:,} voxels: is it what was predicted? Cover each of them once.",
             )
     problems.check()
     event_id, offset = columns["event_id"].read_all(), columns["offset"].read_all()
@@ -56,6 +56,7 @@ def read_sparse(
 def _check_events(event_id: np.ndarray, manifest: Manifest, problems: Problems) -> np.ndarray:
     """(N,) rows in test-file order of the submission's events: each of them once."""
     rows = manifest.rows(event_id)
+    advice = f"Copy event_id from cycle {manifest.cycle.number}'s test file."
     times = np.bincount(rows[rows >= 0], minlength=manifest.n_events)
     for what, events in (
         ("names events that the test file does not hold", event_id[rows < 0]),
@@ -64,9 +65,7 @@ def _check_events(event_id: np.ndarray, manifest: Manifest, problems: Problems) 
     ):
         cases = Cases()
         cases.add(events, lambda event: f"event {event}")
-        problems.add_cases(
-            f"event_id {what}", cases, "Copy event_id from the test file that belongs to the phase."
-        )
+        problems.add_cases(f"event_id {what}", cases, advice)
     problems.check()
     return rows
 

@@ -35,7 +35,8 @@ def write_submission(path, event_id, offset, pred) -> None:
 
     event_id (N,) integers; offset (N+1,) integers, from 0 to M; pred (M,) uint8: the labels of
     event i are pred[offset[i]:offset[i + 1]], voxels in the test file's order. Equal arrays give
-    equal bytes. Raises ValueError for other arrays, ChallengeError where `path` can't be written.
+    equal bytes. Raises ValueError for what is no such array or no label, ChallengeError where the
+    path can't be written.
     """
     event_id, offset, pred = np.asarray(event_id), np.asarray(offset), np.asarray(pred)
     if event_id.ndim != 1 or event_id.dtype.kind not in "iu":
@@ -44,6 +45,8 @@ def write_submission(path, event_id, offset, pred) -> None:
         raise ValueError("event_id must lie in 0 to 4294967295")
     if pred.ndim != 1 or pred.dtype != np.uint8:
         raise ValueError(f"pred is {pred.dtype} {pred.shape}, expected uint8 (M,)")
+    if len(pred) and pred.max() > max(SemanticLabel):
+        raise ValueError(f"pred holds {pred.max()}, expected labels up to {max(SemanticLabel):d}")
     if offset.dtype.kind == "u":
         offset = offset.astype(np.int64)  # a step down between unsigned numbers is a large one up
     check_offsets(offset, len(event_id), len(pred), "submission", ValueError)
@@ -60,12 +63,18 @@ def write_submission(path, event_id, offset, pred) -> None:
 
 
 def class_table(pred: np.ndarray, cycle: Cycle) -> str:
-    """Lines of label, name and share of the predicted labels (M,)."""
-    lines = []
-    for label in (SemanticLabel.EMPTY, *cycle.labels):
-        share = np.count_nonzero(pred == label) / max(len(pred), 1)
-        lines.append(f"  {label:d} {CLASS_NAMES[label]:<18}{share:7.1%}")
-    lines[0] += "   (counts as wrong: every voxel of the file holds charge)"
+    """Lines of label, name and share of the predicted labels (M,); of `empty` where it occurs."""
+    count = np.bincount(pred, minlength=1 + max(cycle.labels))
+    shown = [label for label in (SemanticLabel.EMPTY, *cycle.labels) if label or count[label]]
+    lines = [
+        f"  {label:d} {CLASS_NAMES[label]:<18}{count[label] / max(len(pred), 1):7.1%}"
+        for label in shown
+    ]
+    n_empty = count[SemanticLabel.EMPTY]
+    if n_empty:
+        lines[0] += f"   {n_empty:,} voxels, all wrong: every voxel of the file holds charge"
+    if n_empty > 0.1 * len(pred):
+        lines.append("  So many empty ones: are events and axes in the test file's order?")
     return "\n".join(lines)
 
 

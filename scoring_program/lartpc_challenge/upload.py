@@ -192,7 +192,7 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored=()) -> _Entry:
         ),
         (
             "files that a platform would run as a program",
-            [e for e in entries if e.name in _PLATFORM_FILES],
+            [e for e in entries if e.name.split("/")[-1] in _PLATFORM_FILES],
             "Leave them out.",
         ),
     ):
