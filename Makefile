@@ -32,7 +32,7 @@ test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
 demo: .venv/everything  ## makes the tracked demonstration data again, the same bytes
 	$(VENV) -m organizer.data --demonstration
 
-data: .venv/everything  ## full data with fresh secret seeds into build/data (hours); EVENTS=, CYCLE=, JOBS=
+data: .venv/everything  ## full data with fresh secret seeds into build/data (1 h); EVENTS=, CYCLE=, JOBS=
 	$(VENV) -m organizer.data --out build/data $(if $(EVENTS),--events $(EVENTS)) \
 		$(if $(CYCLE),--cycle $(CYCLE)) $(if $(JOBS),--jobs $(JOBS))
 
@@ -72,10 +72,10 @@ report: .venv/everything  ## physics, data table, failures and transfer of the b
 			--out $(FAILURES)$$n.html; done
 	$(VENV) benchmarks/transfer.py | tee build/report/transfer.md
 
-clean:  ## removes .venv, build and dist (build/data holds your simulated events: asks first)
+clean:  ## removes .venv, build and dist (asks first where build/data holds events and seeds)
 	@answer=y; \
 	if [ -d build/data ]; then \
-		answer=; read -rp 'build/data holds simulated data. Remove it too? [y/N] ' answer || echo; fi; \
+		answer=; read -rp 'build/data holds simulated events and their secret seeds. Remove them too? [y/N] ' answer || echo; fi; \
 	rm -rf .venv dist; \
 	if [ "$$answer" = y ]; then rm -rf build; else echo 'kept build/'; fi
 

@@ -243,10 +243,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options) -> None:
     cycle, secret = CYCLES[options.cycle], secrets.token_bytes(SEED_BYTES)
+    public = [train_file(options.public, cycle), test_file(options.public, cycle)]
+    phases = (cycle.public_phase, cycle.hidden_phase)
+    private = [reference_file(options.private, phase) for phase in phases]
+    for path in filter(Path.exists, [*public, *private]):
+        raise ChallengeError(
+            f"{path}: is there already. A new split has other event ids and other halves: whatever "
+            "was submitted to this one could not be scored any more. Choose other folders"
+        )
     prepare(options.raw, options.public, options.private, cycle=cycle, secret=secret)
-    print(f"{options.public}: {train_file('', cycle)} and {test_file('', cycle)}, public")
-    for phase in (cycle.public_phase, cycle.hidden_phase):
-        print(f"{reference_file(options.private, phase)}: secret")
+    for path in public:
+        print(f"{path}: public")
+    for path in private:
+        print(f"{path}: secret")
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

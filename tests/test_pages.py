@@ -79,7 +79,7 @@ def test_limits_are_those_of_the_code_and_the_competition():
     competition = yaml.safe_load((ROOT / "competition.yaml").read_text(encoding="utf-8"))
     first, *_, last = [p for p in competition["phases"] if p["max_submissions"] > 1]
     assert {phase["execution_time_limit"] for phase in competition["phases"]} == {300}
-    for phase, names in ((first, "Public 1 and 2"), (last, "Public 3")):
+    for phase, names in ((first, "each of Public 1 and 2"), (last, "Public 3")):
         limits = f"{phase['max_submissions_per_day']} a day and {phase['max_submissions']} in all"
         assert f"{limits} in {names}" in page
 

@@ -426,7 +426,11 @@ def test_command(split, tmp_path, capsys):
     assert phases.main([*folders, "--cycle", "2"]) == 0
     assert "phase4/reference.h5: secret" in capsys.readouterr().out
     first = truth_of(tmp_path, 4).keys()
-    assert phases.main([*folders, "--cycle", "2"]) == 0
-    assert truth_of(tmp_path, 4).keys() != first  # a fresh secret each time
+    assert phases.main([*folders, "--cycle", "2"]) == 1  # a running competition's are not replaced
+    assert "cycle2_train.h5: is there already" in capsys.readouterr().err
+    assert truth_of(tmp_path, 4).keys() == first
+    others = [str(split / "raw"), str(tmp_path / "other/public"), str(tmp_path / "other/private")]
+    assert phases.main([*others, "--cycle", "2"]) == 0
+    assert truth_of(tmp_path / "other", 4).keys() != first  # a fresh secret each time
     assert phases.main([*folders, "--cycle", "1"]) == 1
     assert "cycle1_train.h5: no such file" in capsys.readouterr().err

@@ -51,5 +51,6 @@ def _read(path: Path) -> bytes:
 
 
 def to_html(text: str) -> str:
-    """Markdown as HTML: tables, lists and code like Codabench's."""
-    return markdown.markdown(text, extensions=["tables", "fenced_code", "sane_lists"]) + "\n"
+    """Markdown as HTML: tables, lists and code like Codabench's; pictures fit the page."""
+    html = markdown.markdown(text, extensions=["tables", "fenced_code", "sane_lists"]) + "\n"
+    return html.replace("<img ", '<img style="max-width: 100%" ')

@@ -24,10 +24,13 @@ def draw_curves(record: list[dict], path: Path) -> None:
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     losses, scores = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in record]
-    for axes, names in ((losses, ("train_loss", "loss")), (scores, METRICS)):
-        for name in names:
+    for axes, names in (
+        (losses, {"train_loss": "training", "loss": "hold-out"}),
+        (scores, dict(zip(METRICS, METRICS))),
+    ):
+        for name, label in names.items():
             if name in record[0]:
-                axes.plot(epochs, [row[name] for row in record], ".-", label=name)
+                axes.plot(epochs, [row[name] for row in record], ".-", label=label)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
     losses.set_ylabel("cross-entropy, mean over events")
