@@ -60,7 +60,7 @@ def save(checkpoint: dict, path) -> None:
     content = io.BytesIO()  # of a full disk, torch tells in riddles
     torch.save(checkpoint, content)
     with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+        temporary.write_bytes(content.getvalue())
 
 
 def load(path, map_location="cpu") -> dict:
