@@ -1,6 +1,6 @@
 """The scoring program: what a run costs beside its floor and beside the ways of its peers.
 
-    python benchmarks/scoring.py [--quick] [--only sparse dense csv]
+    python benchmarks/scoring.py [--full] [--only sparse dense csv]
 
 sparse  a whole run of score.py in a hidden phase, worker process included. Its floor: a process
         that imports numpy and h5py and reads the same data sets. Peers: a table of voxels with
@@ -60,18 +60,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=TASKS, default=list(TASKS))
-    some = at_least(80)  # --quick leaves a twentieth, phases and slow contenders take parts of it
-    parser.add_argument("--events", type=some, default=10_000, help="of the sparse task")
-    parser.add_argument("--dense-events", type=some, default=1_000)
-    parser.add_argument("--csv-events", type=some, default=5_000)
+    few = at_least(4)  # each phase has half of them, slow contenders do a part
+    parser.add_argument("--events", type=few, default=500, help="of the sparse task")
+    parser.add_argument("--dense-events", type=few, default=50)
+    parser.add_argument("--csv-events", type=few, default=250)
     parser.add_argument("--voxels", type=at_least(10), default=2_500, help="an event, about")
-    parser.add_argument("--repeat", type=at_least(1), default=5, help="runs of each contender")
-    parser.add_argument("--quick", action="store_true", help="a twentieth of the events, 3 runs")
+    parser.add_argument("--repeat", type=at_least(1), default=3, help="runs of each contender")
+    parser.add_argument("--full", action="store_true", help="20 times the events")
     options = parser.parse_args()
-    if options.quick:
+    if options.full:
         for name in ("events", "dense_events", "csv_events"):
-            setattr(options, name, getattr(options, name) // 20)
-        options.repeat = min(options.repeat, 3)
+            setattr(options, name, 20 * getattr(options, name))
     for task in options.only:
         with tempfile.TemporaryDirectory() as folder:
             for title, contenders in TASKS[task](Path(folder), options).items():
