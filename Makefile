@@ -44,8 +44,10 @@ train: .venv/everything  ## trains the baseline, or goes on with it; CYCLE=1, PR
 	$(VENV) -m baseline.train --events '$(DATA_FOLDER)/cycle$(CYCLE_OR_1)_train.h5' \
 		$(if $(wildcard $(RUN)/last.pt),--resume $(RUN)/last.pt,--preset $(or $(PRESET),cpu) --out $(RUN))
 
+BEST = $(or $(CHECKPOINT),$(RUN)/best.pt)
 predict: .venv/everything  ## writes the trained baseline's submission; CYCLE=1, CHECKPOINT=, DATA=
-	$(VENV) -m baseline.predict --checkpoint '$(or $(CHECKPOINT),$(RUN)/best.pt)' \
+	@[ -e '$(BEST)' ] || { echo 'make: $(BEST): no such file; make train first, or give CHECKPOINT=' >&2; exit 1; }
+	$(VENV) -m baseline.predict --checkpoint '$(BEST)' \
 		--events '$(DATA_FOLDER)/cycle$(CYCLE_OR_1)_test.h5' --out $(RUN)/submission.zip
 
 leaderboard: .venv/scoring  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard

@@ -154,3 +154,12 @@ def test_a_training_that_was_begun_goes_on(folder):
     _, out, _ = make(folder, "train", "PRESET=quick")
     assert "remove build/run/cycle1 to begin anew" in out
     assert log(folder) == [f"-m baseline.train --events {events} --resume build/run/cycle1/last.pt"]
+
+
+def test_predict_needs_a_network(folder):
+    status, _, err = make(folder, "predict", "CYCLE=2")
+    assert status != 0
+    assert "build/run/cycle2/best.pt: no such file; make train first, or give CHECKPOINT=" in err
+    (folder / "my model.pt").touch()
+    assert make(folder, "predict", "CHECKPOINT=my model.pt")[0] == 0
+    assert log(folder)[-1].startswith("-m baseline.predict --checkpoint my model.pt --events")
