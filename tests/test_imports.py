@@ -94,14 +94,15 @@ def test_order_inside_the_core(graph):
 
 
 def test_the_report_sees_scores_alone(graph):
-    drawing = {"charts", "colours", "format", "scoring"}
-    assert graph["report"] <= drawing
-    assert graph["charts"] <= drawing
+    assert graph["report"] <= {"charts", "format", "html_parts", "scoring"}
+    assert graph["charts"] == {"scoring"}
+    assert graph["html_parts"] == {"colours", "format"}
 
 
 def test_the_parser_never_meets_metric_or_page(graph):
+    others = {"metrics", "scoring", "charts", "html_parts", "report"}
     for module in ("submission", "sandbox"):
-        assert not everything_below(graph, module) & {"metrics", "scoring", "charts", "report"}
+        assert not everything_below(graph, module) & others
 
 
 def test_the_parser_reads_of_a_reference_only_the_manifest():

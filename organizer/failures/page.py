@@ -8,16 +8,8 @@ from html import escape
 import numpy as np
 
 from lartpc_challenge.format import CLASS_NAMES
-from lartpc_challenge.report import (
-    STYLE,
-    chip,
-    document,
-    figure,
-    percent,
-    profile,
-    score_card,
-    section,
-)
+from lartpc_challenge.html_parts import STYLE, chip, document, figure, percent, section
+from lartpc_challenge.report import profiles, score_card
 
 from .study import Split, Study
 
@@ -54,12 +46,7 @@ def page(study: Study, picture: bytes, how: str) -> str:
         )
         + "<h2>Where they lie</h2><p class='lead'>Mixed voxels, crowded vertices and broken tracks "
         f"tell less than others.</p><div class='two'>{''.join(places)}</div>\n"
-        + section(
-            "From small events to large ones",
-            "Mean accuracy in bins of at least twenty events; bars are the standard error.",
-            profile(details.by_energy, "total energy of the event / MeV"),
-            profile(details.by_voxels, "voxels in the event"),
-        )
+        + profiles(details)
         + "<h2>The worst events</h2><p class='lead'>Those with the lowest accuracy.</p>"
         + figure(
             "Energy, truth, prediction and mistakes",

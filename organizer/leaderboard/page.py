@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from lartpc_challenge.format import METRICS
-from lartpc_challenge.report import document
+from lartpc_challenge.html_parts import document
 
 from .boards import N_RESAMPLES, Board, Row
 from .tables import rank_text

@@ -25,7 +25,7 @@ from plotly.offline import get_plotlyjs
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.files import write_text
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
-from lartpc_challenge.report import document
+from lartpc_challenge.html_parts import document
 
 from .picture import FORMATS, save_picture
 from .views import (
