@@ -1,6 +1,6 @@
-"""One colour a class, wherever classes are drawn: the report's page and the event display.
+"""The colours of pages and pictures: one a class, and greys for what stands around.
 
-Told apart by people who see fewer colours, on light ground and on dark.
+Classes are told apart by people who see fewer colours, on light ground and on dark.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ ON_DARK = {
     SemanticLabel.OTHER: (82, 192, 168),
     SemanticLabel.PROTON: (242, 152, 86),
 }
+
+# On light ground: text that matters, and the rest; lines; the page around cards.
+INK, SOFT, LINE, PAGE = "#1b2330", "#596474", "#e2e6eb", "#f5f6f8"
 
 
 def as_hex(rgb: tuple[int, int, int]) -> str:

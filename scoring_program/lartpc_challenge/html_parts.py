@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from html import escape
 
-from .colours import ON_DARK, ON_LIGHT
+from .colours import INK, LINE, ON_DARK, ON_LIGHT, PAGE, SOFT
 from .format import SemanticLabel
 
 
@@ -55,10 +55,10 @@ STYLE = (
     f"""
 {_class_colours(ON_LIGHT)}
 @media (prefers-color-scheme: dark) {{ {_class_colours(ON_DARK)} }}
+:root {{ color-scheme: light dark;
+  --page: {PAGE}; --card: #fff; --line: {LINE}; --ink: {INK}; --soft: {SOFT};
 """
-    + """:root { color-scheme: light dark;
-  --page: #f5f6f8; --card: #fff; --line: #e2e6eb; --ink: #1b2330; --soft: #596474;
-  --mark: 58 82 118; --alert: #7a4300; --alert-page: #fff3dd; }
+    + """  --mark: 58 82 118; --alert: #7a4300; --alert-page: #fff3dd; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #0f1319; --card: #181e27; --line: #2a323e; --ink: #e8ecf2; --soft: #9ba6b5;
   --mark: 150 176 214; --alert: #ffcb80; --alert-page: #2d2312; } }

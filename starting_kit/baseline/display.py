@@ -22,6 +22,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from lartpc_challenge.colours import INK, LINE, PAGE, SOFT
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.files import write_text
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
@@ -34,16 +35,13 @@ from .views import (
     ENERGY_COLOURS,
     ENERGY_RANGE_MEV,
     ENERGY_TICKS_MEV,
-    INK,
     RIGHT_COLOUR,
-    SOFT,
     Shown,
     class_layers,
     read_shown,
 )
 
 _FONT = {"family": "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif", "size": 13}
-_LINE_COLOUR = "#e2e6eb"
 _CAMERA = {"eye": {"x": 1.4, "y": -1.5, "z": 0.85}, "center": {"x": 0, "y": 0, "z": -0.12}}
 _HEIGHT_PX = 640
 # What is left of plotly's own buttons: save as a picture, and back to the first camera.
@@ -97,7 +95,7 @@ def _layout(panels: Sequence[_Panel]) -> dict:
         "range": [0, BOX_CM],
         "tickvals": [0, 20, 40],
         "backgroundcolor": "#fbfcfd",
-        "gridcolor": _LINE_COLOUR,
+        "gridcolor": LINE,
         "zeroline": False,
         "showspikes": False,
     }
@@ -168,8 +166,8 @@ def _draw(made: go.Figure, panel: _Panel, shown: Shown, chosen: str) -> None:
             "y": 0.945,
             "xanchor": "left",
             "yanchor": "top",
-            "bgcolor": _LINE_COLOUR,  # plotly paints the chosen one almost white
-            "bordercolor": _LINE_COLOUR,
+            "bgcolor": LINE,  # plotly paints the chosen one almost white
+            "bordercolor": LINE,
         },
     )
 
@@ -299,14 +297,14 @@ plot.on("plotly_relayouting", follow);
 plot.on("plotly_relayout", follow);
 """
 
-_STYLE = """
-body { margin: 0; background: #f5f6f8; color: #1b2330;
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
-main { max-width: 1440px; margin: 0 auto; padding: 24px 28px 40px; }
-h1 { font-size: 26px; line-height: 1.2; letter-spacing: -.01em; margin: 0; }
-p { color: #596474; margin: 4px 0 18px; }
-section { background: #fff; border: 1px solid #e2e6eb; border-radius: 12px; padding: 12px;
-  margin-bottom: 18px; }
+_STYLE = f"""
+body {{ margin: 0; background: {PAGE}; color: {INK};
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }}
+main {{ max-width: 1440px; margin: 0 auto; padding: 24px 28px 40px; }}
+h1 {{ font-size: 26px; line-height: 1.2; letter-spacing: -.01em; margin: 0; }}
+p {{ color: {SOFT}; margin: 4px 0 18px; }}
+section {{ background: #fff; border: 1px solid {LINE}; border-radius: 12px; padding: 12px;
+  margin-bottom: 18px; }}
 """
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
+from lartpc_challenge.colours import INK, SOFT
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import CLASS_NAMES, GRID_SIZE
 
@@ -21,9 +22,7 @@ from .views import (
     ENERGY_COLOURS,
     ENERGY_RANGE_MEV,
     ENERGY_TICKS_MEV,
-    INK,
     RIGHT_COLOUR,
-    SOFT,
     Shown,
     class_colour,
     class_layers,

@@ -26,7 +26,6 @@ from lartpc_challenge.submission import read_submission
 BOX_CM = GRID_SIZE * VOXEL_SIZE_MM / 10
 RIGHT_COLOUR = "#b4bcc7"
 BOX_COLOUR = "#8b95a3"
-INK, SOFT = "#1b2330", "#596474"  # of text: what matters, and the rest
 # Light to dark, so that the densest charge stands out on white.
 ENERGY_COLOURS = ("#f7cf6b", "#f08c3c", "#d0463f", "#8a2368", "#2d1152")
 ENERGY_RANGE_MEV = (0.05, 10.0)
