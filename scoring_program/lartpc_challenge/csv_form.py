@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .coverage import not_labels, note_not_labels
 from .format import GRID_SHAPE, GRID_SIZE, SubmissionError
+from .labels import find_not_labels, note_not_labels
 from .problems import Cases, Problems, shown
 from .reference import Manifest
 from .upload import READ_ERRORS, Upload
@@ -209,7 +209,7 @@ def _read_rows(
 
         unknown.add(np.flatnonzero(row < 0), at_line)
         outside.add(np.flatnonzero(table.T[places[1:4]].max(axis=0) >= GRID_SIZE), at_line)
-        bad.add(not_labels(label, manifest.cycle), at_line)
+        bad.add(find_not_labels(label, manifest.cycle), at_line)
         rows.event[start:stop] = row
         rows.cell[start:stop] = (x * GRID_SIZE + y) * GRID_SIZE + z
         rows.label[start:stop] = label

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .coverage import not_labels, note_not_labels
 from .format import GRID_SHAPE
 from .h5_guard import GuardedDataset, GuardedFile
+from .labels import find_not_labels, note_not_labels
 from .problems import Cases, Problems
 from .reference import Manifest
 
@@ -47,7 +47,7 @@ def read_dense(
         place = np.column_stack([row, coords[voxels]])
         values = _look_up(pred, place)
         bad.add(
-            not_labels(values, manifest.cycle),
+            find_not_labels(values, manifest.cycle),
             lambda i, place=place, values=values: _word(manifest, place[i], values[i]),
         )
         out[voxels] = values

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .coverage import not_labels, note_not_labels
 from .h5_guard import GuardedDataset, GuardedFile
+from .labels import find_not_labels, note_not_labels
 from .problems import Cases, Problems
 from .reference import Manifest
 
@@ -103,7 +103,7 @@ def _read_labels(
     labels, bad = np.empty(pred.shape, np.uint8), Cases()
     for start, block in pred.read_blocks():
         bad.add(
-            not_labels(block, manifest.cycle),
+            find_not_labels(block, manifest.cycle),
             lambda i, block=block, start=start: word(start + i, block[i]),
         )
         labels[start : start + len(block)] = block
