@@ -87,9 +87,9 @@ def _convert(sample: Sample, out: Path, cycle: Cycle) -> None:
 
 def _row(sample: Sample, path: Path, checkpoint: Path) -> dict[str, str]:
     reference = read_labelled_events(path)
-    cycle, labels = reference.cycle, reference.cycle.labels
+    cycle = reference.cycle
     pred = predict(checkpoint, path)
-    confusion = count_confusion(reference.label, pred, max(labels) + 1)
+    confusion = count_confusion(reference.label, pred, cycle.n_labels)
     with EventFile(path) as events, EventFile(_train_file(cycle)) as ours:
         majority = score_rule(fit_trivial_rules(events, cycle)["majority"], events)
         middle = [np.median(file.column("energy")) for file in (events, ours)]

@@ -25,7 +25,7 @@ def fit_trivial_rules(events: Iterable[Event], cycle: Cycle) -> dict[str, Rule]:
     Raises ChallengeError where no event holds a labelled voxel.
     """
     threshold = fit_threshold(events, cycle)
-    counts = sum(np.bincount(event.label, minlength=max(cycle.labels) + 1) for event in events)
+    counts = sum(np.bincount(event.label, minlength=cycle.n_labels) for event in events)
     majority = np.argmax(counts).astype(np.uint8)
     return {
         "majority": lambda event: majority,

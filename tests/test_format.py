@@ -54,6 +54,8 @@ def test_phases_are_public_and_hidden_in_turn():
 def test_labels_of_the_cycles():
     labels = {number: list(map(int, cycle.labels)) for number, cycle in CYCLES.items()}
     assert labels == {1: [1, 2], 2: [1, 2, 3], 3: [1, 2, 3]}
+    for cycle in CYCLES.values():
+        assert list(cycle.predictable) == [0, *cycle.labels] == list(range(cycle.n_labels))
     assert CYCLES[1].class_names == ("electron/positron", "other")
     assert list(CLASS_NAMES) == list(SemanticLabel)
 
@@ -165,7 +167,7 @@ def test_the_page_names_values_as_the_package_does():
     labels = {int(row["label"]): row for row in rows(PAGE, "label")}
     assert {label: row["name"] for label, row in labels.items()} == CLASS_NAMES
     for label, row in labels.items():
-        cycles = [number for number, cycle in CYCLES.items() if label in (0, *cycle.labels)]
+        cycles = [number for number, cycle in CYCLES.items() if label in cycle.predictable]
         assert row["in cycles"] == ", ".join(map(str, cycles))
     assert re.findall(r"`(acc_\w+)`", section("Scores")) == list(METRICS)
 

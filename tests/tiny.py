@@ -30,7 +30,7 @@ class Tiny:
     def submit(self, path: Path, cycle: int, error_rates=(0.0,) * N_TEST, seed: int = 2) -> Path:
         """Write a submission in which each test event has this share of wrong labels."""
         events = self.test[cycle]
-        pred = degrade(events, error_rates, n_labels=max(CYCLES[cycle].labels) + 1, seed=seed)
+        pred = degrade(events, error_rates, n_labels=CYCLES[cycle].n_labels, seed=seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_submission(path, np.array([e.event_id for e in events]), offsets(events), pred)
         return path

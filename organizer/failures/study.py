@@ -92,7 +92,7 @@ def study(events_path: Path, submission: Path) -> Study:
     scores = score(reference, pred)
 
     def split(title: str, names: Sequence[str], group: np.ndarray) -> Split:
-        n_labels = max(reference.cycle.labels) + 1
+        n_labels = reference.cycle.n_labels
         counts = [
             count_confusion(reference.label[group == i], pred[group == i], n_labels)
             for i in range(len(names))

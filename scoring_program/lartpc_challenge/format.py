@@ -75,6 +75,16 @@ class Cycle:
         return 2 * self.number
 
     @property
+    def predictable(self) -> tuple[SemanticLabel, ...]:
+        """What a prediction may hold: `labels`, and `EMPTY` before them."""
+        return (SemanticLabel.EMPTY, *self.labels)
+
+    @property
+    def n_labels(self) -> int:
+        """How many `predictable` ones there are; they are 0 to n_labels - 1."""
+        return len(self.predictable)
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of `labels`, without `empty`."""
         return tuple(CLASS_NAMES[label] for label in self.labels)

@@ -10,13 +10,13 @@ from .problems import Cases, Problems
 
 def find_not_labels(values: np.ndarray, cycle: Cycle) -> np.ndarray:
     """(k,) indices of the values (n,), integers of any type, that are no label of the cycle."""
-    # Labels are the whole numbers from 0 (empty) on. Compared as stored: a cast could hide 257.
-    return np.flatnonzero((values < 0) | (values > max(cycle.labels)))
+    # Compared as stored: a cast could hide 257.
+    return np.flatnonzero((values < 0) | (values >= cycle.n_labels))
 
 
 def note_not_labels(problems: Problems, cases: Cases, cycle: Cycle) -> None:
     """Note values that `find_not_labels` found."""
-    allowed = ", ".join(str(int(label)) for label in (0, *cycle.labels))
+    allowed = ", ".join(str(int(label)) for label in cycle.predictable)
     problems.add_cases(
         f"holds values that are no label of cycle {cycle.number}, expected {allowed}",
         cases,

@@ -213,7 +213,7 @@ def _contradictions(reference: Reference, hidden: bool) -> Iterator[str]:
         yield f"hidden must be {reference.hidden} in phase {phase}"
     if reference.label.dtype != np.uint8:
         yield f"label is {reference.label.dtype}, expected uint8"
-    if reference.label.size and reference.label.max() > max(reference.cycle.labels):
+    if reference.label.size and reference.label.max() >= reference.cycle.n_labels:
         yield "label holds a class that the cycle does not have"
     if reference.energy.shape != (manifest.n_events,):
         yield "test/energy needs one value an event"

@@ -120,7 +120,7 @@ def _details(
 ) -> Details:
     scored = reference.rows[labelled > 0]
     labels = np.array(reference.cycle.labels)
-    confusion = metrics.count_confusion(reference.label, pred, n_labels=labels.max() + 1)
+    confusion = metrics.count_confusion(reference.label, pred, reference.cycle.n_labels)
     counts = _accuracy_counts(accuracy)
     n_voxels = np.diff(reference.manifest.offset)
     truth = confusion.sum(axis=1)[labels]

@@ -64,8 +64,8 @@ def write_submission(path, event_id, offset, pred) -> None:
 
 def class_table(pred: np.ndarray, cycle: Cycle) -> str:
     """Lines of label, name and share of the predicted labels (M,); of `empty` where it occurs."""
-    count = np.bincount(pred, minlength=1 + max(cycle.labels))
-    shown = [label for label in (SemanticLabel.EMPTY, *cycle.labels) if label or count[label]]
+    count = np.bincount(pred, minlength=cycle.n_labels)
+    shown = [label for label in cycle.predictable if label or count[label]]
     lines = [
         f"  {label:d} {CLASS_NAMES[label]:<18}{count[label] / max(len(pred), 1):7.1%}"
         for label in shown

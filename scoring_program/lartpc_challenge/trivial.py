@@ -47,8 +47,8 @@ def fit_threshold(events: Iterable[Event], cycle: Cycle) -> EnergyThreshold:
 
 
 def _class_shares(events: Iterable[Event], cycle: Cycle) -> np.ndarray:
-    """(n_bins, n_labels + 1): the mean share of an event's voxels in each energy bin and class."""
-    shape = (len(_CUTS_MEV) - 1, max(cycle.labels) + 1)
+    """(n_bins, n_labels): the mean share of an event's voxels in each energy bin and class."""
+    shape = (len(_CUTS_MEV) - 1, cycle.n_labels)
     share, n_events = np.zeros(shape), 0
     for event in events:
         if event.label is None:

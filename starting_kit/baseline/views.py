@@ -90,7 +90,7 @@ def class_layers(shown: Shown, view: str) -> list[Layer]:
     if view == "mistakes":
         return _mistake_layers(shown)
     label = shown.event.label if view == "truth" else shown.pred
-    rows = {c: np.flatnonzero(label == c) for c in (SemanticLabel.EMPTY, *shown.cycle.labels)}
+    rows = {c: np.flatnonzero(label == c) for c in shown.cycle.predictable}
     if not len(rows[SemanticLabel.EMPTY]):  # every voxel holds charge, so that it is seldom used
         del rows[SemanticLabel.EMPTY]
     return [Layer(CLASS_NAMES[c], class_colour(c), rows[c], CLASS_NAMES[c]) for c in rows]
@@ -99,7 +99,7 @@ def class_layers(shown: Shown, view: str) -> list[Layer]:
 def _mistake_layers(shown: Shown) -> list[Layer]:
     truth, pred = shown.event.label, shown.pred
     layers = [Layer("right", RIGHT_COLOUR, np.flatnonzero(pred == truth), "right")]
-    for c in (SemanticLabel.EMPTY, *shown.cycle.labels):
+    for c in shown.cycle.predictable:
         rows = np.flatnonzero((pred == c) & (pred != truth))
         if len(rows):
             name = f"taken for {CLASS_NAMES[c]}"
