@@ -9,7 +9,6 @@ over the state before the first step. SparseConvNet and MinkowskiEngine take par
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import multiprocessing
 import resource
@@ -32,7 +31,7 @@ from baseline.device import choose_device
 from baseline.model import UResNet, input_features
 from baseline.predict import class_probabilities
 from baseline.training import Training
-from lartpc_challenge.command import at_least, run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.format import GRID_SIZE, ChallengeError, Cycle
 
 SAMPLE = Path(__file__).parents[1] / "starting_kit" / "data" / "cycle2_train.h5"
@@ -55,9 +54,7 @@ class Task:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser("python benchmarks/network.py", __doc__)
     parser.add_argument("--events", default=SAMPLE, help="a train or simulation file")
     parser.add_argument("--batch", type=at_least(1), default=32, help="events a step")
     parser.add_argument("--filters", type=at_least(1), default=16)

@@ -26,7 +26,7 @@ import torch
 from peers.methods import DENSE, METHODS, OURS, TRIVIAL, Sample, Task
 from peers.results import Results
 
-from lartpc_challenge.command import at_least, run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
@@ -40,9 +40,7 @@ DENSE_SIZE = 1000
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser("python benchmarks/peers.py", __doc__)
     parser.add_argument("--train", type=Path, default=SAMPLE / "cycle1_train.h5")
     parser.add_argument("--test", type=Path, default=SAMPLE / "cycle1_test.h5")
     references = ROOT / "reference_data"

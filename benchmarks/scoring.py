@@ -54,11 +54,9 @@ class Contender:
 
 
 def main() -> None:
-    from lartpc_challenge.command import at_least
+    from lartpc_challenge.command import at_least, new_parser
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser("python benchmarks/scoring.py", __doc__)
     parser.add_argument("--only", nargs="+", choices=TASKS, default=list(TASKS))
     few = at_least(4)  # each phase has half of them, slow contenders do a part
     parser.add_argument("--events", type=few, default=500, help="of the sparse task")

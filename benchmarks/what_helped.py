@@ -14,7 +14,6 @@ demonstration events, which shows that it runs and no more.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import csv
 import sys
@@ -39,7 +38,7 @@ from baseline.features import voxel_features
 from baseline.holdout import split_file
 from baseline.predict import class_probabilities
 from baseline.record import write_record
-from lartpc_challenge.command import at_least, run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import offset_of
 from lartpc_challenge.format import GRID_SIZE
 from lartpc_challenge.metrics import evaluate
@@ -254,9 +253,7 @@ def _uncertainty(gains: list[np.ndarray]) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser("python benchmarks/what_helped.py", __doc__)
     parser.add_argument("--train", type=Path, help="labelled events to train on")
     parser.add_argument("--test", type=Path, help="labelled events of another seed")
     parser.add_argument("--events", type=at_least(1), default=2000, help="of the train file")

@@ -171,7 +171,7 @@ def _check_all(plan: Plan) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("organizer.data", __doc__)
+    parser = new_parser("python -m organizer.data", __doc__)
     parser.add_argument("--demonstration", action="store_true", help="the tracked data instead")
     parser.add_argument(
         "--out", type=Path, help="where to write (build/data; with --demonstration, the repository)"

@@ -129,7 +129,7 @@ def markdown(columns: dict[str, dict[str, str]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("organizer.data_table", __doc__)
+    parser = new_parser("python -m organizer.data_table", __doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     return run("data_table", lambda: print(markdown({str(p): describe(p) for p in options.files})))

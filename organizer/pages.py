@@ -113,7 +113,7 @@ def draw_logo(source: Source, cycle: Cycle, out: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("organizer.pages", __doc__)
+    parser = new_parser("python -m organizer.pages", __doc__)
     parser.parse_args(arguments)
     return run("pages", _rewrite)
 

@@ -259,7 +259,7 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("organizer.phases", __doc__)
+    parser = new_parser("python -m organizer.phases", __doc__)
     for name in ("raw", "public", "private"):
         parser.add_argument(name, metavar=name.upper(), type=Path)
     parser.add_argument("--cycle", type=int, choices=list(CYCLES), required=True)

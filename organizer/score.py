@@ -182,7 +182,7 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("organizer.score", __doc__)
+    parser = new_parser("python -m organizer.score", __doc__)
     parser.add_argument(
         "--submissions",
         type=Path,

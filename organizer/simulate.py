@@ -46,7 +46,7 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("organizer.simulate", __doc__)
+    parser = new_parser("python -m organizer.simulate", __doc__)
     parser.add_argument("--cycle", type=int, choices=list(CYCLES), required=True)
     parser.add_argument("--events", type=at_least(1), required=True, help="how many to accept")
     parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")

@@ -5,7 +5,6 @@ labels or raise SubmissionError with harmless words, print nothing, and stay wit
 a checksum protects (a zip) is returned unchanged or not at all.
 """
 
-import argparse
 import contextlib
 import io
 import re
@@ -21,6 +20,7 @@ import h5py
 import numpy as np
 import toy
 
+from lartpc_challenge.command import new_parser
 from lartpc_challenge.format import SubmissionError
 from lartpc_challenge.sandbox import read_guarded
 from lartpc_challenge.submission import write_submission
@@ -130,9 +130,7 @@ def fuzz(folder: Path, number: int, seed: int) -> Counter:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = new_parser("python tests/fuzz_submissions.py", __doc__)
     options.add_argument("--number", type=int, default=10_000, help="mutations (%(default)s)")
     options.add_argument("--seed", type=int, default=1, help="of the mutations (%(default)s)")
     options = options.parse_args()

@@ -198,7 +198,7 @@ def test_what_cannot_be_is_said_in_a_sentence(
     Path("out.zip").write_bytes(b"an earlier result")
     assert run_command("--checkpoint", model, "--events", events, "--out", "out.zip") == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("baseline.predict: ")
+    assert said.startswith("predict: ")
     assert sentence in said
     assert Path("out.zip").read_bytes() == b"an earlier result"
 

@@ -359,7 +359,7 @@ def test_what_cannot_be_is_said_in_a_sentence(
     Path("held/last.pt").write_bytes(b"")
     assert run_command(*arguments) == 1
     said = capsys.readouterr().err
-    assert said.startswith("baseline.train: ")
+    assert said.startswith("train: ")
     assert sentence in said
     assert "Traceback" not in said
 

@@ -45,7 +45,7 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("organizer.bundle", __doc__)
+    parser = new_parser("python -m organizer.bundle", __doc__)
     parser.add_argument(
         "--start",
         type=_day,

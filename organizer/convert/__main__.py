@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lartpc_challenge.command import at_least, run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 from lartpc_challenge.formats_2018 import read_events_2018
@@ -135,16 +135,13 @@ def _progress(events: Iterable, options) -> Iterable:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    style = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser(
-        prog="python -m organizer.convert", description=__doc__, formatter_class=style
-    )
+    top = new_parser("python -m organizer.convert", __doc__)
     own = ", ".join(str(CONFIGURATIONS[number].threshold_mev) for number in CYCLES)
     sources = top.add_subparsers(dest="source", metavar="SOURCE", required=True)
     for name, module in {**DEPOSIT_SOURCES, "mlhep": mlhep}.items():
         summary = module.__doc__.partition("\n")[0]
         parser = sources.add_parser(
-            name, help=summary, description=module.__doc__, formatter_class=style
+            name, help=summary, description=module.__doc__, formatter_class=top.formatter_class
         )
         parser.add_argument("source_file", metavar="IN", type=Path)
         parser.add_argument("out", metavar="OUT", type=Path)

@@ -27,7 +27,7 @@ N_WORST = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("organizer.failures", __doc__)
+    parser = new_parser("python -m organizer.failures", __doc__)
     parser.add_argument("--events", type=Path, required=True, help="the simulator's own file")
     parser.add_argument("--submission", type=Path, required=True, help="predictions of all of it")
     parser.add_argument("--out", type=Path, required=True, help="the page to write, .html")

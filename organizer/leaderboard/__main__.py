@@ -66,7 +66,7 @@ def _run(options) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("organizer.leaderboard", __doc__)
+    parser = new_parser("python -m organizer.leaderboard", __doc__)
     parser.add_argument("submissions", type=Path, metavar="FOLDER")
     parser.add_argument(
         "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"

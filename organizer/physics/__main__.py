@@ -48,7 +48,7 @@ def _count(sample: dict) -> int:
 
 
 def _parse(arguments):
-    parser = new_parser("organizer.physics", __doc__)
+    parser = new_parser("python -m organizer.physics", __doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for physics.html")
     parser.add_argument(
         "--quick", action="store_true", help="fewer particles: 1 minute of one core instead of 6"

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .command import run
+from .command import new_parser, run
 from .files import open_h5, write_text
 from .format import EVENT_KINDS, ChallengeError
 from .h5_guard import open_guarded
@@ -18,7 +18,6 @@ from .scoring import score
 from .submission import class_table
 from .upload import open_upload
 
-PROGRAM = "python -m lartpc_challenge"
 DESCRIPTION = """\
 Checks and scores submissions to the LArTPC challenge at home, with the code that the platform runs.
 
@@ -85,17 +84,12 @@ def score_submission(options: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog=PROGRAM, description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    top = new_parser("python -m lartpc_challenge", DESCRIPTION)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     def command(name, action, summary, manual):
         added = commands.add_parser(
-            name,
-            help=summary,
-            description=manual,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            name, help=summary, description=manual, formatter_class=top.formatter_class
         )
         added.add_argument("submission", type=Path, metavar="SUBMISSION", help="zip, .h5 or .csv")
         added.set_defaults(command=name, action=action)

@@ -17,6 +17,7 @@ from .signals import again, handling, stopping
 def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
     """Run `command` and return the exit status: 0, 1 for the user to mend, 130 for Ctrl-C.
 
+    `program` begins every sentence to the user: the command's own name, without its package.
     `stopped` says what Ctrl-C leaves behind; a polite kill (143) or the terminal's end (129) leaves
     the same.
     """
@@ -92,12 +93,10 @@ def quiet_while_importing() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def new_parser(module: str, manual: str) -> argparse.ArgumentParser:
-    """A parser for `python -m MODULE`, whose help begins with `manual` as it stands."""
+def new_parser(call: str, manual: str) -> argparse.ArgumentParser:
+    """A parser for what is called as `call`; its help begins with `manual` as it stands."""
     return argparse.ArgumentParser(
-        prog=f"python -m {module}",
-        description=manual,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=call, description=manual, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
 

@@ -83,7 +83,7 @@ def predict(model: HistGradientBoostingClassifier, event: Event) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("baseline.boosting", __doc__)
+    parser = new_parser("python -m baseline.boosting", __doc__)
     parser.add_argument("--train", required=True, help="labelled events to train on")
     parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
         )
 
-    return run("baseline.boosting", command, stopped="stopped, nothing was written")
+    return run("boosting", command, stopped="stopped, nothing was written")
 
 
 if __name__ == "__main__":

@@ -348,7 +348,7 @@ def _save(options: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("baseline.display", __doc__)
+    parser = new_parser("python -m baseline.display", __doc__)
     parser.add_argument("--events", required=True, help="events to look at")
     parser.add_argument("--submission", help="predictions of that whole file")
     choice = parser.add_mutually_exclusive_group()
@@ -365,7 +365,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", required=True, help="a page .html, or a picture .png .pdf .svg")
     options = parser.parse_args(arguments)
-    return run("baseline.display", lambda: _save(options), stopped="stopped, nothing was written")
+    return run("display", lambda: _save(options), stopped="stopped, nothing was written")
 
 
 if __name__ == "__main__":

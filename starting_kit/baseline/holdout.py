@@ -48,7 +48,7 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("baseline.holdout", __doc__)
+    parser = new_parser("python -m baseline.holdout", __doc__)
     parser.add_argument("--events", required=True, help="the train file to split")
     parser.add_argument("--train", required=True, help="file to write: events to train on")
     parser.add_argument("--holdout", required=True, help="file to write: events to score with")
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         print(f"{options.train}: {n_train:,} events, {options.holdout}: {n_held:,} events")
 
-    return run("baseline.holdout", command)
+    return run("holdout", command)
 
 
 if __name__ == "__main__":

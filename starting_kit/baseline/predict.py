@@ -74,7 +74,7 @@ def predict(checkpoint_path, events_path, device: str = "auto") -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("baseline.predict", __doc__)
+    parser = new_parser("python -m baseline.predict", __doc__)
     parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
     parser.add_argument("--events", required=True, help="the test file of the checkpoint's cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         pred = predict(options.checkpoint, options.events, options.device)
         print(submit(options.out, manifest, pred))
 
-    return run("baseline.predict", command, stopped="stopped, nothing was written")
+    return run("predict", command, stopped="stopped, nothing was written")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def fit(events: EventFile) -> EnergyThreshold:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("baseline.threshold", __doc__)
+    parser = new_parser("python -m baseline.threshold", __doc__)
     parser.add_argument("--train", required=True, help="labelled events to fit on")
     parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
         )
 
-    return run("baseline.threshold", command, stopped="stopped, nothing was written")
+    return run("threshold", command, stopped="stopped, nothing was written")
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def _agreed(asked: threading.Event, training: Training) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("baseline.train", __doc__)
+    parser = new_parser("python -m baseline.train", __doc__)
     parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
     parser.add_argument("--out", help="folder for the results")
     parser.add_argument("--resume", metavar="last.pt", help="go on exactly where this one stopped")
@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not record or record[-1]["epoch"] < chosen.epochs:
             raise KeyboardInterrupt
 
-    return run("baseline.train", command)
+    return run("train", command)
 
 
 def _plan(options: argparse.Namespace) -> tuple[Config, Path]:
