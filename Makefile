@@ -29,7 +29,7 @@ test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
 	$(VENV) -m ruff format --check .
 	$(VENV) -m pytest
 
-demo: .venv/everything  ## makes the tracked demonstration data again, the same bytes
+demo: .venv/everything  ## makes the tracked demonstration data again, the same bytes (2 min)
 	$(VENV) -m organizer.data --demonstration
 
 data: .venv/everything  ## full data with fresh secret seeds into build/data (1 h); EVENTS=, CYCLE=, JOBS=
@@ -39,22 +39,22 @@ data: .venv/everything  ## full data with fresh secret seeds into build/data (1 
 CYCLE_OR_1 = $(or $(CYCLE),1)
 DATA_FOLDER = $(or $(DATA),starting_kit/data)
 RUN = build/run/cycle$(CYCLE_OR_1)
-train: .venv/everything  ## trains the baseline, or goes on with it; CYCLE=1, PRESET=cpu, DATA=starting_kit/data
+train: .venv/everything  ## trains the baseline, or goes on with it (2 min on the sample); CYCLE=1, PRESET=cpu, DATA=starting_kit/data
 	@$(if $(wildcard $(RUN)/last.pt),echo 'goes on with $(RUN)/last.pt; remove $(RUN) to begin anew')
 	$(VENV) -m baseline.train --events '$(DATA_FOLDER)/cycle$(CYCLE_OR_1)_train.h5' \
 		$(if $(wildcard $(RUN)/last.pt),--resume $(RUN)/last.pt,--preset $(or $(PRESET),cpu) --out $(RUN))
 
 BEST = $(or $(CHECKPOINT),$(RUN)/best.pt)
-predict: .venv/everything  ## writes the trained baseline's submission; CYCLE=1, CHECKPOINT=, DATA=
+predict: .venv/everything  ## writes the trained baseline's submission (1 min); CYCLE=1, CHECKPOINT=, DATA=
 	@[ -e '$(BEST)' ] || { echo 'make: $(BEST): no such file; make train first, or give CHECKPOINT=' >&2; exit 1; }
 	$(VENV) -m baseline.predict --checkpoint '$(BEST)' \
 		--events '$(DATA_FOLDER)/cycle$(CYCLE_OR_1)_test.h5' --out $(RUN)/submission.zip
 
-leaderboard: .venv/scoring  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard
+leaderboard: .venv/scoring  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard (10 s)
 	@$(VENV) -m organizer.leaderboard '$(or $(SUBMISSIONS),baseline_submission)' --out build/leaderboard \
 		$(if $(DATA),--data '$(DATA)')
 
-bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip; START=2027-01-04, DATA=, HIDDEN=placeholder, DEMO=1
+bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); START=2027-01-04, DATA=, HIDDEN=placeholder, DEMO=1
 	@$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
 		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(DEMO),--demo)
 
