@@ -242,7 +242,7 @@ def table(rows: list[tuple]) -> str:
         if name in gains:
             # What prediction alone changes varies far less than a training does.
             spread = pooled if name in VARIANTS else _uncertainty([gains[name]])
-            columns["gain in points"][name] = f"{gains[name].mean():+.2f} +- {spread:.2f}"
+            columns["gain in points"][name] = f"{gains[name].mean():+.2f} ± {spread:.2f}"
     return markdown(columns)
 
 

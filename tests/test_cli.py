@@ -1,5 +1,6 @@
 """python -m lartpc_challenge as a participant and an organiser use it, well and badly."""
 
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -180,14 +181,17 @@ BAD_INPUT = {
         "score submission.zip --reference predictions.h5",
         "not a file of",
     ),
-    "other cycle": (f"check submission.zip --events {ARCHIVE / 'v1_test.h5'}", "expected (3,)"),
+    "other cycle": (
+        f"check submission.zip --events {shlex.quote(str(ARCHIVE / 'v1_test.h5'))}",
+        "expected (3,)",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_bad_input_ends_in_a_sentence(folder, pred, capsys, case):
     command, expected = BAD_INPUT[case]
-    status, out, err = run(capsys, *command.split())
+    status, out, err = run(capsys, *shlex.split(command))
     assert (status, out) == (1, "")
     assert expected in err
     assert err.startswith(command.split()[0] + ": ")
