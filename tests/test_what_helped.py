@@ -20,14 +20,14 @@ def test_gains_and_their_uncertainty_by_hand():
     rows += [("8 filters", 1, 0.89), ("8 filters", 2, 0.91)]
     assert table(rows).splitlines()[2:] == [
         f"| {RECIPE} | 0.9100 |  |",
-        "| 8 views | 0.9200 | +1.00 +- 0.00 |",
-        "| depth 4 | 0.9200 | +1.00 +- 0.71 |",
-        "| 8 filters | 0.9000 | -1.00 +- 0.71 |",
+        "| 8 views | 0.9200 | +1.00 ± 0.00 |",
+        "| depth 4 | 0.9200 | +1.00 ± 0.71 |",
+        "| 8 filters | 0.9000 | -1.00 ± 0.71 |",
     ]
 
 
 def test_one_seed_shows_no_uncertainty():
-    assert "+1.00 +- nan" in table([(RECIPE, 1, 0.90), ("depth 4", 1, 0.91)])
+    assert "+1.00 ± nan" in table([(RECIPE, 1, 0.90), ("depth 4", 1, 0.91)])
 
 
 @pytest.fixture(scope="module")
