@@ -58,7 +58,7 @@ bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); STAR
 	@$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
 		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(DEMO),--demo)
 
-bench: .venv/everything  ## peers, what helped and timings against the named alternatives, as ratios
+bench: .venv/everything  ## peers, what helped and timings against the named alternatives, as ratios (10 min)
 	set -e; for benchmark in benchmarks/*.py; do $(VENV) $$benchmark; done
 
 # The failures are studied on events that were in no training: of another seed than all others here.
