@@ -20,7 +20,7 @@ SCORE_PYTHON = $(or $(PYTHON),$(shell python3 -c 'import sys; sys.exit(sys.versi
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-score: .venv/scoring  ## scores the baseline in all six phases as a platform's worker would (1 min)
+score: .venv/scoring  ## scores the baseline in all six phases as a platform's worker would (30 s)
 	@$(VENV) -m organizer.score $(if $(SUBMISSIONS),--submissions '$(SUBMISSIONS)') \
 		$(if $(DATA),--data '$(DATA)')
 
