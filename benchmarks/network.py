@@ -10,19 +10,16 @@ over the state before the first step. SparseConvNet and MinkowskiEngine take par
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import resource
-import signal
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from processes import in_processes
 from torch.nn.functional import cross_entropy
 
 from baseline.config import Config
@@ -32,7 +29,7 @@ from baseline.model import UResNet, input_features
 from baseline.predict import class_probabilities
 from baseline.training import Training
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.format import GRID_SIZE, ChallengeError, Cycle
+from lartpc_challenge.format import GRID_SIZE, Cycle
 
 SAMPLE = Path(__file__).parents[1] / "starting_kit" / "data" / "cycle2_train.h5"
 PEERS = {"MinkowskiEngine": "networks.minkowski", "sparseconvnet": "networks.sparseconvnet"}
@@ -100,26 +97,8 @@ def main() -> None:
 
 
 def _in_a_process(function: Callable, task: Task):
-    """What function(task) gives in a process that ends when this one is asked to stop.
-
-    ChallengeError where the process is killed, as the system does when memory ends.
-    """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as executor:
-        # A terminal's Ctrl-C goes to both, and a worker that heeds it shows a traceback.
-        former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        running = executor.submit(function, task)
-        signal.signal(signal.SIGINT, former)
-        try:
-            return running.result()
-        except BrokenProcessPool as reason:
-            raise ChallengeError(
-                "a measuring process was killed; if memory ended, lower --batch or --side"
-            ) from reason
-        except KeyboardInterrupt:
-            for worker in multiprocessing.active_children():
-                worker.kill()
-            raise
+    (result,) = in_processes(function, [(task,)], 1, "lower --batch or --side")
+    return result
 
 
 def measure(task: Task) -> tuple[float, float]:

@@ -19,14 +19,13 @@ import csv
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
+from processes import in_processes
 from torch.nn import functional
 
 import baseline.model
@@ -205,13 +204,12 @@ def measure(names, seeds: int, jobs: int, out: Path, **budget) -> list[tuple]:
     rows = _read(path)
     done = {(name, seed) for name, seed, _ in rows}
     todo = [(name, seed) for seed in range(1, seeds + 1) for name in names]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(train_and_score, *one, **budget) for one in todo if one not in done]
-        for finished in as_completed(running):
-            rows += finished.result()
-            write_record([dict(zip(COLUMNS, row)) for row in rows], path)
-            name, seed, acc_mean = finished.result()[0]
-            print(f"{name}, seed {seed}: {acc_mean:.4f}", flush=True)
+    todo = [one for one in todo if one not in done]
+    for new in in_processes(partial(train_and_score, **budget), todo, jobs, "lower --jobs"):
+        rows += new
+        write_record([dict(zip(COLUMNS, row)) for row in rows], path)
+        name, seed, acc_mean = new[0]
+        print(f"{name}, seed {seed}: {acc_mean:.4f}", flush=True)
     return rows
 
 
