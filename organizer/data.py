@@ -30,7 +30,14 @@ from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 
-from .phases import check_distinct, prepare, reference_file, test_file, train_file
+from .phases import (
+    check_distinct,
+    prepare,
+    public_files,
+    reference_files,
+    test_file,
+    train_file,
+)
 from .seeds import Seeds, fixed_seeds, kept_seeds
 from .simulation.chunks import SimulationRequest, simulate
 from .source import ROOT
@@ -111,11 +118,7 @@ def is_complete(plan: Plan, cycle: Cycle) -> bool:
 
 def outputs(plan: Plan, cycle: Cycle) -> list[Path]:
     """The two public files and the two references of a cycle."""
-    phases = (cycle.public_phase, cycle.hidden_phase)
-    return [
-        *(name_in(plan.public, cycle) for name_in in SPLITS.values()),
-        *(reference_file(plan.private, phase) for phase in phases),
-    ]
+    return [*public_files(plan.public, cycle), *reference_files(plan.private, cycle)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -166,7 +169,7 @@ def _at_most(plan: Plan, limit: int | None) -> Plan:
 
 def _check_all(plan: Plan) -> None:
     """Raise ChallengeError if an event stands in two public files, of whatever cycle."""
-    files = [name_in(plan.public, c) for c in CYCLES.values() for name_in in SPLITS.values()]
+    files = [path for c in CYCLES.values() for path in public_files(plan.public, c)]
     check_distinct(path for path in files if path.exists())
 
 

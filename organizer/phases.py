@@ -56,6 +56,16 @@ def reference_file(folder: Path, phase: int) -> Path:
     return Path(folder) / f"phase{phase}" / "reference.h5"
 
 
+def public_files(folder: Path, cycle: Cycle) -> list[Path]:
+    """What `prepare` writes for participants."""
+    return [train_file(folder, cycle), test_file(folder, cycle)]
+
+
+def reference_files(folder: Path, cycle: Cycle) -> list[Path]:
+    """What `prepare` writes for the scorer alone."""
+    return [reference_file(folder, phase) for phase in cycle.phases]
+
+
 def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: bytes) -> None:
     """Write a cycle's public files from `raw` into `public` and its references into `private`.
 
@@ -83,7 +93,7 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
         events, scale = _published_events(raw_test, numbers[n_train:], order)
         _write_test(new(test_file(public, cycle)), events, cycle, scale)
         is_hidden = shuffled(secret, b"phase", n_test) >= n_test // 2
-        for phase, chosen in ((cycle.public_phase, ~is_hidden), (cycle.hidden_phase, is_hidden)):
+        for phase, chosen in zip(cycle.phases, (~is_hidden, is_hidden)):
             truth = [event for event, mine in zip(events, chosen) if mine]
             write_reference(
                 new(reference_file(private, phase)),
@@ -103,7 +113,7 @@ def labelled_test_events(test: EventFile, references: Path) -> Iterator[Event]:
     missing, placeholders, or of other events.
     """
     truth = {}
-    for phase in (test.cycle.public_phase, test.cycle.hidden_phase):
+    for phase in test.cycle.phases:
         reference = read_reference(reference_file(references, phase))
         if reference:  # a placeholder holds none
             labels = np.split(reference.label, reference.offset[1:-1])
@@ -243,9 +253,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options) -> None:
     cycle, secret = CYCLES[options.cycle], secrets.token_bytes(SEED_BYTES)
-    public = [train_file(options.public, cycle), test_file(options.public, cycle)]
-    phases = (cycle.public_phase, cycle.hidden_phase)
-    private = [reference_file(options.private, phase) for phase in phases]
+    public = public_files(options.public, cycle)
+    private = reference_files(options.private, cycle)
     for path in filter(Path.exists, [*public, *private]):
         raise ChallengeError(
             f"{path}: is there already. A new split has other event ids and other halves: whatever "

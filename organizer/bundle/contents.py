@@ -90,7 +90,7 @@ def _extras(file: h5py.File, kind: str) -> list[str]:
 
 def _reference_problems(source: Source, cycle: Cycle, test: Manifest, scales: set) -> Iterator[str]:
     references = []
-    for phase in (cycle.public_phase, cycle.hidden_phase):
+    for phase in cycle.phases:
         path = source.reference(phase)
         try:
             reference = read_reference(path)

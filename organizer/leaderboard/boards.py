@@ -87,7 +87,7 @@ class Board:
 def boards(submissions: Iterable[Submission], cycle: Cycle, source: Source) -> list[Board]:
     """The public board of a cycle and, after migration, its hidden one."""
     made = []
-    for phase in (cycle.public_phase, cycle.hidden_phase):
+    for phase in cycle.phases:
         reference = _reference(source.reference(phase))
         entries = _best([_entry(submission, reference) for submission in submissions])
         made.append(_board(entries, reference))

@@ -85,6 +85,11 @@ class Cycle:
         return len(self.predictable)
 
     @property
+    def phases(self) -> tuple[int, int]:
+        """The public one, and the hidden one."""
+        return self.public_phase, self.hidden_phase
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of `labels`, without `empty`."""
         return tuple(CLASS_NAMES[label] for label in self.labels)

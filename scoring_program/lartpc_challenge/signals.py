@@ -34,8 +34,7 @@ def sparing(*functions: Callable) -> Iterator[None]:
 
     For functions that a C library calls: it may ignore an exception out of them, or crash.
     """
-    former = {number: signal.getsignal(number) for number in stopping()}
-    former = {number: handler for number, handler in former.items() if callable(handler)}
+    former = {n: handler for n in stopping() if callable(handler := signal.getsignal(n))}
     codes = {function.__code__ for function in functions}
 
     def handle(number: int, frame) -> None:
