@@ -65,7 +65,7 @@ bench: .venv/everything  ## peers, what helped and timings against the named alt
 FAILURES = build/report/failures_cycle
 report: .venv/everything  ## physics, data table, failures and transfer of the baseline into build/report (15 min)
 	$(VENV) -m organizer.physics --out build/report
-	$(VENV) -m organizer.data_table starting_kit/data/*_train.h5 | tee build/report/data_table.md
+	$(VENV) -m organizer.data.table starting_kit/data/*_train.h5 | tee build/report/data_table.md
 	set -e; for n in 1 2 3; do \
 		$(VENV) -m organizer.simulate --cycle $$n --events 300 --seed 2026 --out $(FAILURES)$$n.h5; \
 		$(VENV) -m baseline.predict --checkpoint baseline_submission/cycle$$n/model.pt \

@@ -31,7 +31,7 @@ from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import count_correct
-from organizer.phases import labelled_test_events
+from organizer.phases.split import labelled_test_events
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "starting_kit/data"

@@ -205,7 +205,7 @@ def sparse(folder: Path, options: argparse.Namespace) -> dict:
     import numpy as np
 
     from lartpc_challenge.reference import write_reference
-    from lartpc_challenge.submission import write_submission
+    from lartpc_challenge.submission.forms import write_submission
 
     events = make_events(options.events, options.voxels)
     offset = np.cumsum([0, *map(len, events)])
@@ -298,7 +298,7 @@ TASKS = {"sparse": sparse, "dense": dense, "csv": csv_rows}
 
 def read(path: str, test: str) -> None:
     from lartpc_challenge.reference import Manifest
-    from lartpc_challenge.sandbox import read_guarded
+    from lartpc_challenge.submission.sandbox import read_guarded
 
     read_guarded(path, Manifest.from_events(test), time_limit=3600)
 

@@ -25,9 +25,9 @@ from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SemanticLabel
 from lartpc_challenge.metrics import count_confusion, evaluate, recall
 from lartpc_challenge.reference import read_labelled_events
 from organizer.convert.__main__ import main as convert
-from organizer.data_table import markdown
-from organizer.simulation.event import CONFIGURATIONS
-from organizer.trivial import fit_trivial_rules, score_rule
+from organizer.data.table import markdown
+from organizer.data.trivial import fit_trivial_rules, score_rule
+from organizer.simulate.event import CONFIGURATIONS
 
 ROOT = Path(__file__).parents[1]
 

@@ -41,7 +41,7 @@ from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import offset_of
 from lartpc_challenge.format import GRID_SIZE
 from lartpc_challenge.metrics import evaluate
-from organizer.data_table import markdown
+from organizer.data.table import markdown
 
 ROOT = Path(__file__).parents[1]
 RECIPE = "the recipe"

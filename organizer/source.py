@@ -7,9 +7,32 @@ from pathlib import Path
 
 from lartpc_challenge.format import Cycle
 
-from . import phases
-
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def train_file(folder: Path, cycle: Cycle) -> Path:
+    """Where a folder holds a cycle's train events."""
+    return Path(folder) / f"cycle{cycle.number}_train.h5"
+
+
+def test_file(folder: Path, cycle: Cycle) -> Path:
+    """Where a folder holds a cycle's test events."""
+    return Path(folder) / f"cycle{cycle.number}_test.h5"
+
+
+def reference_file(folder: Path, phase: int) -> Path:
+    """Where a folder holds a phase's reference."""
+    return Path(folder) / f"phase{phase}" / "reference.h5"
+
+
+def public_files(folder: Path, cycle: Cycle) -> list[Path]:
+    """What `prepare` writes for participants."""
+    return [train_file(folder, cycle), test_file(folder, cycle)]
+
+
+def reference_files(folder: Path, cycle: Cycle) -> list[Path]:
+    """What `prepare` writes for the scorer alone."""
+    return [reference_file(folder, phase) for phase in cycle.phases]
 
 
 @dataclass(frozen=True)
@@ -31,15 +54,15 @@ class Source:
 
     def train(self, cycle: Cycle) -> Path:
         """The cycle's train events."""
-        return phases.train_file(self.events, cycle)
+        return train_file(self.events, cycle)
 
     def test(self, cycle: Cycle) -> Path:
         """The cycle's test events."""
-        return phases.test_file(self.events, cycle)
+        return test_file(self.events, cycle)
 
     def reference(self, phase: int) -> Path:
         """The phase's truth."""
-        return phases.reference_file(self.references, phase)
+        return reference_file(self.references, phase)
 
     def submission(self, cycle: Cycle) -> Path:
         """The baseline's submission, which need not exist."""

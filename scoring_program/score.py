@@ -20,10 +20,10 @@ sys.dont_write_bytecode = True
 try:
     from lartpc_challenge.files import write_text
     from lartpc_challenge.format import ChallengeError, ReferenceDataError
+    from lartpc_challenge.page.report import page
     from lartpc_challenge.reference import read_manifest, read_reference
-    from lartpc_challenge.report import page
-    from lartpc_challenge.sandbox import read_guarded
     from lartpc_challenge.scoring import score
+    from lartpc_challenge.submission.sandbox import read_guarded
 except Exception as problem:
     sys.exit(f"score.py needs numpy, h5py and the folder lartpc_challenge beside it: {problem!r}")
 

@@ -22,8 +22,8 @@ import toy
 
 from lartpc_challenge.command import new_parser
 from lartpc_challenge.format import SubmissionError
-from lartpc_challenge.sandbox import read_guarded
-from lartpc_challenge.submission import write_submission
+from lartpc_challenge.submission.forms import write_submission
+from lartpc_challenge.submission.sandbox import read_guarded
 
 MEMORY_LIMIT = 256 << 20
 TIME_LIMIT = 10

@@ -22,8 +22,8 @@ import toy
 
 from lartpc_challenge.__main__ import main
 from lartpc_challenge.format import GRID_SHAPE, SubmissionError
-from lartpc_challenge.sandbox import read_guarded
-from lartpc_challenge.submission import read_submission, write_submission
+from lartpc_challenge.submission.forms import read_submission, write_submission
+from lartpc_challenge.submission.sandbox import read_guarded
 
 N_EVENTS = 5
 ATTACKS = {}

@@ -8,7 +8,7 @@ from baseline import boosting
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import read_submission
+from lartpc_challenge.submission.forms import read_submission
 
 
 def shapes(n_events, seed):

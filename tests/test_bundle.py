@@ -23,8 +23,8 @@ from lartpc_challenge.reference import read_reference
 from organizer.bundle.archives import folder_members, write_zip
 from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.contents import source_problems
-from organizer.bundle.pages import read_page, to_html
 from organizer.bundle.rules import MAX_ZIP_BYTES, size_problems
+from organizer.pages.render import read_page, to_html
 from organizer.source import Source
 
 START = date(2027, 1, 4)
@@ -92,19 +92,21 @@ def test_v15_finds_the_yaml_first_and_only_once(built):
 
 def test_scoring_program_runs_by_itself(built):
     names = set(inner(built.codabench, "scoring_program.zip").namelist())
-    package = {f"lartpc_challenge/{path.name}" for path in package_files()}
+    package = {path.relative_to(ROOT / "scoring_program").as_posix() for path in package_files()}
     assert names == {"metadata", "score.py", *package}
 
 
 def test_starting_kit_holds_the_package_and_the_licences(built):
     names = set(inner(built.codabench, "starting_kit.zip").namelist())
-    assert {f"lartpc_challenge/{path.name}" for path in package_files()} <= names
+    assert {
+        path.relative_to(ROOT / "scoring_program").as_posix() for path in package_files()
+    } <= names
     assert {"LICENSE", "LICENSE-DATA.md"} <= names
 
 
 def package_files() -> list[Path]:
     folder = ROOT / "scoring_program" / "lartpc_challenge"
-    return [path for path in folder.iterdir() if path.suffix in (".py", ".md")]
+    return [path for path in folder.rglob("*") if path.suffix in (".py", ".md")]
 
 
 def test_public_data_and_references_are_the_source_files(built, tiny):

@@ -16,10 +16,10 @@ import toy
 
 from lartpc_challenge.__main__ import main
 from lartpc_challenge.format import METRICS
+from lartpc_challenge.page.report import page
 from lartpc_challenge.reference import read_labelled_events, read_reference, write_placeholder
-from lartpc_challenge.report import page
 from lartpc_challenge.scoring import score
-from lartpc_challenge.submission import write_submission
+from lartpc_challenge.submission.forms import write_submission
 
 ROOT = Path(__file__).parent.parent
 ARCHIVE = ROOT / "tests" / "archive"

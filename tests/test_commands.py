@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import toy
 
-from lartpc_challenge.formats_2018 import write_csv, write_dense
-from lartpc_challenge.submission import write_submission
+from lartpc_challenge.submission.forms import write_submission
+from organizer.convert.formats_2018 import write_csv, write_dense
 
 EARLIER = b"earlier result"
 EVENT_FILES = ("train.h5", "test.h5", "cycle1_test.h5")
@@ -41,7 +41,7 @@ COMMANDS = {
     "resume": ("baseline.train", "--events train.h5 --resume model.pt", "model.pt"),
     "predict": ("baseline.predict", "--checkpoint m.pt --events test.h5 --out out/s", "m.pt"),
     "phases": ("organizer.phases", "raw out out --cycle 1", "raw/cycle1_test.h5"),
-    "data_table": ("organizer.data_table", "train.h5", "train.h5"),
+    "data_table": ("organizer.data.table", "train.h5", "train.h5"),
     "edepsim": ("organizer.convert", "edepsim segments.h5 out/events.h5", "segments.h5"),
     "pilarnet": ("organizer.convert", "pilarnet event.npz out/events.h5", "event.npz"),
     "larcv": ("organizer.convert", "larcv larcv.root out/events.h5", "larcv.root"),
@@ -213,7 +213,7 @@ def test_ctrl_c_while_pytorch_is_imported_shows_no_traceback(folder):
     assert process.returncode == -signal.SIGINT
 
 
-DATA_TABLE = [sys.executable, "-m", "organizer.data_table", "train.h5"]
+DATA_TABLE = [sys.executable, "-m", "organizer.data.table", "train.h5"]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, cycle_of_phase, is_hidden
 from lartpc_challenge.reference import read_reference
-from organizer.data import main
-from organizer.phases import check_distinct
-from organizer.seeds import fixed_seeds, kept_seeds
+from organizer.data.__main__ import main
+from organizer.data.seeds import fixed_seeds, kept_seeds
+from organizer.phases.split import check_distinct
 
 ROOT = Path(__file__).resolve().parents[1]
 TRACKED_FILES = sorted(

@@ -8,12 +8,12 @@ import pytest
 
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import CYCLES, ChallengeError
-from organizer.data_table import describe, main
-from organizer.simulation.event import SimulatedEvent
-from organizer.simulation.geant4 import Particle
-from organizer.simulation.store import SimulationWriter
-from organizer.simulation.voxels import Origin, Voxels
-from organizer.trivial import fit_trivial_rules, hindsight, score_rule
+from organizer.data.table import describe, main
+from organizer.data.trivial import fit_trivial_rules, hindsight, score_rule
+from organizer.simulate.event import SimulatedEvent
+from organizer.simulate.geant4 import Particle
+from organizer.simulate.store import SimulationWriter
+from organizer.simulate.voxels import Origin, Voxels
 
 
 def make_event(event_id: int, labels, energies=None) -> Event:

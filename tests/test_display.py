@@ -17,10 +17,10 @@ from baseline.views import (
     empty_slabs,
     read_shown,
 )
-from lartpc_challenge.colours import ON_DARK, ON_LIGHT
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import CYCLES, ChallengeError, SemanticLabel
-from lartpc_challenge.submission import write_submission
+from lartpc_challenge.page.colours import ON_DARK, ON_LIGHT
+from lartpc_challenge.submission.forms import write_submission
 
 SIGNATURES = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 

@@ -11,14 +11,14 @@ import pytest
 
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES, ChallengeError
-from lartpc_challenge.submission import write_submission
+from lartpc_challenge.submission.forms import write_submission
 from organizer.failures.__main__ import main
 from organizer.failures.study import dead_planes, study
-from organizer.simulate import main as simulate
-from organizer.simulation.event import SimulatedEvent
-from organizer.simulation.geant4 import Particle
-from organizer.simulation.store import SimulationWriter
-from organizer.simulation.voxels import Origin, Voxels
+from organizer.simulate.__main__ import main as simulate
+from organizer.simulate.event import SimulatedEvent
+from organizer.simulate.geant4 import Particle
+from organizer.simulate.store import SimulationWriter
+from organizer.simulate.voxels import Origin, Voxels
 
 N = 40
 # Four in ten voxels are delta rays, one in four holds 15 % of a second class.

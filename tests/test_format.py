@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import toy
 
-from lartpc_challenge import h5_guard, sandbox, submission, upload
+import lartpc_challenge
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import (
     CLASS_NAMES,
@@ -28,8 +28,10 @@ from lartpc_challenge.format import (
     is_hidden,
 )
 from lartpc_challenge.reference import Manifest, read_reference, write_placeholder
+from lartpc_challenge.submission import forms as submission
+from lartpc_challenge.submission import h5_guard, sandbox, upload
 
-PAGE = (Path(submission.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
+PAGE = (Path(lartpc_challenge.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 ARCHIVE = Path(__file__).parent / "archive"
 
 

@@ -8,7 +8,7 @@ from toy import make_events, without_labels
 
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.formats_2018 import read_events_2018, write_csv, write_dense
+from organizer.convert.formats_2018 import read_events_2018, write_csv, write_dense
 
 GRID = (192, 192, 192)
 # event, x, y, z, val, label; the corners of the grid and the coordinates that a line of the 2018

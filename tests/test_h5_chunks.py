@@ -10,7 +10,7 @@ from h5py import h5z
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lartpc_challenge.h5_chunks import FILTERS, unpack
+from lartpc_challenge.submission.h5_chunks import FILTERS, unpack
 
 STORAGE = {
     "none": {},

@@ -11,7 +11,7 @@ from kit import ROOT, keep_events, make_kit, run_python
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.metrics import evaluate
 from lartpc_challenge.reference import Manifest, read_labelled_events
-from lartpc_challenge.submission import read_submission
+from lartpc_challenge.submission.forms import read_submission
 
 README = (ROOT / "starting_kit/README.md").read_text(encoding="utf-8")
 # Enough to run through, with 60 events; the notebook's test trains in earnest.

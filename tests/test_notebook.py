@@ -8,7 +8,7 @@ from kit import ROOT, keep_events, make_kit, participant
 from nbclient import NotebookClient
 
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import read_submission
+from lartpc_challenge.submission.forms import read_submission
 
 NOTEBOOK = ROOT / "starting_kit/starting_kit.ipynb"
 

@@ -14,8 +14,9 @@ from toy import make_events, without_labels
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import CYCLES, ChallengeError
 from lartpc_challenge.reference import read_reference, write_placeholder
-from organizer import phases
-from organizer.phases import (
+from organizer.phases import split as phases
+from organizer.phases.__main__ import main
+from organizer.phases.split import (
     as_read_out,
     check_distinct,
     event_numbers,
@@ -423,14 +424,14 @@ def write_unlabelled(path, events):
 
 def test_command(split, tmp_path, capsys):
     folders = [str(split / "raw"), str(tmp_path / "public"), str(tmp_path / "private")]
-    assert phases.main([*folders, "--cycle", "2"]) == 0
+    assert main([*folders, "--cycle", "2"]) == 0
     assert "phase4/reference.h5: secret" in capsys.readouterr().out
     first = truth_of(tmp_path, 4).keys()
-    assert phases.main([*folders, "--cycle", "2"]) == 1  # a running competition's are not replaced
+    assert main([*folders, "--cycle", "2"]) == 1  # a running competition's are not replaced
     assert "cycle2_train.h5: is there already" in capsys.readouterr().err
     assert truth_of(tmp_path, 4).keys() == first
     others = [str(split / "raw"), str(tmp_path / "other/public"), str(tmp_path / "other/private")]
-    assert phases.main([*others, "--cycle", "2"]) == 0
+    assert main([*others, "--cycle", "2"]) == 0
     assert truth_of(tmp_path / "other", 4).keys() != first  # a fresh secret each time
-    assert phases.main([*folders, "--cycle", "1"]) == 1
+    assert main([*folders, "--cycle", "1"]) == 1
     assert "cycle1_train.h5: no such file" in capsys.readouterr().err

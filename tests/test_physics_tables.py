@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from organizer.constants import LAR_DENSITY_G_CM3
 from organizer.physics import published
+from organizer.simulate.constants import LAR_DENSITY_G_CM3
 
 
 @pytest.mark.parametrize("pdg", published.STOPPING)

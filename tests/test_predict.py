@@ -18,7 +18,7 @@ from baseline.model import UResNet
 from lartpc_challenge.events import EventWriter
 from lartpc_challenge.format import CYCLES, ChallengeError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import read_submission
+from lartpc_challenge.submission.forms import read_submission
 
 CPU = torch.device("cpu")
 CONFIG = Config(filters=4, depth=3, blocks=1, views=3)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from organizer.simulation.primaries import RECIPES, draw_primaries
+from organizer.simulate.primaries import RECIPES, draw_primaries
 
 SHOWERS, TRACKS, MESONS_AND_MUONS = (11, -11, 22), (13, -13, 211, -211, 2212), (13, -13, 211, -211)
 HALF_CROP_MM = 288.0  # 192 voxels of 3 mm

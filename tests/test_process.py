@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from organizer.simulation import process
+from organizer.simulate import process
 
 CHILD = """
 import sys, time
 from pathlib import Path
 from lartpc_challenge.format import ChallengeError
-from organizer.simulation.process import serve
+from organizer.simulate.process import serve
 
 def work(orders):
     print("at work", flush=True)

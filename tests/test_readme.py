@@ -9,7 +9,7 @@ import pytest
 from lartpc_challenge import scoring
 from lartpc_challenge.format import CYCLES, METRICS
 from lartpc_challenge.reference import read_reference
-from lartpc_challenge.submission import read_submission
+from lartpc_challenge.submission.forms import read_submission
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [

@@ -15,8 +15,8 @@ import toy
 
 from lartpc_challenge.format import CLASS_NAMES, METRICS
 from lartpc_challenge.metrics import bootstrap
+from lartpc_challenge.page.report import page
 from lartpc_challenge.reference import read_labelled_events, read_reference
-from lartpc_challenge.report import page
 from lartpc_challenge.scoring import MIN_EVENTS_PER_BIN, score
 
 N_EVENTS = 300

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from organizer.simulation.response import (
+from organizer.simulate.response import (
     Conditions,
     Detector,
     arriving_electrons,
@@ -14,7 +14,7 @@ from organizer.simulation.response import (
     measured_readout,
     recombination,
 )
-from organizer.simulation.voxels import Deposits
+from organizer.simulate.voxels import Deposits
 
 NOTHING_DEAD = np.zeros((3, 192), bool)
 QUIET = replace(Detector(), noise_electrons=0.0)

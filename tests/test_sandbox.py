@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import toy
 
-from lartpc_challenge import sandbox
 from lartpc_challenge.format import ChallengeError, ReferenceDataError, SubmissionError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.sandbox import read_guarded
+from lartpc_challenge.submission import sandbox
+from lartpc_challenge.submission.sandbox import read_guarded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the child is used on Linux alone")
 

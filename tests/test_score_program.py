@@ -14,7 +14,7 @@ import toy
 
 from lartpc_challenge.format import METRICS
 from lartpc_challenge.reference import write_placeholder
-from lartpc_challenge.submission import write_submission
+from lartpc_challenge.submission.forms import write_submission
 
 PROGRAM = Path(__file__).parent.parent / "scoring_program"
 BAD_REFERENCE = "the organiser's reference data can't be used; please tell the organisers\n"
@@ -274,7 +274,7 @@ def test_a_placeholder_says_that_the_phase_is_not_open(worker, events, pred):
 def test_an_unforeseen_error_is_told_by_its_type_alone(worker, events, pred):
     toy.make_reference(worker.reference, events, phase=4)
     worker.submit(events, pred)
-    report = worker.root / "program/lartpc_challenge/report.py"
+    report = worker.root / "program/lartpc_challenge/page/report.py"
     report.write_text("def page(scores):\n    raise RuntimeError('label 1 2 3')\n")
     assert failure(worker) == "scoring failed (RuntimeError); please tell the organisers\n"
 
@@ -282,7 +282,7 @@ def test_an_unforeseen_error_is_told_by_its_type_alone(worker, events, pred):
 def test_interrupting_leaves_no_scores(worker, events, pred):
     toy.make_reference(worker.reference, events, phase=4)
     worker.submit(events, pred)
-    report = worker.root / "program/lartpc_challenge/report.py"
+    report = worker.root / "program/lartpc_challenge/page/report.py"
     report.write_text("import os\ndef page(scores):\n    os.kill(os.getpid(), 2)\n")
     assert failure(worker) == "interrupted\n"
 

@@ -10,9 +10,9 @@ from tiny import N_VOXELS, ROOT, make_tiny
 
 from lartpc_challenge.format import METRICS, PHASES, ChallengeError
 from lartpc_challenge.reference import read_reference
-from organizer.worker import CODABENCH, CODALAB, PLATFORMS, Task, run_submission
+from organizer.score.worker import CODABENCH, CODALAB, PLATFORMS, Task, run_submission
 
-# What the workers' code at the commits named in organizer/worker.py lays out.
+# What the workers' code at the commits named in organizer/score/worker.py lays out.
 EXPECTED = {
     CODABENCH.name: {
         "cwd": "app/program",

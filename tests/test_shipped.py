@@ -12,7 +12,7 @@ from baseline.dataset import read_events
 from baseline.predict import class_probabilities
 from lartpc_challenge.format import CYCLES
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import read_submission
+from lartpc_challenge.submission.forms import read_submission
 
 ROOT = Path(__file__).resolve().parents[1]
 N_EVENTS = 10

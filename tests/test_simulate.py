@@ -19,10 +19,10 @@ import pytest
 
 from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.format import ChallengeError
-from organizer.simulate import main
-from organizer.simulation import chunks
-from organizer.simulation.chunks import Chunk, SimulationRequest, simulate_here
-from organizer.simulation.store import iter_particles
+from organizer.simulate import chunks
+from organizer.simulate.__main__ import main
+from organizer.simulate.chunks import Chunk, SimulationRequest, simulate_here
+from organizer.simulate.store import iter_particles
 
 needs_geant4 = pytest.mark.skipif(
     importlib.util.find_spec("geant4_pybind") is None, reason="geant4_pybind is not installed"
@@ -41,8 +41,8 @@ def command(out, *, events=EVENTS, cycle=1, seed=SEED, jobs=1, more=()) -> list[
 def start(arguments, setting="CHUNK_EVENTS = 4", **options) -> subprocess.Popen:
     """The command in a process of its own, with a setting of chunks.py changed."""
     script = (
-        f"import sys; from organizer.simulation import chunks; chunks.{setting}\n"
-        "from organizer.simulate import main; sys.exit(main(sys.argv[1:]))"
+        f"import sys; from organizer.simulate import chunks; chunks.{setting}\n"
+        "from organizer.simulate.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", script, *arguments]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from organizer.simulation.argon_data import bremsstrahlung_table, write_argon_data
+from organizer.simulate.argon_data import bremsstrahlung_table, write_argon_data
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ SCRIPT = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from organizer.simulation.geant4 import LiquidArgon, Particle, Settings
+from organizer.simulate.geant4 import LiquidArgon, Particle, Settings
 
 UP = (0.0, 0.0, 1.0)
 BEAMS = {
@@ -123,7 +123,7 @@ def test_every_word_of_the_seed_counts(found, other):
 def test_the_import_neither_asks_nor_downloads(tmp_path, ci):
     script = (
         "import sys; from pathlib import Path\n"
-        "from organizer.simulation.argon_data import provide_data_directories\n"
+        "from organizer.simulate.argon_data import provide_data_directories\n"
         "provide_data_directories(Path(sys.argv[1]))\n"
         "import geant4_pybind\n"
     )
@@ -139,7 +139,7 @@ def test_the_import_neither_asks_nor_downloads(tmp_path, ci):
 def test_official_data_sets_are_used_where_the_environment_names_them(tmp_path):
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from organizer.simulation.argon_data import DATA_FOLDERS, provide_data_directories\n"
+        "from organizer.simulate.argon_data import DATA_FOLDERS, provide_data_directories\n"
         "official, ours = Path(sys.argv[1]), Path(sys.argv[2])\n"
         "os.environ.update({name: str(official) for name in DATA_FOLDERS})\n"
         "provide_data_directories(ours)\n"

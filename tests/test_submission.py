@@ -17,10 +17,10 @@ import toy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lartpc_challenge import csv_form, dense_form, h5_guard
 from lartpc_challenge.format import ChallengeError, SubmissionError
-from lartpc_challenge.problems import EXAMPLES, Cases, shown
-from lartpc_challenge.submission import read_submission, write_submission
+from lartpc_challenge.submission import csv_form, dense_form, h5_guard
+from lartpc_challenge.submission.forms import read_submission, write_submission
+from lartpc_challenge.submission.problems import EXAMPLES, Cases, shown
 
 N_EVENTS = 5
 
@@ -533,7 +533,7 @@ def test_reading_imports_neither_pandas_nor_pytables(run):
     run.csv()
     code = (
         "import sys; from lartpc_challenge.reference import read_manifest;"
-        "from lartpc_challenge.sandbox import read_guarded;"
+        "from lartpc_challenge.submission.sandbox import read_guarded;"
         "read_guarded(sys.argv[1], read_manifest(sys.argv[2]));"
         "print(sorted({'pandas', 'tables', 'scipy'} & set(sys.modules)))"
     )

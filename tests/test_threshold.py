@@ -12,7 +12,7 @@ from baseline import threshold
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import CYCLES, ChallengeError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import read_submission
+from lartpc_challenge.submission.forms import read_submission
 from lartpc_challenge.trivial import EnergyThreshold, fit_threshold
 
 

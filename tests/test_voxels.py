@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from organizer.simulation.geant4 import Steps, Tracks
-from organizer.simulation.voxels import (
+from organizer.simulate.geant4 import Steps, Tracks
+from organizer.simulate.voxels import (
     Origin,
     deposits_in_crop,
     ideal_readout,

@@ -11,7 +11,7 @@ from toy import degrade, make_events, make_events_file, make_reference, offsets
 
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import CYCLES
-from lartpc_challenge.submission import write_submission
+from lartpc_challenge.submission.forms import write_submission
 
 ROOT = Path(__file__).resolve().parents[1]
 N_TEST = 6

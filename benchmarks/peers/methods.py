@@ -20,7 +20,7 @@ from baseline.predict import class_probabilities
 from baseline.training import Training
 from lartpc_challenge.events import Event, EventFile
 from lartpc_challenge.format import ChallengeError, Cycle
-from organizer.trivial import fit_trivial_rules
+from organizer.data.trivial import fit_trivial_rules
 
 from . import dense
 
@@ -91,7 +91,7 @@ def threshold(task: Task) -> Answer:
 def _trivial(task: Task, name: str) -> Answer:
     rule = fit_trivial_rules(task.train.events(), task.cycle)[name]
     pred = [np.broadcast_to(rule(event), len(event)) for event in task.test.events()]
-    return Answer(np.concatenate(pred), task.train.n, "a rule of organizer.trivial")
+    return Answer(np.concatenate(pred), task.train.n, "a rule of organizer.data.trivial")
 
 
 def boosting(task: Task) -> Answer:

@@ -13,7 +13,7 @@ from baseline.record import write_record
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import accuracy, leaderboard
-from organizer.data_table import markdown
+from organizer.data.table import markdown
 
 from .methods import METHODS, OURS, TRIVIAL
 

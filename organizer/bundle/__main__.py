@@ -16,10 +16,9 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
+from organizer.bundle.build import BundleRequest, build
+from organizer.bundle.competition import LEAD_DAYS, default_start
 from organizer.source import ROOT
-
-from .build import BundleRequest, build
-from .competition import LEAD_DAYS, default_start
 
 
 def main(arguments: list[str] | None = None) -> int:

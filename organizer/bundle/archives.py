@@ -19,7 +19,7 @@ from lartpc_challenge.format import CYCLES, ChallengeError
 Content = Union[bytes, Path]
 
 # The file names of each kind of zip, as patterns of which one must match whole.
-_PACKAGE = (r"lartpc_challenge/\w+\.py", r"lartpc_challenge/FORMAT\.md")
+_PACKAGE = (r"lartpc_challenge/(\w+/)?\w+\.py", r"lartpc_challenge/FORMAT\.md")
 _DATA = rf"cycle({'|'.join(map(str, CYCLES))})_(train|test)\.h5"
 ALLOWED = {
     "scoring_program": ("metadata", r"score\.py", *_PACKAGE),
@@ -28,7 +28,7 @@ ALLOWED = {
         r"README\.md|LICENSE|LICENSE-DATA\.md",
         r"starting_kit\.ipynb",
         r"requirements\.txt",
-        r"baseline/\w+\.py",
+        r"baseline/(\w+/)?\w+\.py",
         f"data/{_DATA}",
     ),
     "public_data": (_DATA,),

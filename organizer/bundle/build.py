@@ -15,21 +15,20 @@ from pathlib import Path
 
 from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, is_hidden
 from lartpc_challenge.reference import write_placeholder
-from organizer.pages import filled
-from organizer.source import ROOT, Source
-
-from .archives import Content, folder_members, write_zip
-from .codalab import html_name, to_codalab
-from .competition import DEMONSTRATION, dumped, moved, parse_date, read_competition
-from .contents import source_problems
-from .pages import read_page, to_html
-from .rules import (
+from organizer.bundle.archives import Content, folder_members, write_zip
+from organizer.bundle.codalab import html_name, to_codalab
+from organizer.bundle.competition import DEMONSTRATION, dumped, moved, parse_date, read_competition
+from organizer.bundle.contents import source_problems
+from organizer.bundle.rules import (
     codabench_problems,
     codalab_problems,
     example_problems,
     reference_name,
     size_problems,
 )
+from organizer.pages.render import read_page, to_html
+from organizer.pages.tables import filled
+from organizer.source import ROOT, Source
 
 CODABENCH, CODALAB, HELD_BACK = "codabench.zip", "codalab-v1.5.zip", "hidden_references"
 

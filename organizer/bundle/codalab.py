@@ -10,8 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lartpc_challenge.format import PHASES, is_hidden
-
-from .competition import DATE_FORMAT, parse_date
+from organizer.bundle.competition import DATE_FORMAT, parse_date
 
 # Codabench's reader of this dialect ends a phase a day before the next one starts, so that a hidden
 # phase needs two days to be open for one. v1.5 itself migrates while the public phase is running.

@@ -16,8 +16,8 @@ from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 from lartpc_challenge.reference import Manifest, Reference, read_reference
-from lartpc_challenge.sandbox import read_guarded
-from organizer.phases import PARTICLE_DECIMALS
+from lartpc_challenge.submission.sandbox import read_guarded
+from organizer.phases.split import PARTICLE_DECIMALS
 from organizer.source import Source
 
 _ATTRIBUTES = {

@@ -14,10 +14,9 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from lartpc_challenge.format import METRICS, PHASES, cycle_of_phase, is_hidden
-
-from .archives import Content, is_allowed
-from .codalab import HIDDEN_DAYS
-from .competition import DATE_FORMAT, parse_date
+from organizer.bundle.archives import Content, is_allowed
+from organizer.bundle.codalab import HIDDEN_DAYS
+from organizer.bundle.competition import DATE_FORMAT, parse_date
 
 # Uploads above it often hang (codabench issues 2304 and 2250).
 MAX_ZIP_BYTES = 10**9

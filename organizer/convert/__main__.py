@@ -19,11 +19,10 @@ from tqdm import tqdm
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
-from lartpc_challenge.formats_2018 import read_events_2018
-from organizer.simulation.event import CONFIGURATIONS
-
-from . import edepsim, larcv, mlhep, pilarnet
-from .voxels import Deposits, restrict_labels, to_event
+from organizer.convert import edepsim, larcv, mlhep, pilarnet
+from organizer.convert.formats_2018 import read_events_2018
+from organizer.convert.voxels import Deposits, restrict_labels, to_event
+from organizer.simulate.event import CONFIGURATIONS
 
 DEPOSIT_SOURCES = {"edepsim": edepsim, "pilarnet": pilarnet, "larcv": larcv}
 

@@ -16,9 +16,8 @@ import numpy as np
 
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError
-from organizer.simulation.voxels import labels_of
-
-from .voxels import Deposits
+from organizer.convert.voxels import Deposits
+from organizer.simulate.voxels import labels_of
 
 _PLACES = ("segments", "mc_truth/segments/data")
 _NAMES = {

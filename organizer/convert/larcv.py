@@ -16,9 +16,8 @@ import numpy as np
 
 from lartpc_challenge.files import check_file
 from lartpc_challenge.format import ChallengeError, SemanticLabel
-from lartpc_challenge.upload import READ_ERRORS
-
-from .voxels import Deposits
+from lartpc_challenge.submission.upload import READ_ERRORS
+from organizer.convert.voxels import Deposits
 
 _TREES = ("sparse3d_data_tree", "sparse3d_fivetypes_tree")
 _BRANCHES = ("_voxel_v._id", "_voxel_v._value")

@@ -14,7 +14,7 @@ from pathlib import Path
 from lartpc_challenge.events import Event
 from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import FORMAT, ChallengeError
-from lartpc_challenge.formats_2018 import is_hdf5, write_csv, write_dense
+from organizer.convert.formats_2018 import is_hdf5, write_csv, write_dense
 
 _WRITERS = {".csv": write_csv, ".hdf5": write_dense, ".h5": write_dense}
 

@@ -19,9 +19,8 @@ import numpy as np
 
 from lartpc_challenge.files import check_file, open_h5, reading
 from lartpc_challenge.format import ChallengeError, SemanticLabel
-from lartpc_challenge.upload import READ_ERRORS
-
-from .voxels import Deposits
+from lartpc_challenge.submission.upload import READ_ERRORS
+from organizer.convert.voxels import Deposits
 
 _POINT_COLUMNS = 8
 _CLUSTER_COLUMNS = (6, 5)

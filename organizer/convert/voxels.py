@@ -8,7 +8,7 @@ import numpy as np
 
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, Cycle, SemanticLabel
-from organizer.simulation.voxels import read_out, tally
+from organizer.simulate.voxels import read_out, tally
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import write_text
-from organizer.pages import display
-
-from .page import page, text
-from .study import study
+from organizer.failures.page import page, text
+from organizer.failures.study import study
+from organizer.pages.tables import display
 
 N_WORST = 5
 

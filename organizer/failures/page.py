@@ -8,10 +8,9 @@ from html import escape
 import numpy as np
 
 from lartpc_challenge.format import CLASS_NAMES
-from lartpc_challenge.html_parts import STYLE, chip, document, figure, percent, section
-from lartpc_challenge.report import profiles, score_card
-
-from .study import Split, Study
+from lartpc_challenge.page.html_parts import STYLE, chip, document, figure, percent, section
+from lartpc_challenge.page.report import profiles, score_card
+from organizer.failures.study import Split, Study
 
 _STYLE = """
 .groups { font-size: 14px; }

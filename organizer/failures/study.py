@@ -14,11 +14,11 @@ from lartpc_challenge.format import GRID_SIZE, VOXEL_SIZE_MM, ChallengeError, Cy
 from lartpc_challenge.metrics import count_confusion
 from lartpc_challenge.reference import read_labelled_events
 from lartpc_challenge.scoring import Scores, score
-from lartpc_challenge.submission import read_submission
-from organizer.simulation.event import CONFIGURATIONS, SEED_SCHEME, event_streams
-from organizer.simulation.response import draw_conditions
-from organizer.simulation.store import iter_particles
-from organizer.simulation.voxels import Origin
+from lartpc_challenge.submission.forms import read_submission
+from organizer.simulate.event import CONFIGURATIONS, SEED_SCHEME, event_streams
+from organizer.simulate.response import draw_conditions
+from organizer.simulate.store import iter_particles
+from organizer.simulate.voxels import Origin
 
 ORIGIN_NAMES = {
     Origin.PRIMARY: "primary particles",

@@ -24,12 +24,11 @@ from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import check_writable, replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.sandbox import read_guarded
+from lartpc_challenge.submission.sandbox import read_guarded
+from organizer.leaderboard.boards import Submission, boards
+from organizer.leaderboard.page import page
+from organizer.leaderboard.tables import as_csv, as_text
 from organizer.source import Source
-
-from .boards import Submission, boards
-from .page import page
-from .tables import as_csv, as_text
 
 
 def main(arguments: list[str] | None = None) -> int:

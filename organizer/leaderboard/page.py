@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from html import escape
 
 from lartpc_challenge.format import METRICS
-from lartpc_challenge.html_parts import STYLE, document
-
-from .boards import N_RESAMPLES, Board, Row
-from .tables import rank_text
+from lartpc_challenge.page.html_parts import STYLE, document
+from organizer.leaderboard.boards import N_RESAMPLES, Board, Row
+from organizer.leaderboard.tables import rank_text
 
 _CERTAIN = 0.05
 _WIDTH, _HEIGHT = 260, 22

@@ -7,8 +7,7 @@ import io
 from collections.abc import Sequence
 
 from lartpc_challenge.format import METRICS
-
-from .boards import Board, Row
+from organizer.leaderboard.boards import Board, Row
 
 
 def as_text(boards: Sequence[Board], refused: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from organizer.physics import published
-from organizer.simulation.geant4 import Particle, Settings
+from organizer.simulate.geant4 import Particle, Settings
 
 # The product's settings (step limit, production cut, physics) in worlds of other sizes; what would
 # blur a measurement is switched off.

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, optimize, stats
 
-from organizer.constants import LAR_DENSITY_G_CM3
 from organizer.physics import beams, published
 from organizer.physics.observe import DEPTH_BINS_X0, RADIUS_BINS_CM, RESIDUAL_BINS_CM
 from organizer.physics.runs import Samples
-from organizer.simulation.voxels import VOXEL_SIZE_MM
+from organizer.simulate.constants import LAR_DENSITY_G_CM3
+from organizer.simulate.voxels import VOXEL_SIZE_MM
 
 NAMES = {11: "e-", 13: "mu-", -13: "mu+", 22: "photon", 211: "pi+", -211: "pi-", 2212: "proton"}
 BATCHES = 10

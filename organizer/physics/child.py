@@ -8,8 +8,8 @@ import numpy as np
 from lartpc_challenge.files import replacing
 from organizer.physics import observe
 from organizer.physics.beams import BEAMS, Beam
-from organizer.simulation.geant4 import LiquidArgon
-from organizer.simulation.process import serve
+from organizer.simulate.geant4 import LiquidArgon
+from organizer.simulate.process import serve
 
 
 def work(orders: dict) -> None:

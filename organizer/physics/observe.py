@@ -5,10 +5,10 @@ The primary is the first row of the tracks. Lengths in cm, energies in MeV.
 
 import numpy as np
 
-from organizer.constants import ELECTRON_MASS_MEV
 from organizer.physics.published import RADIATION_LENGTH_CM
-from organizer.simulation.geant4 import Steps
-from organizer.simulation.voxels import HALF_CROP_MM, VOXEL_SIZE_MM, deposits_in_crop
+from organizer.simulate.constants import ELECTRON_MASS_MEV
+from organizer.simulate.geant4 import Steps
+from organizer.simulate.voxels import HALF_CROP_MM, VOXEL_SIZE_MM, deposits_in_crop
 
 RESIDUAL_BINS_CM = np.arange(0, 41, 1.0)
 SLICE_EDGES_MM = np.arange(-33, 34) * VOXEL_SIZE_MM  # 66 slices of a voxel's size

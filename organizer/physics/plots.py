@@ -11,14 +11,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from lartpc_challenge.colours import ON_LIGHT, as_hex
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CLASS_NAMES, SemanticLabel
-from organizer.constants import LAR_DENSITY_G_CM3
+from lartpc_challenge.page.colours import ON_LIGHT, as_hex
 from organizer.physics import beams, checks, published
 from organizer.physics.observe import DEPTH_BINS_X0, RADIUS_BINS_CM, RESIDUAL_BINS_CM
 from organizer.physics.runs import Samples
-from organizer.simulation.voxels import VOXEL_SIZE_MM
+from organizer.simulate.constants import LAR_DENSITY_G_CM3
+from organizer.simulate.voxels import VOXEL_SIZE_MM
 
 STYLE = {
     "figure.figsize": (9, 4), "figure.dpi": 120, "figure.constrained_layout.use": True,

@@ -5,7 +5,7 @@ Ranges and stopping powers of PDG and PSTAR are per mass: divide or multiply by 
 
 import numpy as np
 
-from organizer.constants import (
+from organizer.simulate.constants import (
     ARGON_MOLAR_MASS_G,
     ARGON_Z,
     AVOGADRO,

@@ -7,7 +7,7 @@ from html import escape
 
 from matplotlib.figure import Figure
 
-from lartpc_challenge.html_parts import document
+from lartpc_challenge.page.html_parts import document
 from organizer.physics.checks import Check
 
 _STYLE = """

@@ -10,7 +10,7 @@ import numpy as np
 
 from lartpc_challenge.format import ChallengeError
 from organizer.physics.beams import BEAMS, Beam
-from organizer.simulation import process
+from organizer.simulate import process
 
 # Beam's name -> quantity (see observe) -> array (particles, ...)
 Samples = dict[str, dict[str, np.ndarray]]

@@ -6,17 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from .command import new_parser, run
-from .files import open_h5, write_text
-from .format import EVENT_KINDS, ChallengeError
-from .h5_guard import open_guarded
-from .problems import Problems
-from .reference import Manifest, read_labelled_events, read_manifest, read_reference
-from .report import page
-from .sandbox import read_guarded
-from .scoring import score
-from .submission import class_table
-from .upload import open_upload
+from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.files import open_h5, write_text
+from lartpc_challenge.format import EVENT_KINDS, ChallengeError
+from lartpc_challenge.page.report import page
+from lartpc_challenge.reference import Manifest, read_labelled_events, read_manifest, read_reference
+from lartpc_challenge.scoring import score
+from lartpc_challenge.submission.forms import class_table
+from lartpc_challenge.submission.h5_guard import open_guarded
+from lartpc_challenge.submission.problems import Problems
+from lartpc_challenge.submission.sandbox import read_guarded
+from lartpc_challenge.submission.upload import open_upload
 
 DESCRIPTION = """\
 Checks and scores submissions to the LArTPC challenge at home, with the code that the platform runs.

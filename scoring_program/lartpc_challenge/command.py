@@ -10,8 +10,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 
-from .format import ChallengeError
-from .signals import again, handling, stopping
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.signals import again, handling, stopping
 
 
 def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:

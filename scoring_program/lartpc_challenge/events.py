@@ -18,8 +18,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .files import new_h5, open_h5, reading
-from .format import (
+from lartpc_challenge.files import new_h5, open_h5, reading
+from lartpc_challenge.format import (
     CYCLES,
     EVENT_KINDS,
     FORMAT,

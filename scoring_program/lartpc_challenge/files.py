@@ -10,8 +10,8 @@ from pathlib import Path
 
 import h5py
 
-from .format import ChallengeError
-from .signals import sparing
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.signals import sparing
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or make it again"

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .format import METRICS, ReferenceDataError
+from lartpc_challenge.format import METRICS, ReferenceDataError
 
 _BLOCK_VOXELS = 1 << 18
 

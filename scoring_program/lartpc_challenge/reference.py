@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .events import (
+from lartpc_challenge.events import (
     COMPRESSION,
     Event,
     EventFile,
@@ -23,8 +23,8 @@ from .events import (
     offset_of,
     write_format,
 )
-from .files import new_h5, open_h5, reading
-from .format import (
+from lartpc_challenge.files import new_h5, open_h5, reading
+from lartpc_challenge.format import (
     CYCLES,
     METRICS,
     PHASES,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import metrics
-from .format import Cycle
-from .reference import Reference
+from lartpc_challenge import metrics
+from lartpc_challenge.format import Cycle
+from lartpc_challenge.reference import Reference
 
 N_ACCURACY_BINS = 50  # of 0.02 each
 QUANTILES = (5, 20)  # percent of events: the bad end, which the leaderboard doesn't see

@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import torch
 
+from baseline.dataset import Ragged
 from lartpc_challenge.format import GRID_SIZE
-
-from .dataset import Ragged
 
 # Orientation o sends coordinate a to place AXES[o].index(a), mirrored where MIRRORED[o]; 0 is none.
 _SYMMETRIES = [

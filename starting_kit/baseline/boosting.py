@@ -16,12 +16,11 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from tqdm import tqdm
 
+from baseline.features import voxel_features
+from baseline.submit import fit_and_submit
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import ChallengeError
-
-from .features import voxel_features
-from .submit import fit_and_submit
 
 # Bounds the memory: scikit-learn holds 8 bytes a voxel and feature, so 3 million take some 1.5 GB.
 MAX_VOXELS = 3_000_000

@@ -13,11 +13,10 @@ import warnings
 
 import torch
 
+from baseline.config import Config
+from baseline.model import UResNet
 from lartpc_challenge.files import check_file, replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
-
-from .config import Config
-from .model import UResNet
 
 _FORMAT = "lartpc-challenge-model"
 _VERSION = 1

@@ -22,14 +22,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from lartpc_challenge.colours import INK, LINE, PAGE, SOFT
-from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.files import write_text
-from lartpc_challenge.format import GRID_SIZE, ChallengeError
-from lartpc_challenge.html_parts import document
-
-from .picture import FORMATS, save_picture
-from .views import (
+from baseline.picture import FORMATS, save_picture
+from baseline.views import (
     BOX_CM,
     BOX_COLOUR,
     ENERGY_COLOURS,
@@ -40,6 +34,11 @@ from .views import (
     class_layers,
     read_shown,
 )
+from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.files import write_text
+from lartpc_challenge.format import GRID_SIZE, ChallengeError
+from lartpc_challenge.page.colours import INK, LINE, PAGE, SOFT
+from lartpc_challenge.page.html_parts import document
 
 _FONT = {"family": "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif", "size": 13}
 _CAMERA = {"eye": {"x": 1.4, "y": -1.5, "z": 0.85}, "center": {"x": 0, "y": 0, "z": -0.12}}

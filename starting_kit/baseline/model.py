@@ -14,10 +14,9 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from baseline.config import Config
+from baseline.dataset import Ragged
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
-
-from .config import Config
-from .dataset import Ragged
 
 # spconv and its build tool use what Python and torch deprecate; that is not the user's to mend.
 logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)

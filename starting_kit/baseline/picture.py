@@ -12,11 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
-from lartpc_challenge.colours import INK, SOFT
-from lartpc_challenge.files import replacing
-from lartpc_challenge.format import CLASS_NAMES, GRID_SIZE
-
-from .views import (
+from baseline.views import (
     BOX_CM,
     BOX_COLOUR,
     ENERGY_COLOURS,
@@ -27,6 +23,9 @@ from .views import (
     class_colour,
     class_layers,
 )
+from lartpc_challenge.files import replacing
+from lartpc_challenge.format import CLASS_NAMES, GRID_SIZE
+from lartpc_challenge.page.colours import INK, SOFT
 
 FORMATS = ("png", "pdf", "svg")
 _PANEL_INCHES = 3.4

@@ -11,18 +11,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from baseline import checkpoint
+from baseline.augment import fixed_view
+from baseline.config import Config
+from baseline.dataset import Ragged, batches_by_size, read_events
+from baseline.device import choose_device, explaining_memory
+from baseline.model import UResNet, arithmetic
+from baseline.submit import submit
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
-
-from . import checkpoint
-from .augment import fixed_view
-from .config import Config
-from .dataset import Ragged, batches_by_size, read_events
-from .device import choose_device, explaining_memory
-from .model import UResNet, arithmetic
-from .submit import submit
 
 # Voxels a batch: about 1 GB at 16 filters on a CPU, where larger batches are no faster.
 _BATCH_VOXELS = {"cpu": 60_000, "cuda": 500_000}

@@ -11,7 +11,7 @@ from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import class_table, read_submission, write_submission
+from lartpc_challenge.submission.forms import class_table, read_submission, write_submission
 
 
 def submit(out, manifest: Manifest, pred: np.ndarray) -> str:

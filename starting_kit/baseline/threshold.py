@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import sys
 
+from baseline.submit import fit_and_submit
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CLASS_NAMES
 from lartpc_challenge.trivial import EnergyThreshold, fit_threshold
-
-from .submit import fit_and_submit
 
 
 def fit(events: EventFile) -> EnergyThreshold:

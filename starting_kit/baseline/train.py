@@ -21,17 +21,16 @@ import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
+from baseline import checkpoint, config
+from baseline.config import Config
+from baseline.dataset import read_events
+from baseline.device import choose_device, explaining_memory, joined_processes
+from baseline.record import draw_curves, write_record
+from baseline.training import Training
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import METRICS, ChallengeError
 from lartpc_challenge.signals import handling, stopping
-
-from . import checkpoint, config
-from .config import Config
-from .dataset import read_events
-from .device import choose_device, explaining_memory, joined_processes
-from .record import draw_curves, write_record
-from .training import Training
 
 # What an interruption may cost.
 _CHECKPOINT_SECONDS = 300

@@ -10,17 +10,16 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from baseline.augment import random_view
+from baseline.checkpoint import pack_model
+from baseline.config import Config
+from baseline.dataset import Ragged, n_batches, shuffled_batch, split
+from baseline.device import rank, world_size
+from baseline.model import UResNet, arithmetic
+from baseline.predict import class_probabilities
 from lartpc_challenge import metrics
 from lartpc_challenge.events import offset_of
 from lartpc_challenge.format import ChallengeError, Cycle
-
-from .augment import random_view
-from .checkpoint import pack_model
-from .config import Config
-from .dataset import Ragged, n_batches, shuffled_batch, split
-from .device import rank, world_size
-from .model import UResNet, arithmetic
-from .predict import class_probabilities
 
 
 def event_loss(logits: torch.Tensor, events: Ragged, n_events: int) -> torch.Tensor:

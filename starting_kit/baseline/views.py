@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lartpc_challenge.colours import ON_LIGHT, as_hex
 from lartpc_challenge.events import Event, EventFile
 from lartpc_challenge.format import (
     CLASS_NAMES,
@@ -20,8 +19,9 @@ from lartpc_challenge.format import (
     SemanticLabel,
 )
 from lartpc_challenge.metrics import accuracy, count_correct
+from lartpc_challenge.page.colours import ON_LIGHT, as_hex
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import read_submission
+from lartpc_challenge.submission.forms import read_submission
 
 BOX_CM = GRID_SIZE * VOXEL_SIZE_MM / 10
 RIGHT_COLOUR = "#b4bcc7"

@@ -1,0 +1,92 @@
+"""Make the competition's data: simulate each cycle's events and split them.
+
+    python -m organizer.data                       the full data, below build/data
+    python -m organizer.data --events 1000         less of them
+    python -m organizer.data --demonstration       the tracked demonstration data, the same bytes
+
+Full data, of the sizes of 2018: OUT/cycleN_train.h5 and cycleN_test.h5 are for the participants,
+OUT/reference_data/ is for the scorer; OUT/secret/ (the seeds, and the simulator's files, which hold
+all truth) is for nobody. It can be stopped: running it again continues. The seeds come from the
+operating system, 128 bits for each cycle and split.
+
+Demonstration: 300 train and 400 test events a cycle, from fixed seeds, into starting_kit/data/ and
+reference_data/. It begins anew each time.
+
+Of the test events, half are the public phase's and half the hidden one's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.format import CYCLES
+from organizer.data.make import (
+    at_most,
+    check_all,
+    demonstration_plan,
+    full_plan,
+    is_complete,
+    make_cycle,
+    make_private,
+    outputs,
+)
+from organizer.source import ROOT
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    return run("data", lambda: _run(options), stopped="stopped; run it again to continue")
+
+
+def _run(options) -> None:
+    if options.demonstration:
+        plan = demonstration_plan(options.out or ROOT)
+        shutil.rmtree(plan.raw, ignore_errors=True)
+    else:
+        plan = full_plan(options.out or ROOT / "build" / "data")
+    plan = at_most(plan, options.events)
+    if plan.scale == "full":
+        make_private(plan.raw)
+        make_private(plan.private)
+    cycles = [CYCLES[options.cycle]] if options.cycle else list(CYCLES.values())
+    for cycle in cycles:
+        if plan.scale == "full" and is_complete(plan, cycle):
+            print(f"cycle {cycle.number} is there already")
+            continue
+        make_cycle(plan, cycle, jobs=options.jobs, dask=options.dask)
+        for path in outputs(plan, cycle):
+            print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    check_all(plan)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = new_parser("python -m organizer.data", __doc__)
+    parser.add_argument("--demonstration", action="store_true", help="the tracked data instead")
+    parser.add_argument(
+        "--out", type=Path, help="where to write (build/data; with --demonstration, the repository)"
+    )
+    parser.add_argument("--cycle", type=int, choices=list(CYCLES), help="this one only")
+    parser.add_argument(
+        "--events",
+        type=at_least(2),
+        metavar="N",
+        help="at most N train and N test events a cycle (all)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=at_least(1),
+        default=os.cpu_count(),
+        metavar="J",
+        help="processes (all cores)",
+    )
+    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler to simulate on")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""What event files hold, and how hard they are, as a Markdown table:
+
+    python -m organizer.data.table FILE...
+
+Takes the simulator's files, train files and test files; what a file does not tell is left empty.
+The rules `majority` and `threshold` are fitted on the file that they are scored on; a mix that can
+rank keeps the last three rows low (see organizer/data/trivial.py for what they are).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import open_h5
+from lartpc_challenge.format import CLASS_NAMES, METRICS, ChallengeError, SemanticLabel
+from organizer.data.trivial import fit_trivial_rules, hindsight, score_rule
+from organizer.simulate.event import CONFIGURATIONS
+from organizer.simulate.store import iter_particles
+from organizer.simulate.voxels import Origin
+
+SPECIES = {
+    "e+-": (11, -11),
+    "photon": (22,),
+    "muon": (13, -13),
+    "charged pion": (211, -211),
+    "proton": (2212,),
+}
+LABELS = [label for label in SemanticLabel if label]
+MIXED_SHARE = 0.2  # of a voxel's energy, left by another class than its label's
+_ENERGY_EDGES_MEV = np.geomspace(1e-3, 1e3, 6001)  # 0.2 % a bin
+
+
+def describe(path: Path) -> dict[str, str]:
+    """Rows of the table for one file: what -> value, both as text.
+
+    Raises ChallengeError for a file that is no event file, or holds no event.
+    """
+    with EventFile(path) as events:
+        if len(events) == 0:
+            raise ChallengeError(f"{path}: holds no event")
+        rows = {"cycle, kind": f"{events.cycle.number}, {events.kind}", "scale": events.scale}
+        rows.update(_size_rows(events))
+        rows.update(_label_rows(events) if events.has_labels else {})
+    with open_h5(path) as file:
+        rows.update(_simulation_rows(file))
+    return rows
+
+
+def _size_rows(events: EventFile) -> Iterator[tuple[str, str]]:
+    n_voxels = np.diff(events.offset)
+    energy_mev = np.empty(len(events))
+    histogram = np.zeros(len(_ENERGY_EDGES_MEV) - 1)
+    for i, event in enumerate(events):
+        energy_mev[i] = event.energy.sum(dtype=np.float64)
+        histogram += np.histogram(event.energy, _ENERGY_EDGES_MEV)[0]
+    yield "events", f"{len(events):,}"
+    yield "voxels", f"{events.n_voxels:,}"
+    yield "voxels an event: mean (5 %, 50 %, 95 %)", _mean_and_quantiles(n_voxels)
+    yield "energy an event, MeV: mean (5 %, 50 %, 95 %)", _mean_and_quantiles(energy_mev)
+    below = np.cumsum(histogram) / max(1, histogram.sum())
+    quantiles = _ENERGY_EDGES_MEV[np.searchsorted(below, (0.05, 0.5, 0.95)) + 1]
+    yield "energy a voxel, MeV: 5 %, 50 %, 95 %", ", ".join(f"{q:.3f}" for q in quantiles)
+
+
+def _label_rows(events: EventFile) -> Iterator[tuple[str, str]]:
+    least = CONFIGURATIONS[events.cycle.number].min_class_voxels
+    counts = np.array([np.bincount(e.label, minlength=max(LABELS) + 1) for e in events])
+    share = counts.sum(axis=0) / max(1, counts.sum())
+    has_some = np.mean(counts >= least, axis=0)
+    for what, values in (("voxels of", share), (f"events with {least} voxels of", has_some)):
+        for label in LABELS:
+            text = _percent(values[label]) if label in events.cycle.labels else ""
+            yield f"{what} class {label}, {CLASS_NAMES[label]}", text
+    yield "voxels of an event's second class: least", f"{np.sort(counts)[:, -2].min()}"
+    rules = {**fit_trivial_rules(events, events.cycle), "hindsight": hindsight}
+    for name, rule in rules.items():
+        scores = score_rule(rule, events)
+        yield f"{name}: {', '.join(METRICS)}", ", ".join(f"{scores[m]:.3f}" for m in METRICS)
+
+
+def _simulation_rows(file: h5py.File) -> Iterator[tuple[str, str]]:
+    if "particles" in file:
+        pdg = [table["pdg"] for table in iter_particles(file)]
+        yield (
+            "particles an event: mean (5 %, 50 %, 95 %)",
+            _mean_and_quantiles(np.array(list(map(len, pdg)))),
+        )
+        for name, codes in SPECIES.items():
+            share = np.mean(np.isin(np.concatenate(pdg), codes))
+            yield f"particles that are {name}", _percent(share)
+    if "attempts" in file:
+        attempts = file["attempts"][:]
+        yield "draws accepted", _percent(len(attempts) / attempts.sum())
+    if "second_share" in file:
+        mixed = np.mean(file["second_share"][:] > MIXED_SHARE)
+        yield f"voxels with more than {MIXED_SHARE:.0%} of a second class", _percent(mixed)
+    if "origin" in file:
+        counts = np.bincount(file["origin"][:], minlength=max(Origin) + 1)
+        for origin in Origin:
+            share = counts[origin] / max(1, counts.sum())
+            yield f"voxels of origin {origin.name.lower()}", _percent(share)
+
+
+def _mean_and_quantiles(values: np.ndarray) -> str:
+    low, middle, high = np.percentile(values, (5, 50, 95))
+    digits = 0 if values.mean() >= 100 else 1
+    return (
+        f"{values.mean():,.{digits}f} ({low:,.{digits}f}, {middle:,.{digits}f}, {high:,.{digits}f})"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def markdown(columns: dict[str, dict[str, str]]) -> str:
+    """A Markdown table of column name -> row name -> text; rows in the order they first appear."""
+    names = list(dict.fromkeys(name for rows in columns.values() for name in rows))
+    table = [["", *columns], ["---", *("--:" for _ in columns)]]
+    table += [[name, *(rows.get(name, "") for rows in columns.values())] for name in names]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in table)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = new_parser("python -m organizer.data.table", __doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    return run("data_table", lambda: print(markdown({str(p): describe(p) for p in options.files})))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""What the competition's pages show of the data: tables and pictures, made again by
+
+    python -m organizer.pages
+
+from the demonstration data: the tables between the marks in pages/data.md, and pages/*.png. A
+bundle of other data gets tables of its own when it is built (`filled`).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.files import write_text
+from lartpc_challenge.format import CYCLES
+from organizer.pages.tables import draw_event, draw_logo, filled
+from organizer.source import ROOT, Source
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = new_parser("python -m organizer.pages", __doc__)
+    parser.parse_args(arguments)
+    return run("pages", _rewrite)
+
+
+def _rewrite() -> None:
+    source, cycle, folder = Source.of(None), CYCLES[3], ROOT / "pages"
+    path = folder / "data.md"
+    text = filled(path.read_text(encoding="utf-8"), source)
+    write_text(path, text)
+    draw_logo(source, cycle, folder / "logo.png")
+    draw_event(source, cycle, folder / "task.png")
+    draw_event(source, cycle, folder / "event.png", source.submission(cycle))
+    print("pages/: data.md, logo.png, task.png, event.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

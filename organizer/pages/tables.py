@@ -1,0 +1,104 @@
+"""Tables and pictures of the data, for the competition's pages."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from lartpc_challenge.events import EventFile, EventWriter
+from lartpc_challenge.files import replacing
+from lartpc_challenge.format import CYCLES, GRID_SIZE, ChallengeError, Cycle
+from lartpc_challenge.page.colours import ON_DARK
+from organizer.data.table import describe, markdown
+from organizer.phases.split import labelled_test_events
+from organizer.source import Source
+
+BEGIN, END = "<!-- begin: python -m organizer.pages writes this -->", "<!-- end -->"
+_BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+
+# Rows of its table that say nothing of the data themselves.
+_NOT_SHOWN = ("cycle, kind", "scale")
+_LOGO_PIXELS = 512
+_LOGO_GROUND = "#12161d"
+
+
+def filled(text: str, source: Source) -> str:
+    """A page's text with the tables of `source` between its marks, if it has marks.
+
+    Raises ChallengeError where a file can't be read.
+    """
+    return _BLOCK.sub(lambda _: f"{BEGIN}\n{tables(source)}\n{END}", text)
+
+
+def tables(source: Source) -> str:
+    """Sizes of the public files, and what the train files hold, in Markdown."""
+    columns = {f"cycle {n}": describe(source.train(cycle)) for n, cycle in CYCLES.items()}
+    for rows in columns.values():
+        for name in _NOT_SHOWN:
+            del rows[name]
+    return f"{_sizes(source)}\n\n{markdown(columns)}"
+
+
+def _sizes(source: Source) -> str:
+    columns = {"events": {}, "voxels": {}, "size": {}}
+    for path in (path(cycle) for cycle in CYCLES.values() for path in (source.train, source.test)):
+        with EventFile(path) as events:
+            columns["events"][f"`{path.name}`"] = f"{len(events):,}"
+            columns["voxels"][f"`{path.name}`"] = f"{events.n_voxels:,}"
+        columns["size"][f"`{path.name}`"] = f"{path.stat().st_size / 1e6:,.1f} MB"
+    return markdown(columns)
+
+
+# ---- pictures
+
+
+def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None = None) -> None:
+    """Draw the test event of median size: energy and truth; with a submission of the test events
+    its prediction and mistakes too. ChallengeError says why that is impossible."""
+    with tempfile.TemporaryDirectory() as folder:
+        labelled = Path(folder, "labelled.h5")
+        with EventFile(source.test(cycle), kind="test") as test:
+            scale, events = test.scale, list(labelled_test_events(test, source.references))
+        with EventWriter(labelled, kind="train", cycle=cycle.number, scale=scale) as writer:
+            for event in events:
+                writer.append(event)
+        median = sorted(events, key=len)[len(events) // 2]
+        options = ["--events", labelled, "--event", median.event_id]
+        options += ["--submission", submission] if submission else []
+        display(out, *options)
+
+
+def display(out: Path, *options) -> None:
+    """Draw events with the kit's command, since nothing of the organiser's imports the kit.
+
+    options: of `python -m baseline.display`. ChallengeError says why that is impossible.
+    """
+    command = [sys.executable, "-m", "baseline.display", "--out", *map(str, (out, *options))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise ChallengeError(f"{out}: can't be drawn: {done.stderr.strip()}")
+
+
+def draw_logo(source: Source, cycle: Cycle, out: Path) -> None:
+    """Draw the largest test event as seen along z, one colour a class, on a dark square."""
+    from matplotlib.figure import Figure  # only this needs it
+
+    with EventFile(source.test(cycle), kind="test") as test:
+        event = max(labelled_test_events(test, source.references), key=len)
+    figure = Figure(figsize=(1, 1), dpi=_LOGO_PIXELS, facecolor=_LOGO_GROUND)
+    axes = figure.add_axes((0.06, 0.06, 0.88, 0.88))
+    axes.set(xlim=(0, GRID_SIZE), ylim=(0, GRID_SIZE), aspect="equal")
+    axes.axis("off")
+    colours = np.array([ON_DARK[label] for label in sorted(ON_DARK)]) / 255
+    order = np.argsort(event.energy)
+    axes.scatter(
+        *event.coords[order, :2].T, s=0.2, c=colours[event.label[order]], marker="s", linewidths=0
+    )
+    with replacing(out) as temporary:
+        # Without the version of matplotlib in it, equal data give equal bytes.
+        figure.savefig(temporary, format="png", metadata={"Software": None})

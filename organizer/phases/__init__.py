@@ -1,0 +1,1 @@
+"""The split into what is public and what is hidden."""

@@ -1,0 +1,58 @@
+"""Split a cycle's simulated events into what is public and what is hidden.
+
+    python -m organizer.phases RAW PUBLIC PRIVATE --cycle 1
+
+RAW      holds cycle1_train.h5 and cycle1_test.h5: the simulator's files, or others with labels
+PUBLIC   gets cycle1_train.h5 with labels and cycle1_test.h5 without, for the participants
+PRIVATE  gets phase1/reference.h5 and phase2/reference.h5, for nobody but the scorer
+
+The test events are shuffled; half of them, chosen at random, belong to the public phase, the others
+to the hidden one. A secret of 128 bits, other than the simulation's, decides on numbers, order and
+phase; nothing that PUBLIC holds leads back to it. It comes from the operating system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from pathlib import Path
+
+from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.format import CYCLES, ChallengeError
+from organizer.data.seeds import SEED_BYTES
+from organizer.phases.split import prepare
+from organizer.source import public_files, reference_files
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    return run("phases", lambda: _run(options))
+
+
+def _run(options) -> None:
+    cycle, secret = CYCLES[options.cycle], secrets.token_bytes(SEED_BYTES)
+    public = public_files(options.public, cycle)
+    private = reference_files(options.private, cycle)
+    for path in filter(Path.exists, [*public, *private]):
+        raise ChallengeError(
+            f"{path}: is there already. A new split has other event ids and other halves: whatever "
+            "was submitted to this one could not be scored any more. Choose other folders"
+        )
+    prepare(options.raw, options.public, options.private, cycle=cycle, secret=secret)
+    for path in public:
+        print(f"{path}: public")
+    for path in private:
+        print(f"{path}: secret")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = new_parser("python -m organizer.phases", __doc__)
+    for name in ("raw", "public", "private"):
+        parser.add_argument(name, metavar=name.upper(), type=Path)
+    parser.add_argument("--cycle", type=int, choices=list(CYCLES), required=True)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Split a cycle's simulated events into what is public and what is hidden."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of
+from lartpc_challenge.files import open_h5, replacing
+from lartpc_challenge.format import GRID_SHAPE, ChallengeError, Cycle
+from lartpc_challenge.reference import read_reference, write_reference
+from organizer.data.trivial import fit_trivial_rules, score_rule
+from organizer.source import reference_file, test_file, train_file
+
+# The precision of the read-out: what a file tells of a voxel's energy, 12 bits of mantissa.
+_MANTISSA_BITS = 12
+_FLOAT32_MANTISSA_BITS = 23
+_IDS_PER_CYCLE = 10**9  # event ids of cycle 1 are 1,000,000,000 and more, and so on
+# What is public of the particle table, in train files alone, and how it is rounded: kinetic energy
+# in MeV, vertex in voxels, direction.
+PARTICLE_DECIMALS = {"pdg": 0, "kinetic_energy_mev": 0, "vertex": 1, "direction": 2}
+
+
+def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: bytes) -> None:
+    """Write a cycle's public files from `raw` into `public` and its references into `private`.
+
+    The same raw files and the same secret of 16 bytes give the same bytes. In memory: the voxels of
+    one of the two files, 8 bytes each, and as much again while they are written.
+    Raises ChallengeError where raw files are missing, unlabelled or share an event.
+    """
+    raw_train, raw_test = train_file(raw, cycle), test_file(raw, cycle)
+    n_train, n_test = (_checked_length(path, cycle) for path in (raw_train, raw_test))
+    check_distinct([raw_train, raw_test])
+    numbers = event_numbers(secret, cycle, n_train + n_test)
+
+    with contextlib.ExitStack() as stack:  # all files or none take their names
+
+        def new(path: Path) -> Path:
+            return stack.enter_context(replacing(path))
+
+        order = shuffled(secret, b"train order", n_train)
+        events, scale = _published_events(raw_train, numbers[:n_train], order)
+        particles = _particles(raw_train, order)
+        _write_train(new(train_file(public, cycle)), events, cycle, scale, particles)
+        rules = fit_trivial_rules(events, cycle)
+
+        order = shuffled(secret, b"test order", n_test)
+        events, scale = _published_events(raw_test, numbers[n_train:], order)
+        _write_test(new(test_file(public, cycle)), events, cycle, scale)
+        is_hidden = shuffled(secret, b"phase", n_test) >= n_test // 2
+        for phase, chosen in zip(cycle.phases, (~is_hidden, is_hidden)):
+            truth = [event for event, mine in zip(events, chosen) if mine]
+            write_reference(
+                new(reference_file(private, phase)),
+                phase=phase,
+                scale=scale,
+                truth=truth,
+                test=events,
+                trivial={name: score_rule(rule, truth) for name, rule in rules.items()},
+            )
+
+
+def labelled_test_events(test: EventFile, references: Path) -> Iterator[Event]:
+    """What `prepare` took apart: the events of a test file, in its order, with the truth of both
+    phases, which a folder such as PRIVATE holds. Never for participants.
+
+    In memory: all labels and a block of events. Raises ChallengeError for references that are
+    missing, placeholders, or of other events.
+    """
+    truth = {}
+    for phase in test.cycle.phases:
+        reference = read_reference(reference_file(references, phase))
+        if reference:  # a placeholder holds none
+            labels = np.split(reference.label, reference.offset[1:-1])
+            truth.update(zip(reference.event_id.tolist(), labels))
+    for event in test:
+        if len(truth.get(event.event_id, ())) != len(event):
+            raise ChallengeError(
+                f"{references}: holds no labels for event {event.event_id} of {test.path}; "
+                "give the references that were made with it"
+            )
+        yield replace(event, label=truth[event.event_id])
+
+
+def _checked_length(path: Path, cycle: Cycle) -> int:
+    """How many events a raw file holds. ChallengeError unless it can be split."""
+    with EventFile(path, labelled=True) as file:
+        if file.cycle != cycle:
+            raise ChallengeError(f"{path}: is of cycle {file.cycle.number}, not {cycle.number}")
+        if len(file) < 2:
+            raise ChallengeError(f"{path}: holds {len(file)} events, expected at least 2")
+        return len(file)
+
+
+def check_distinct(paths: Iterable[Path]) -> None:
+    """Raise ChallengeError if an event, told by its voxels, stands in the files twice."""
+    seen = {}
+    for path in paths:
+        with EventFile(path) as file:
+            for event in file:
+                voxels = event.coords[_canonical_order(event.coords)].tobytes()
+                fingerprint = blake2b(voxels, digest_size=16).digest()
+                here = f"event {event.event_id} of {path}"
+                if len(event) and fingerprint in seen:
+                    raise ChallengeError(
+                        f"{here} is the same as {seen[fingerprint]}: one would tell the other"
+                    )
+                seen[fingerprint] = here
+
+
+# ---- what the secret decides
+
+
+def keyed_numbers(secret: bytes, purpose: bytes, n: int) -> np.ndarray:
+    """(n,) uint64 that nobody can foresee or continue without the secret, others for each purpose.
+
+    A keyed hash (BLAKE2, RFC 7693) of 0, 1, ...: a generator such as PCG64 could be wound back
+    from its output (Bouillaguet, Martinez, Sauvage, IACR ToSC 2020-3).
+    """
+    digests = (
+        blake2b(i.to_bytes(8, "little"), key=secret, person=purpose, digest_size=8).digest()
+        for i in range(n)
+    )
+    return np.frombuffer(b"".join(digests), "<u8")
+
+
+def shuffled(secret: bytes, purpose: bytes, n: int) -> np.ndarray:
+    """(n,) int64: the numbers 0..n - 1 in an order that the secret decides."""
+    return np.argsort(keyed_numbers(secret, purpose, n), kind="stable")
+
+
+def event_numbers(secret: bytes, cycle: Cycle, n: int) -> np.ndarray:
+    """(n,) uint32 random event ids, no two alike, nor alike to those of another cycle."""
+    drawn = keyed_numbers(secret, b"event id", n + n // 100 + 100) % _IDS_PER_CYCLE
+    first = np.sort(np.unique(drawn, return_index=True)[1])[:n]
+    return (drawn[first] + cycle.number * _IDS_PER_CYCLE).astype(np.uint32)
+
+
+# ---- what becomes of an event
+
+
+def published(event: Event, number: int) -> Event:
+    """The event under its public number, voxels in order of z, y, x, energies as read out."""
+    order = _canonical_order(event.coords)
+    return Event(
+        int(number), event.coords[order], as_read_out(event.energy[order]), event.label[order]
+    )
+
+
+def _canonical_order(coords: np.ndarray) -> np.ndarray:
+    """(n,) int64: voxels (n, 3) by z, then y, then x, so that their order tells nothing."""
+    return np.argsort(np.ravel_multi_index(tuple(coords.T[::-1].astype(np.int64)), GRID_SHAPE))
+
+
+def as_read_out(energy: np.ndarray) -> np.ndarray:
+    """(n,) float32 rounded to 12 bits of mantissa: by at most one part in 8,192, never to 0."""
+    dropped = _FLOAT32_MANTISSA_BITS - _MANTISSA_BITS
+    bits = energy.astype(np.float32).view(np.uint32)
+    half, mask = np.uint32(1 << (dropped - 1)), np.uint32(~((1 << dropped) - 1) & 0xFFFFFFFF)
+    rounded = ((bits + half) & mask).view(np.float32)
+    return np.where(rounded > 0, rounded, energy).astype(np.float32)
+
+
+# ---- files
+
+
+def _published_events(path: Path, numbers: np.ndarray, order: np.ndarray):
+    """The events of a raw file as they will be known, in `order`, and their scale."""
+    with EventFile(path) as file:
+        events = [published(event, number) for event, number in zip(file, numbers)]
+        return [events[i] for i in order], file.scale
+
+
+def _particles(path: Path, order: np.ndarray) -> dict[str, np.ndarray]:
+    """The rounded particle table of a raw file's events in `order`; empty where it has none."""
+    with open_h5(path) as file:
+        if "particles" not in file:
+            return {}
+        table = {name: file["particles"][name][:] for name in ("offset", *PARTICLE_DECIMALS)}
+        offset = table["offset"]
+        rows = np.concatenate([np.arange(offset[i], offset[i + 1]) for i in order])
+        return {
+            "offset": offset_of(np.diff(offset)[order]),
+            **{name: np.round(table[name][rows], by) for name, by in PARTICLE_DECIMALS.items()},
+        }
+
+
+def _write_train(
+    path: Path, events: Iterable[Event], cycle: Cycle, scale: str, particles: dict
+) -> None:
+    with EventWriter(path, kind="train", cycle=cycle.number, scale=scale) as out:
+        for event in events:
+            out.append(event)
+        for name, column in particles.items():
+            out.file[f"particles/{name}"] = column
+
+
+def _write_test(path: Path, events: Iterable[Event], cycle: Cycle, scale: str) -> None:
+    with EventWriter(path, kind="test", cycle=cycle.number, scale=scale) as out:
+        for event in events:
+            out.append(replace(event, label=None))

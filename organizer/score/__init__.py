@@ -1,0 +1,1 @@
+"""Scores submissions in the folders of both platforms' workers."""

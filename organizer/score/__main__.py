@@ -1,0 +1,77 @@
+"""Scores submissions as both platforms would: builds the bundles and runs what is in them.
+
+  python -m organizer.score                          the shipped baseline, all six phases
+  python -m organizer.score --submissions build/run --phase 1 --phase 2
+
+The scoring program, its command and the references come out of the built zips, and each submission
+is scored in the folders of a Codabench worker and of a CodaLab v1.5 worker. The exit status is 0
+if every run finished and both platforms gave equal scores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.format import PHASES, ChallengeError, cycle_of_phase
+from organizer.bundle.build import BundleRequest
+from organizer.bundle.competition import default_start
+from organizer.score.board import complaints, header, row, score_phase, unpack_competition
+from organizer.score.worker import PLATFORMS
+from organizer.source import ROOT
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    return run("score", lambda: _run(options))
+
+
+def _run(options) -> None:
+    request = BundleRequest(
+        start=default_start(date.today()),
+        data=options.data,
+        demonstration=options.data is None,
+        root=Path(os.path.relpath(ROOT)),
+    )
+    source = request.source
+    if options.submissions:
+        source = replace(source, baseline=options.submissions)
+    results = []
+    with tempfile.TemporaryDirectory(prefix="score-") as folder:
+        competition = unpack_competition(request, Path(folder))
+        print(header())
+        for phase in options.phase or PHASES:
+            submission = source.submission(cycle_of_phase(phase))
+            results.append(score_phase(competition, phase, submission, source.reference(phase)))
+            print(row(results[-1]), flush=True)
+    problems = [complaint for result in results for complaint in complaints(result)]
+    if problems:
+        raise ChallengeError("not every run finished alike\n" + "\n".join(problems))
+    print(f"Scores agree: {' and '.join(platform.name for platform in PLATFORMS)}.")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = new_parser("python -m organizer.score", __doc__)
+    parser.add_argument(
+        "--submissions",
+        type=Path,
+        metavar="DIR",
+        help="score DIR/cycleN/submission.zip (default: the baseline's)",
+    )
+    parser.add_argument(
+        "--phase", type=int, action="append", choices=PHASES, help="this phase only; repeatable"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

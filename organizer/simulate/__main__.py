@@ -1,0 +1,62 @@
+"""Simulate events with Geant4 on all cores:
+
+    python -m organizer.simulate --cycle 1 --events 1000 --out build/cycle1.h5
+
+It can be stopped, or killed, at any time: the same command goes on where it was. The same seed
+gives the same file, whatever the number of processes. Without --seed it takes 128 bits from the
+operating system, and nobody can make the events again who doesn't have the file: keep it secret,
+its labels are the competition's hidden truth. With --seed the file is for demonstration only, and
+says so.
+
+With --dask the same work is done by a cluster whose workers have this package installed with
+its extra `simulation`. The seed travels to them: use a scheduler at tls:// where others listen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.format import CYCLES
+from organizer.simulate.chunks import SimulationRequest, kept_seed, simulate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    return run(
+        "simulate", lambda: _run(options), stopped="stopped; the same command goes on from here"
+    )
+
+
+def _run(options) -> None:
+    seed, scale = options.seed, "demonstration"
+    if seed is None:
+        kept = kept_seed(options.out)
+        seed, scale = secrets.randbits(128) if kept is None else kept, "full"
+    request = SimulationRequest(options.cycle, options.events, seed, scale)
+    with tqdm(total=options.events, unit="event", smoothing=0.1) as bar:
+        simulate(options.out, request, jobs=options.jobs, dask=options.dask, progress=bar.update)
+    print(f"{options.out}: {options.events} events of cycle {options.cycle}")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = new_parser("python -m organizer.simulate", __doc__)
+    parser.add_argument("--cycle", type=int, choices=list(CYCLES), required=True)
+    parser.add_argument("--events", type=at_least(1), required=True, help="how many to accept")
+    parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
+    parser.add_argument("--seed", type=at_least(0), help="any whole number, for demonstration")
+    parser.add_argument(
+        "--jobs", type=at_least(1), default=os.cpu_count(), help="processes (all cores)"
+    )
+    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler's address")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

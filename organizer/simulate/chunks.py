@@ -1,0 +1,308 @@
+"""Many events: chunks of them, made by child processes on all cores or on a Dask cluster.
+
+A chunk is a file of CHUNK_EVENTS events in OUT.parts/ beside the output. What was stopped goes on
+with the chunks that are there. Which process made which chunk leaves no trace in the output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import h5py
+
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import open_h5, replacing
+from lartpc_challenge.format import ChallengeError
+from organizer.simulate import process
+from organizer.simulate.event import CONFIGURATIONS
+from organizer.simulate.store import SimulationWriter
+
+CHUNK_EVENTS = 100  # some seconds: what a kill loses, and little against a process's start of 1 s
+MAX_CHUNKS_A_TASK = 5  # of a Dask cluster, each of which starts a process
+CRASHES_FORGIVEN = 2  # of one chunk: Geant4 can crash, but the same event would crash again
+POLL_SECONDS = 0.1
+SCHEDULER_SECONDS = 10  # for a Dask scheduler to answer
+
+_REQUEST = "request.json"
+Progress = Callable[[int], object]  # called with a number of events that have become ready
+
+
+@dataclass(frozen=True)
+class SimulationRequest:
+    """What to simulate: the first `events` of those that the secret `seed` defines for `cycle`."""
+
+    cycle: int
+    events: int
+    seed: int
+    scale: str
+
+    def chunks(self) -> list[Chunk]:
+        """The chunks it takes, in order."""
+        firsts = range(0, self.events, CHUNK_EVENTS)
+        return [Chunk(first, min(first + CHUNK_EVENTS, self.events)) for first in firsts]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The events first..last - 1."""
+
+    first: int
+    last: int
+
+    def file_in(self, directory: Path) -> Path:
+        """Where the directory holds it."""
+        return directory / f"{self.first:08d}-{self.last:08d}.h5"
+
+    def is_in(self, directory: Path) -> bool:
+        """Whether the directory holds the chunk, whole and readable."""
+        path = self.file_in(directory)
+        if not path.exists():
+            return False
+        try:
+            with EventFile(path, kind="simulation") as events:
+                return events.event_id.tolist() == list(range(self.first, self.last))
+        except ChallengeError:
+            return False
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+
+def simulate(
+    out: Path, request: SimulationRequest, *, jobs: int, dask: str | None = None, progress: Progress
+) -> None:
+    """Simulate `request` into the file `out`, or finish what was begun there.
+
+    Raises ChallengeError for what the user can mend; the finished chunks stay for the next start.
+    """
+    parts = parts_directory(out)
+    if out.exists():
+        _check_same(out, request)
+        progress(request.events)
+    else:
+        try:
+            with _locked(parts, request):
+                _simulate_missing(request, parts, jobs, dask, progress)
+                with SimulationWriter(out, request.cycle, request.scale, request.seed) as writer:
+                    for chunk in request.chunks():
+                        writer.append_file(chunk.file_in(parts))
+                out.chmod(0o600)  # for its owner's eyes, like the chunks
+        except OSError as reason:
+            raise ChallengeError(f"{parts}: can't be written: {reason}") from reason
+    shutil.rmtree(parts, ignore_errors=True)
+
+
+def parts_directory(out: Path) -> Path:
+    """Where the chunks of `out` are kept until it is whole."""
+    return out.with_name(f"{out.name}.parts")
+
+
+def kept_seed(out: Path) -> int | None:
+    """The seed of the file `out`, or with which it was begun; None where nothing is there."""
+    if out.exists():
+        with open_h5(out) as file:
+            return _seed_of(file, out)
+    try:
+        return int(json.loads((parts_directory(out) / _REQUEST).read_text())["seed"], 16)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as reason:
+        raise _unusable(parts_directory(out)) from reason
+
+
+def _check_same(out: Path, request: SimulationRequest) -> None:
+    with EventFile(out, kind="simulation") as events, open_h5(out) as file:
+        found = (events.cycle.number, len(events), events.scale, _seed_of(file, out))
+    if found != (request.cycle, request.events, request.scale, request.seed):
+        raise ChallengeError(
+            f"{out}: is there with {found[1]} events of cycle {found[0]}, made for another "
+            "request; remove it or give another name"
+        )
+
+
+def _seed_of(file: h5py.File, path: Path) -> int:
+    try:
+        return int(file.attrs["seed"], 16)
+    except (KeyError, TypeError, ValueError) as reason:
+        raise ChallengeError(f"{path}: is there, and no file of this simulation") from reason
+
+
+@contextlib.contextmanager
+def _locked(parts: Path, request: SimulationRequest) -> Iterator[None]:
+    """Keep the request in `parts`, or check that it is the one kept; nobody else works there."""
+    wanted = {
+        **asdict(request),
+        "seed": f"{request.seed:x}",
+        "configuration": CONFIGURATIONS[request.cycle].hash,
+    }
+    del wanted["events"]  # more of them can be asked for later
+    parts.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in there is secret
+    with open(parts / _REQUEST, "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as reason:
+            raise ChallengeError(f"{parts}: another process is at work there") from reason
+        file.seek(0)
+        text = file.read()
+        if not text:
+            file.write(json.dumps(wanted))
+            file.flush()
+        elif text != json.dumps(wanted):
+            raise _unusable(parts)
+        yield
+
+
+def _unusable(parts: Path) -> ChallengeError:
+    return ChallengeError(
+        f"{parts}: was begun with another cycle, seed or version; remove it or give another name"
+    )
+
+
+def _simulate_missing(
+    request: SimulationRequest, parts: Path, jobs: int, dask: str | None, progress: Progress
+) -> None:
+    missing = []
+    for chunk in request.chunks():
+        if chunk.is_in(parts):
+            progress(len(chunk))
+        else:
+            missing.append(chunk)
+    if dask is not None:
+        simulate_on_dask(dask, request, missing, parts, progress)
+    else:
+        simulate_here(request, missing, parts, jobs, progress)
+
+
+# ---- on this machine
+
+
+def simulate_here(
+    request: SimulationRequest,
+    missing: Sequence[Chunk],
+    directory: Path,
+    jobs: int,
+    progress: Progress,
+) -> None:
+    """Simulate chunks into `directory`, in `jobs` child processes."""
+    if importlib.util.find_spec("geant4_pybind") is None:
+        raise ChallengeError(
+            "Geant4 is not installed: pip install '.[simulation]' (Python 3.11 to 3.13)"
+        )
+    lanes = [_Lane(request, missing[i::jobs], directory) for i in range(min(jobs, len(missing)))]
+    try:
+        while any(lane.waiting for lane in lanes):
+            for lane in lanes:
+                lane.look(progress)
+            time.sleep(POLL_SECONDS)
+    finally:
+        for lane in lanes:
+            lane.stop()
+
+
+class _Lane:
+    """Chunks that a child process works off in order, and another one if it crashes."""
+
+    def __init__(self, request: SimulationRequest, chunks: Sequence[Chunk], directory: Path):
+        self.waiting = list(chunks)
+        self._request, self._directory = request, directory
+        self._log = directory / f"{chunks[0].first:08d}.log"
+        self._child: subprocess.Popen | None = None
+        self._crashes = 0
+
+    def look(self, progress: Progress) -> None:
+        """Report the chunks that have become ready, start a child where one is needed."""
+        status = self._child.poll() if self._child else None
+        while self.waiting and self.waiting[0].is_in(self._directory):
+            progress(len(self.waiting.pop(0)))
+            self._crashes = 0
+        if (self._child and status is None) or not self.waiting:
+            return
+        if self._child:
+            self._crashes += 1
+            if status == 1 or self._crashes > CRASHES_FORGIVEN:
+                raise ChallengeError(self._why(status))
+            self.stop()
+        self._start()
+
+    def _start(self) -> None:
+        orders = {
+            "cycle": self._request.cycle,
+            "seed": f"{self._request.seed:x}",
+            "scale": self._request.scale,
+            "data_directory": str(self._directory / "geant4_data"),
+            "chunks": [
+                (str(chunk.file_in(self._directory)), chunk.first, chunk.last)
+                for chunk in self.waiting
+            ],
+        }
+        self._child = process.start("organizer.simulate.child", orders, self._log)
+
+    def _why(self, status: int) -> str:
+        return (
+            f"the simulation of events {self.waiting[0].first} to {self.waiting[0].last - 1} ended "
+            f"with status {status}: {process.last_words(self._log)} (see {self._log})"
+        )
+
+    def stop(self) -> None:
+        """End the child, if there is one."""
+        if self._child:
+            process.end(self._child)
+
+
+# ---- on a Dask cluster
+
+
+def simulate_on_dask(
+    address: str,
+    request: SimulationRequest,
+    missing: Sequence[Chunk],
+    directory: Path,
+    progress: Progress,
+) -> None:
+    """Simulate chunks on the cluster whose scheduler listens at `address`, into `directory` here.
+
+    The workers need this package and geant4_pybind, and no folder in common with this machine.
+    """
+    try:
+        import distributed
+    except ImportError as reason:
+        raise ChallengeError("Dask is not installed: pip install 'dask[distributed]'") from reason
+    try:
+        client = distributed.Client(address, timeout=SCHEDULER_SECONDS)
+    except (OSError, ValueError) as reason:
+        raise ChallengeError(f"no Dask scheduler answers at {address}: {reason}") from reason
+    with client:
+        lanes = max(1, sum(client.nthreads().values()))
+        size = max(1, min(MAX_CHUNKS_A_TASK, len(missing) // lanes))
+        groups = [missing[i : i + size] for i in range(0, len(missing), size)]
+        tasks = {
+            client.submit(simulate_task, request, group, pure=False): group for group in groups
+        }
+        try:
+            for task in distributed.as_completed(list(tasks)):
+                for chunk, content in zip(tasks.pop(task), task.result()):
+                    with replacing(chunk.file_in(directory)) as temporary:
+                        temporary.write_bytes(content)
+                    progress(len(chunk))
+        except (distributed.CancelledError, distributed.KilledWorker, ImportError) as reason:
+            raise ChallengeError(
+                f"the Dask cluster at {address} failed; do its workers have this package and live? "
+                f"{type(reason).__name__}: {reason}"
+            ) from reason
+
+
+def simulate_task(request: SimulationRequest, chunks: Sequence[Chunk]) -> list[bytes]:
+    """What a Dask worker does: simulate chunks in a process of their own, return their files."""
+    with tempfile.TemporaryDirectory() as name:
+        simulate_here(request, chunks, Path(name), jobs=1, progress=lambda events: None)
+        return [chunk.file_in(Path(name)).read_bytes() for chunk in chunks]

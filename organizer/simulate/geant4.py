@@ -1,0 +1,234 @@
+"""Geant4 in a block of liquid argon: particles in, energy deposits and tracks out.
+
+The only module that imports geant4_pybind. Geant4 allows one run manager in a process, so that a
+process makes one `LiquidArgon`. It then simulates any number of events, each from its own seed
+words, the same whatever came before it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from organizer.simulate.argon_data import provide_data_directories
+
+# Below argon-40's first excited level at 1.461 MeV (ENSDF) a neutron can only recoil, or be
+# captured after some 100 us, when the event has been read out.
+NEUTRON_LIMIT_MEV = 1.4
+
+
+@dataclass(frozen=True)
+class Particle:
+    """A particle to start with; positions count from the world's centre, directions are unit."""
+
+    pdg: int
+    kinetic_energy_mev: float
+    position_mm: tuple[float, float, float]
+    direction: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The world, a cube around the origin, and the physics in it.
+
+    Tracks end at the world's walls: it is the crop and 10 cm around it by default, so that what
+    leaves the crop can come back a little, and time isn't spent on what is far away.
+    """
+
+    half_size_mm: float = 388.0
+    # Of charged particles. Geant4's own steps are several cm long: voxels that share one would
+    # share one perfectly smooth dE/dx, which a classifier learns at once.
+    max_step_mm: float = 1.0
+    production_cut_mm: float = 0.7  # Geant4's default
+    hadronic: bool = True
+    decay: bool = True
+    neutron_limit_mev: float = NEUTRON_LIMIT_MEV
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Every track of an event in the order of tracking, parents before children. T tracks."""
+
+    track_id: np.ndarray  # (T,) int32, Geant4's; primaries are 1, 2, ... in the order given
+    parent_id: np.ndarray  # (T,) int32, 0 for primaries
+    pdg: np.ndarray  # (T,) int64
+    kinetic_energy_mev: np.ndarray  # (T,) float64, at its start
+    vertex_mm: np.ndarray  # (T, 3) float64
+    creator: np.ndarray  # (T,) str, Geant4's process name, "" for primaries
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Every step that left energy, track after track. S is the number of steps."""
+
+    start_mm: np.ndarray  # (S, 3) float64
+    end_mm: np.ndarray  # (S, 3) float64
+    energy_mev: np.ndarray  # (S,) float64, > 0
+    length_mm: np.ndarray  # (S,) float64, along the true (scattered) path
+    track: np.ndarray  # (S,) int64, row of `tracks`
+    tracks: Tracks = field(repr=False)
+
+
+class LiquidArgon:
+    """Geant4's run manager with a world of liquid argon.
+
+    data_directory: where the argon-only data are written if the environment names no others.
+    """
+
+    def __init__(self, settings: Settings, data_directory: Path):
+        provide_data_directories(data_directory)
+        import geant4_pybind as g4
+
+        self._g4 = g4
+        self._manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
+        self._manager.SetVerboseLevel(0)
+        # Geant4 keeps pointers only; the attributes keep the objects alive. The actions must be
+        # made after the physics list is known.
+        self._detector, self._actions = _user_classes(g4, settings)
+        self._physics = _physics_list(g4, settings)
+        for part in (self._detector, self._physics, self._actions):
+            self._manager.SetUserInitialization(part)
+        self._manager.Initialize()
+        # The physics list's SetDefaultCutValue has no effect through the bindings, the command has.
+        interface = g4.G4UImanager.GetUIpointer()
+        interface.ApplyCommand(f"/run/setCut {settings.production_cut_mm} mm")
+        # Geant4 11.4 tracks the very first electron of a process a little differently (and the
+        # tables are made now): so that it is no event's, here is one to throw away.
+        self.simulate([Particle(11, 10.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0))], (1, 2, 3, 4))
+
+    def simulate(self, particles: Sequence[Particle], seed_words: Sequence[int]) -> Steps:
+        """Track `particles` and all that they set free. seed_words: four words of 32 bits."""
+        # The bindings read the words up to a zero: none may be zero, and one must follow.
+        words = [max(1, int(word)) for word in seed_words]
+        self._g4.G4Random.setTheSeeds([*words, 0], len(words))
+        stepping, tracking = self._actions.stepping, self._actions.tracking
+        self._actions.generator.particles = particles
+        stepping.values, tracking.values, tracking.creators = array("d"), array("d"), []
+        self._manager.BeamOn(1)
+        return _as_steps(stepping.values, tracking.values, tracking.creators)
+
+
+def _physics_list(g4, settings: Settings):
+    physics = g4.G4VModularPhysicsList()
+    physics.SetVerboseLevel(0)
+    physics.RegisterPhysics(g4.G4EmStandardPhysics())
+    physics.RegisterPhysics(g4.G4StepLimiterPhysics())
+    if settings.decay:
+        physics.RegisterPhysics(g4.G4DecayPhysics())
+    if settings.hadronic:
+        physics.RegisterPhysics(g4.G4HadronElasticPhysics())
+        physics.RegisterPhysics(g4.G4HadronPhysicsFTFP_BERT())
+        physics.RegisterPhysics(g4.G4StoppingPhysics())
+        neutrons = g4.G4NeutronTrackingCut()
+        neutrons.SetKineticEnergyLimit(settings.neutron_limit_mev * g4.MeV)
+        physics.RegisterPhysics(neutrons)
+    # After the constructors above, which set their own.
+    g4.G4HadronicParameters.Instance().SetVerboseLevel(0)
+    g4.G4EmParameters.Instance().SetVerbose(0)
+    return physics
+
+
+def _user_classes(g4, settings: Settings):
+    """Geant4's detector and actions; their bases exist only once geant4_pybind is imported."""
+
+    class Detector(g4.G4VUserDetectorConstruction):
+        def Construct(self):
+            half = settings.half_size_mm * g4.mm
+            argon = g4.G4NistManager.Instance().FindOrBuildMaterial("G4_lAr")
+            self.solid = g4.G4Box("world", half, half, half)
+            self.volume = g4.G4LogicalVolume(self.solid, argon, "world")
+            self.limits = g4.G4UserLimits(settings.max_step_mm * g4.mm)
+            self.volume.SetUserLimits(self.limits)
+            self.world = g4.G4PVPlacement(
+                None, g4.G4ThreeVector(), self.volume, "world", None, False, 0
+            )
+            return self.world
+
+    class Generator(g4.G4VUserPrimaryGeneratorAction):
+        def __init__(self):
+            super().__init__()
+            self.gun = g4.G4ParticleGun(1)
+            self.particles = ()
+
+        def GeneratePrimaries(self, event):
+            table = g4.G4ParticleTable.GetParticleTable()
+            for particle in self.particles:
+                position, direction = particle.position_mm, particle.direction
+                self.gun.SetParticleDefinition(table.FindParticle(int(particle.pdg)))
+                self.gun.SetParticleEnergy(float(particle.kinetic_energy_mev) * g4.MeV)
+                self.gun.SetParticlePosition(g4.G4ThreeVector(*map(float, position)))
+                self.gun.SetParticleMomentumDirection(g4.G4ThreeVector(*map(float, direction)))
+                self.gun.GeneratePrimaryVertex(event)
+
+    class Stepping(g4.G4UserSteppingAction):
+        """Called thousands of times an event: it does the least possible."""
+
+        def __init__(self):
+            super().__init__()
+            self.values = array("d")
+
+        def UserSteppingAction(self, step):
+            energy = step.GetTotalEnergyDeposit()
+            if energy <= 0.0:
+                return
+            start = step.GetPreStepPoint().GetPosition()
+            end = step.GetPostStepPoint().GetPosition()
+            self.values.extend(
+                (
+                    *(start.x, start.y, start.z, end.x, end.y, end.z),
+                    *(energy, step.GetStepLength(), step.GetTrack().GetTrackID()),
+                )
+            )
+
+    class Tracking(g4.G4UserTrackingAction):
+        def __init__(self):
+            super().__init__()
+            self.values = array("d")
+            self.creators = []
+
+        def PreUserTrackingAction(self, track):
+            vertex = track.GetVertexPosition()
+            process = track.GetCreatorProcess()
+            self.values.extend(
+                (
+                    *(track.GetTrackID(), track.GetParentID()),
+                    *(track.GetDefinition().GetPDGEncoding(), track.GetKineticEnergy()),
+                    *(vertex.x, vertex.y, vertex.z),
+                )
+            )
+            self.creators.append("" if process is None else process.GetProcessName())
+
+    class Actions(g4.G4VUserActionInitialization):
+        def Build(self):
+            self.generator, self.stepping, self.tracking = Generator(), Stepping(), Tracking()
+            for action in (self.generator, self.stepping, self.tracking):
+                self.SetUserAction(action)
+
+    return Detector(), Actions()
+
+
+def _as_steps(step_values: array, track_values: array, creators: list[str]) -> Steps:
+    track_table = np.array(track_values).reshape(-1, 7)
+    tracks = Tracks(
+        track_id=track_table[:, 0].astype(np.int32),
+        parent_id=track_table[:, 1].astype(np.int32),
+        pdg=track_table[:, 2].astype(np.int64),
+        kinetic_energy_mev=track_table[:, 3],
+        vertex_mm=track_table[:, 4:7],
+        creator=np.array(creators, dtype=str),
+    )
+    step_table = np.array(step_values).reshape(-1, 9)
+    row_of_id = np.zeros(tracks.track_id.max(initial=0) + 1, np.int64)
+    row_of_id[tracks.track_id] = np.arange(len(tracks.track_id))
+    return Steps(
+        start_mm=step_table[:, 0:3],
+        end_mm=step_table[:, 3:6],
+        energy_mev=step_table[:, 6],
+        length_mm=step_table[:, 7],
+        track=row_of_id[step_table[:, 8].astype(np.int64)],
+        tracks=tracks,
+    )

@@ -1,0 +1,135 @@
+"""What is drawn for an event: species, energies, directions, vertices. One frozen recipe a cycle.
+
+Directions are isotropic and kinetic energies flat, as in the open LArTPC sample behind the
+competition of 2018 (a random number of e, gamma, mu, pi, p from one vertex; arXiv:2006.01993).
+Unlike there, every vertex starts at least one shower and one track, of energies that let no class
+dominate: one label an event must not score well (`python -m organizer.data.table` says).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from organizer.simulate.geant4 import Particle
+from organizer.simulate.voxels import HALF_CROP_MM
+
+
+@dataclass(frozen=True)
+class Group:
+    """Species with equal odds; kinetic energies are flat between the limits."""
+
+    pdgs: tuple[int, ...]
+    lowest_mev: float
+    highest_mev: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The particles of one cycle's events."""
+
+    required: tuple[tuple[Group, ...], ...]  # at a vertex one particle of each, of an even group
+    extra: tuple[Group, ...]  # further particles are of one of these, with equal odds
+    extra_odds: tuple[float, ...]  # of 0, 1, 2, ... further particles at a vertex
+    vertex_odds: tuple[float, ...] = (0.0, 1.0)  # of 0, 1, 2, ... vertices
+    cosmic_odds: tuple[float, ...] = (1.0,)  # of 0, 1, 2, ... crossing muons
+
+
+# These balance: a shower fills about 1.6 voxels a MeV, a track 5 a cm, in a crop of 58 cm.
+ELECTRON = Group((11, -11), 50, 450)
+PHOTON = Group((22,), 100, 450)
+MUON = Group((13, -13), 100, 1000)
+PION = Group((211, -211), 100, 1000)
+PROTON = Group((2212,), 100, 400)
+
+RECIPES = {
+    1: Recipe(
+        required=((ELECTRON, PHOTON), (MUON, PION)),
+        extra=(ELECTRON, PHOTON, MUON, PION, PROTON),
+        extra_odds=(0.05, 0.4, 0.55),
+    ),
+    2: Recipe(
+        required=((ELECTRON, PHOTON), (MUON, PION), (PROTON,)),
+        extra=(ELECTRON, PHOTON, MUON, PION, PROTON),
+        extra_odds=(0.2, 0.8),
+    ),
+    3: Recipe(
+        required=((ELECTRON, PHOTON), (MUON, PION, PROTON)),
+        extra=(MUON, PION, PROTON, PROTON),
+        extra_odds=(0.3, 0.5, 0.2),
+        vertex_odds=(0.0, 0.2, 0.6, 0.2),
+        cosmic_odds=(0.0, 0.5, 0.5),
+    ),
+}
+
+# Of so many places the vertex takes the one from which its particles can travel farthest: that is
+# how the crop, the part of a large detector that an event is cut to, holds most of the energy.
+VERTEX_TRIES = 8
+VERTEX_REACH_MM = 0.9 * HALF_CROP_MM  # from the crop's centre, along each axis
+USEFUL_LENGTH_MM = 400.0  # in which a particle leaves most of its energy
+# Crossing muons at the ground: a zenith angle as cos^2, a mean of some 4 GeV (PDG 2024, 30.3.1);
+# their dE/dx hardly depends on the energy, so that flat in its logarithm will do.
+COSMIC_LOWEST_MEV, COSMIC_HIGHEST_MEV = 1e3, 1e4
+COSMIC_REACH_MM = 0.7 * HALF_CROP_MM  # they pass at most so far from the crop's centre
+
+
+def draw_primaries(rng: np.random.Generator, recipe: Recipe) -> list[Particle]:
+    """Draw an event's particles, positions in mm around the crop's centre."""
+    particles = []
+    for _ in range(_draw_count(rng, recipe.vertex_odds)):
+        particles += _draw_vertex(rng, recipe)
+    particles += [_draw_cosmic(rng) for _ in range(_draw_count(rng, recipe.cosmic_odds))]
+    return particles
+
+
+def _draw_vertex(rng: np.random.Generator, recipe: Recipe) -> list[Particle]:
+    groups = [_choose(rng, among) for among in recipe.required]
+    groups += [_choose(rng, recipe.extra) for _ in range(_draw_count(rng, recipe.extra_odds))]
+    directions = rng.normal(size=(len(groups), 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    vertex = _draw_vertex_place(rng, directions)
+    return [
+        Particle(
+            pdg=_choose(rng, group.pdgs),
+            kinetic_energy_mev=rng.uniform(group.lowest_mev, group.highest_mev),
+            position_mm=tuple(vertex.tolist()),
+            direction=tuple(direction.tolist()),
+        )
+        for group, direction in zip(groups, directions)
+    ]
+
+
+def _draw_vertex_place(rng: np.random.Generator, directions: np.ndarray) -> np.ndarray:
+    places = rng.uniform(-VERTEX_REACH_MM, VERTEX_REACH_MM, size=(VERTEX_TRIES, 1, 3))
+    travelled = np.minimum(_distance_to_wall_mm(places, directions), USEFUL_LENGTH_MM)
+    return places[np.argmax(travelled.sum(axis=1)), 0]
+
+
+def _distance_to_wall_mm(position_mm: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """How far it is from (..., 3) positions in the crop along (..., 3) directions to its walls."""
+    return np.min((np.sign(direction) * HALF_CROP_MM - position_mm) / direction, axis=-1)
+
+
+def _draw_cosmic(rng: np.random.Generator) -> Particle:
+    """A muon that enters the crop through its walls, from above; y points up."""
+    cosine = rng.uniform() ** (1 / 4)  # cos^2 times the cosine of a horizontal plane's flux
+    sine, azimuth = np.sqrt(1 - cosine**2), rng.uniform(0, 2 * np.pi)
+    direction = np.array([sine * np.cos(azimuth), -cosine, sine * np.sin(azimuth)])
+    through = rng.uniform(-COSMIC_REACH_MM, COSMIC_REACH_MM, 3)
+    position = through - direction * _distance_to_wall_mm(through, -direction)
+    energy = np.exp(rng.uniform(np.log(COSMIC_LOWEST_MEV), np.log(COSMIC_HIGHEST_MEV)))
+    return Particle(
+        pdg=_choose(rng, (13, -13)),
+        kinetic_energy_mev=float(energy),
+        position_mm=tuple(position.tolist()),
+        direction=tuple(direction.tolist()),
+    )
+
+
+def _draw_count(rng: np.random.Generator, odds: tuple[float, ...]) -> int:
+    return int(rng.choice(len(odds), p=odds))
+
+
+def _choose(rng: np.random.Generator, options: tuple):
+    return options[rng.integers(len(options))]

@@ -1,0 +1,145 @@
+"""What a TPC makes of energy deposits: charge gets lost, spreads, is noisy, isn't read everywhere.
+
+The charge drifts against x to the anode: recombination where it is set free, attachment on the way,
+diffusion, dead slabs, noise on the voxels that hold charge. Energies are given back in MeV as if
+every voxel held a minimum-ionising track beside the anode: one constant factor, as neither the true
+dE/dx nor the drift distance is known to whoever looks at the event.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, VOXEL_SIZE_MM
+from organizer.simulate.constants import LAR_DENSITY_G_CM3
+from organizer.simulate.voxels import Deposits, Tally, Voxels, read_out, tally
+
+FIELD_KV_CM = 0.5  # for which all below was measured
+MIP_DEDX_MEV_CM = 2.11  # minimum in liquid argon, PDG 2024, table 6.1
+MEV_PER_ELECTRON = 23.6e-6  # M. Miyajima et al., Phys. Rev. A 9 (1974) 1438
+# Modified Box model: ArgoNeuT, R. Acciarri et al., JINST 8 (2013) P08005.
+BOX_ALPHA = 0.93
+BOX_BETA_KV_G_CM3_MEV = 0.212
+# Its range. Steps where a particle stops, or that have no length, would lie far above.
+BOX_DEDX_MEV_CM = (1.0, 50.0)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A TPC. Lengths in mm unless said otherwise; ranges are (least, most), both possible."""
+
+    drift_speed_mm_us: float = 1.6  # at 87 K: W. Walkowiak, NIM A 449 (2000) 288
+    # The Wire-Cell toolkit's values, after Y. Li et al., NIM A 816 (2016) 160.
+    diffusion_longitudinal_mm2_us: float = 7.2e-4
+    diffusion_transverse_mm2_us: float = 12.0e-4
+    lifetime_us: float = 8000.0  # the Wire-Cell toolkit's; ProtoDUNE-SP: JINST 15 (2020) P12004
+    noise_electrons: float = 500.0  # a collection wire's, ProtoDUNE-SP, ibid.
+    drift_mm: tuple[float, float] = (0.0, 1500.0)  # anode to the crop; 2 m in all, as SBND's TPC
+    # Broken wires and the gaps between anode planes: slabs across y and z, where the wires are.
+    dead_slabs: tuple[int, int] = (1, 4)  # on each of the two axes
+    dead_width_voxels: tuple[int, int] = (1, 5)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where in the detector an event lies. dead (3, GRID_SIZE) bool: dead slabs, axis by axis."""
+
+    drift_mm: float
+    dead: np.ndarray
+
+
+def draw_conditions(rng: np.random.Generator, detector: Detector) -> Conditions:
+    """A place for the crop in the detector, and with it the dead slabs."""
+    dead = np.zeros((3, GRID_SIZE), bool)
+    for axis in (1, 2):
+        for _ in range(rng.integers(*detector.dead_slabs, endpoint=True)):
+            width = rng.integers(*detector.dead_width_voxels, endpoint=True)
+            first = rng.integers(0, GRID_SIZE - width, endpoint=True)
+            dead[axis, first : first + width] = True
+    return Conditions(rng.uniform(*detector.drift_mm), dead)
+
+
+def measured_readout(
+    deposits: Deposits,
+    detector: Detector,
+    conditions: Conditions,
+    threshold_mev: float,
+    rng: np.random.Generator,
+) -> Voxels:
+    """The voxels above the threshold; a voxel's label is the class of most of its charge."""
+    electrons = arriving_electrons(deposits, detector, conditions)
+    spread = diffuse(deposits, electrons, detector, conditions)
+    charge = spread.parts.sum(axis=(1, 2))
+    x, y, z = np.unravel_index(spread.key, GRID_SHAPE)
+    is_dead = conditions.dead[0, x] | conditions.dead[1, y] | conditions.dead[2, z]
+    # Where less than the noise arrives no voxel is made: noise alone must not get a label.
+    is_read = ~is_dead & (charge > detector.noise_electrons)
+    noisy = charge + rng.normal(0, detector.noise_electrons, len(charge))
+    energy = noisy * MEV_PER_ELECTRON / recombination(MIP_DEDX_MEV_CM)
+    return read_out(spread, energy, is_read & (energy > threshold_mev))
+
+
+def recombination(dedx_mev_cm: np.ndarray) -> np.ndarray:
+    """Share of the electrons set free that escape recombination, by the modified Box model."""
+    dedx = np.clip(dedx_mev_cm, *BOX_DEDX_MEV_CM)
+    scaled = BOX_BETA_KV_G_CM3_MEV * dedx / (LAR_DENSITY_G_CM3 * FIELD_KV_CM)
+    return np.log(BOX_ALPHA + scaled) / scaled
+
+
+def arriving_electrons(
+    deposits: Deposits, detector: Detector, conditions: Conditions
+) -> np.ndarray:
+    """(P,) electrons of each deposit that arrive at the anode."""
+    with np.errstate(divide="ignore"):
+        dedx = deposits.energy_mev / (deposits.length_mm / 10)
+    free = deposits.energy_mev / MEV_PER_ELECTRON * recombination(dedx)
+    return free * np.exp(-_drift_time_us(deposits, detector, conditions) / detector.lifetime_us)
+
+
+def _drift_time_us(deposits: Deposits, detector: Detector, conditions: Conditions) -> np.ndarray:
+    return (conditions.drift_mm + deposits.position_mm[:, 0]) / detector.drift_speed_mm_us
+
+
+_REACH = np.arange(-2, 3)  # voxels around a deposit's: at least 6 mm, three times the widest spread
+_NEGLIGIBLE_ELECTRONS = 1.0
+_BLOCK = 512  # deposits at a time, so that their 125 voxels each stay in the cache
+_SIGMAS = np.linspace(-6, 6, 2401)
+_NORMAL_CDF = np.array([math.erfc(-x / math.sqrt(2)) / 2 for x in _SIGMAS])
+
+
+def diffuse(
+    deposits: Deposits, electrons: np.ndarray, detector: Detector, conditions: Conditions
+) -> Tally:
+    """Spread each deposit's electrons: a Gaussian, integrated over the voxels that it reaches.
+
+    Deposits outside the crop are dropped before, so that the outer two voxels of each face lose
+    charge through it (at most 22 % and 1 %, where the drift is longest) and gain none.
+    """
+    along, across = detector.diffusion_longitudinal_mm2_us, detector.diffusion_transverse_mm2_us
+    time_us = _drift_time_us(deposits, detector, conditions)
+    sigma_mm = np.sqrt(2 * time_us[:, None] * np.array([along, across, across])) + 1e-6
+    blocks = [
+        _spread(deposits.position_mm[i], sigma_mm[i], electrons[i], first)
+        for first in range(0, len(electrons), _BLOCK)
+        for i in [slice(first, first + _BLOCK)]
+    ]
+    key, weight, row = map(np.concatenate, zip(*blocks)) if blocks else np.zeros((3, 0), int)
+    return tally(key, weight, deposits.label[row], deposits.origin[row])
+
+
+def _spread(position_mm, sigma_mm, electrons, first_row):
+    """Voxel key, electrons and deposit of every voxel that the deposits reach."""
+    voxel = np.floor(position_mm / VOXEL_SIZE_MM).astype(np.int64)
+    edge_mm = (voxel[:, :, None] + np.append(_REACH, _REACH[-1] + 1)) * VOXEL_SIZE_MM
+    sigmas = (edge_mm - position_mm[:, :, None]) / sigma_mm[:, :, None]
+    share = np.diff(np.interp(sigmas, _SIGMAS, _NORMAL_CDF))
+    share /= share.sum(axis=2, keepdims=True)
+    reached = voxel[:, :, None] + _REACH
+    share[(reached < 0) | (reached >= GRID_SIZE)] = 0  # leaves the crop
+    weight = np.einsum("p,pi,pj,pk->pijk", electrons, *np.moveaxis(share, 1, 0))
+    row, i, j, k = np.nonzero(weight > _NEGLIGIBLE_ELECTRONS)
+    index = (reached[row, 0, i], reached[row, 1, j], reached[row, 2, k])
+    return np.ravel_multi_index(index, GRID_SHAPE), weight[row, i, j, k], row + first_row

@@ -1,0 +1,119 @@
+"""The simulator's file: an events file of kind `simulation`, with what only the organiser may know.
+
+Besides the columns of every events file it holds
+
+    origin                        (M,) uint8     a voxel's `Origin`; attribute `origins` names them
+    second_share                  (M,) float32   share of its energy that the second class left
+    attempts                      (N,) uint8     draws that an event took until one was accepted
+    particles/offset              (N+1,) int64   bounds of an event's particles
+    particles/pdg                 (P,) int32
+    particles/kinetic_energy_mev  (P,) float32
+    particles/vertex              (P, 3) float32, in voxels from the grid's corner
+    particles/direction           (P, 3) float32
+
+and the attributes `seed` (hexadecimal) with `seed_scheme`: all that is random follows from it; and
+`configuration`: changes with anything that the events depend on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of
+from lartpc_challenge.format import VOXEL_SIZE_MM
+from organizer.simulate.event import CONFIGURATIONS, SEED_SCHEME, SimulatedEvent
+from organizer.simulate.geant4 import Particle
+from organizer.simulate.voxels import HALF_CROP_MM, Origin
+
+_COLUMNS = {"origin": np.uint8, "second_share": np.float32}
+_PARTICLE_COLUMNS = {
+    "pdg": (np.int32, ()),
+    "kinetic_energy_mev": (np.float32, ()),
+    "vertex": (np.float32, (3,)),
+    "direction": (np.float32, (3,)),
+}
+
+
+class SimulationWriter(EventWriter):
+    """Writes the simulator's file event by event; it takes its name when the block ends well."""
+
+    def __init__(self, path: Path, cycle: int, scale: str, seed: int):
+        super().__init__(
+            path,
+            kind="simulation",
+            cycle=cycle,
+            scale=scale,
+            columns=_COLUMNS,
+            attributes={
+                "origins": [f"{origin.value} {origin.name.lower()}" for origin in Origin],
+                "seed": f"{seed:x}",
+                "seed_scheme": SEED_SCHEME,
+                "configuration": CONFIGURATIONS[cycle].hash,
+            },
+        )
+        self._particles, self._attempts = [], []
+
+    def append_simulated(self, event: SimulatedEvent) -> None:
+        """Add an event as `simulate_event` returns it."""
+        voxels = event.voxels
+        self.append(
+            Event(event.event_id, voxels.coords, voxels.energy, voxels.label),
+            origin=voxels.origin,
+            second_share=voxels.second_share,
+        )
+        self._particles.append(_particle_table(event.particles))
+        self._attempts.append(event.attempts)
+
+    def append_file(self, path: Path) -> None:
+        """Add all events of another of the simulator's files."""
+        with EventFile(path, kind="simulation") as events:
+            columns = {name: events.column(name) for name in _COLUMNS}
+            bounds = zip(events.offset[:-1], events.offset[1:])
+            for event, (start, stop) in zip(events, bounds):
+                self.append(event, **{name: column[start:stop] for name, column in columns.items()})
+        with h5py.File(path) as file:
+            self._particles.extend(iter_particles(file))
+            self._attempts.extend(file["attempts"][:])
+
+    def _finish(self) -> None:
+        super()._finish()
+        self.file["attempts"] = np.array(self._attempts, np.uint8)
+        group = self.file.create_group("particles")
+        counts = [len(table["pdg"]) for table in self._particles]
+        group["offset"] = offset_of(counts)
+        for name, (dtype, tail) in _PARTICLE_COLUMNS.items():
+            rows = [table[name] for table in self._particles]
+            group[name] = np.concatenate([np.zeros((0, *tail), dtype), *rows])
+
+
+def iter_particles(file: h5py.File) -> Iterator[dict[str, np.ndarray]]:
+    """Event by event the particles that were drawn, column by name. For train files too.
+
+    ValueError, or what h5py raises, for a damaged table.
+    """
+    group = file["particles"]
+    offset = group["offset"][:]
+    columns = {name: group[name][:] for name in _PARTICLE_COLUMNS}
+    for name, (_, tail) in _PARTICLE_COLUMNS.items():
+        if columns[name].shape != (offset[-1], *tail):
+            raise ValueError(f"particles/{name} does not end where its offset does")
+    for start, stop in zip(offset[:-1], offset[1:]):
+        yield {name: column[start:stop] for name, column in columns.items()}
+
+
+def _particle_table(particles: Iterable[Particle]) -> dict[str, np.ndarray]:
+    rows = [
+        (
+            p.pdg,
+            p.kinetic_energy_mev,
+            np.add(p.position_mm, HALF_CROP_MM) / VOXEL_SIZE_MM,
+            p.direction,
+        )
+        for p in particles
+    ]
+    columns = zip(_PARTICLE_COLUMNS.items(), zip(*rows))
+    return {name: np.array(values, dtype) for (name, (dtype, _)), values in columns}

@@ -1,0 +1,1 @@
+"""The page of detailed results: report <- charts, html_parts <- colours."""

@@ -1,0 +1,188 @@
+"""The page of detailed results: one self-contained HTML file without script.
+
+It sees `Scores` alone, and so nothing that a participant must not see. Readable in a platform's
+frame and at full width, by day and by night; well-formed XML, so that a test can read every number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from lartpc_challenge.format import CLASS_NAMES, SemanticLabel, phase_name
+from lartpc_challenge.page import charts
+from lartpc_challenge.page.html_parts import STYLE, chip, document, figure, percent, section
+from lartpc_challenge.scoring import Details, ProfileBin, Scores
+
+_MEANING = {
+    "acc_at_80": "One event in five is better. Ranks first.",
+    "acc_at_50": "The median event. Decides ties.",
+    "acc_mean": "The mean over events. Decides further ties.",
+}
+_DEMONSTRATION = (
+    "<p class='alert'><strong>DEMONSTRATION</strong> The hidden labels of these events are public. "
+    "Scores on them show how the challenge works; they rank nobody.</p>"
+)
+
+
+def page(scores: Scores) -> str:
+    """The whole page as text. A hidden phase's page says that it is hidden, and nothing else."""
+    body = _details(scores, scores.details) if scores.details else _HIDDEN
+    alert = _DEMONSTRATION if scores.scale == "demonstration" else ""
+    content = f"{_header(scores)}\n{alert}\n{body}"
+    return document(f"LArTPC challenge: {_place(scores)}", STYLE, content)
+
+
+def _place(scores: Scores) -> str:
+    return "your own hold-out" if scores.phase is None else phase_name(scores.phase)
+
+
+def _header(scores: Scores) -> str:
+    place = _place(scores)
+    counts = ""
+    if scores.details:
+        skipped = scores.details.n_skipped
+        counts = f"<p>{scores.details.n_events:,} events scored" + (
+            f", {skipped:,} without a labelled voxel skipped</p>" if skipped else "</p>"
+        )
+    return (
+        f"<header><div><p class='over'>LArTPC challenge · cycle {scores.cycle.number}</p>"
+        f"<h1>{place[0].upper() + place[1:]}</h1></div>{counts}</header>"
+    )
+
+
+_HIDDEN = (
+    "<section class='card'><h2>This phase is hidden</h2>"
+    "<p class='lead'>The submission was read and scored. Nothing else is shown here: its scores "
+    "stand on the leaderboard, once the organisers show it.</p></section>"
+)
+
+
+def _details(scores: Scores, details: Details) -> str:
+    names = {label: CLASS_NAMES[label] for label in scores.cycle.labels}
+    marks = [(at, value, f"{value:.3f}") for at, value in details.quantiles.items()]
+    for at, name in ((50, "acc_at_50"), (80, "acc_at_80")):
+        value = scores.leaderboard[name]
+        marks.append((at, value, f"{value:.4f}"))
+    return "\n".join(
+        [
+            "<div class='three'>" + "".join(score_card(scores, n) for n in _MEANING) + "</div>",
+            section(
+                "From event to event",
+                "The accuracy of an event is the share of its labelled voxels that are predicted "
+                "right; every event counts alike.",
+                figure("Events in each 0.02 of accuracy", charts.histogram(details.histogram)),
+                figure("Events up to an accuracy", charts.cumulative(details.cumulative, marks)),
+            ),
+            section(
+                "From class to class",
+                "All labelled voxels of all events together, so that large events count more here.",
+                figure("What the voxels of a class were taken for / %", _confusion(details, names)),
+                figure("Each class by itself / %", _class_table(details, names)),
+            ),
+            profiles(details),
+            _NOTES,
+        ]
+    )
+
+
+def score_card(scores: Scores, name: str) -> str:
+    """One score of a public phase: its value, interval, and distance to the trivial baselines."""
+    value, details = scores.leaderboard[name], scores.details
+    low, high = details.intervals[name]
+    baselines = {baseline: values[name] for baseline, values in details.trivial.items()}
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(baseline)}</th><td>{other:.4f}</td>"
+        f"<td>{_points(value - other)} points</td></tr>"
+        for baseline, other in baselines.items()
+    )
+    # The same line for all three cards.
+    start = min(
+        *(low for low, _ in details.intervals.values()),
+        *(other for values in details.trivial.values() for other in values.values()),
+    )
+    drawing = charts.track(f"{name} and trivial baselines", value, (low, high), baselines, start)
+    return (
+        f"<section class='card score'><h2>{name}</h2><p class='big'>{value:.4f}</p>"
+        f"<p class='range'>95 % interval {low:.3f} to {high:.3f}</p>{drawing}"
+        + (f"<table><tbody>{rows}</tbody></table>" if rows else "")
+        + f"<p class='meaning'>{_MEANING[name]}</p></section>"
+    )
+
+
+def profiles(details: Details) -> str:
+    """The section on accuracy against the size of an event."""
+    return section(
+        "From small events to large ones",
+        "Mean accuracy in bins of at least twenty events; bars are the standard error.",
+        _profile(details.by_energy, "total energy of the event / MeV"),
+        _profile(details.by_voxels, "voxels in the event"),
+    )
+
+
+def _profile(bins: Sequence[ProfileBin], quantity: str) -> str:
+    """Accuracy in bins of a quantity of the event, or why there are none."""
+    title = f"Accuracy against {quantity}"
+    if not bins:
+        return figure(title, "<p class='lead'>Fewer than twenty events: too few for bins.</p>")
+    return figure(title, charts.profile(bins, quantity))
+
+
+def _confusion(details: Details, names: dict[SemanticLabel, str]) -> str:
+    columns = {SemanticLabel.EMPTY: "nothing", **names}
+    head = "".join(f"<th scope='col'>{chip(c, name)}</th>" for c, name in columns.items())
+    rows = "".join(
+        f"<tr><th scope='row'>{chip(true, name)}</th>"
+        + "".join(
+            f"<td class='{f'right c{true:d}' if true == label else 'wrong'}' "
+            f"style='--share:{_plain(share)}'>{percent(share)}</td>"
+            for label, share in zip(columns, shares)
+        )
+        + "</tr>"
+        for (true, name), shares in zip(names.items(), details.confusion)
+    )
+    return (
+        f"<table class='confusion'><thead><tr><th scope='col'>true ↓ predicted →</th>{head}</tr>"
+        f"</thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _class_table(details: Details, names: dict[SemanticLabel, str]) -> str:
+    columns = ("class", "of all voxels", "recall", "precision", "IoU")
+    head = "".join(f"<th scope='col'>{column}</th>" for column in columns)
+    measures = zip(details.class_share, details.recall, details.precision, details.iou)
+    rows = "".join(
+        f"<tr><th scope='row'>{chip(label, name)}</th>"
+        + "".join(
+            f"<td>{percent(value)}<span class='meter c{label:d}'>"
+            f"<span style='width:{100 * _plain(value):.1f}%'></span></span></td>"
+            for value in values
+        )
+        + "</tr>"
+        for (label, name), values in zip(names.items(), measures)
+    )
+    return f"<table class='classes'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _plain(share: float) -> float:
+    return 0.0 if math.isnan(share) else share
+
+
+_NOTES = (
+    "<footer><h2>How to read this page</h2>"
+    "<dl><dt>Scores</dt><dd>are rounded to four decimals, everything else to 0.1 %, and no single "
+    "event is shown: finer numbers would give the truth away.</dd>"
+    "<dt>95 % interval</dt><dd>how far the score moves when the events are drawn again, with "
+    "replacement, from these (bootstrap, 1,000 draws from a fixed seed).</dd>"
+    "<dt>Points</dt><dd>hundredths of accuracy gained over a trivial baseline on the same events, "
+    "the ticks on a score's line.</dd>"
+    "<dt>Recall</dt><dd>the share of a class's voxels that were predicted as it.</dd>"
+    "<dt>Precision</dt><dd>the share of the voxels predicted as a class that are of it.</dd>"
+    "<dt>IoU</dt><dd>the voxels that are of a class and predicted as it, over those that are "
+    "either.</dd></dl></footer>"
+)

@@ -1,0 +1,263 @@
+"""Reads the CSV form of 2018: columns event, x, y, z and label (or pred), a row for each voxel.
+
+Rows and columns may come in any order, but every voxel of every test event exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, SubmissionError
+from lartpc_challenge.reference import Manifest
+from lartpc_challenge.submission.labels import find_not_labels, note_not_labels
+from lartpc_challenge.submission.problems import Cases, Problems, shown
+from lartpc_challenge.submission.upload import READ_ERRORS, Upload
+
+# Where our columns stand in a table of rows; the last one has two names.
+_COLUMNS = {"event": 0, "x": 1, "y": 2, "z": 3, "label": 4, "pred": 4}
+_N_COLUMNS = 5
+_HEADER = "event,x,y,z,label (or pred), each once and no others"
+_ROW = "five whole numbers from 0 up, commas between them"
+
+_BLOCK_BYTES = 1 << 18  # stays in a processor's cache: blocks of megabytes take three times longer
+_MAX_LINE = 1 << 12
+_COMMA, _NEWLINE, _QUOTE = b',\n"'
+_ROW_MARKS = np.array([_COMMA] * (_N_COLUMNS - 1) + [_NEWLINE], np.uint8)
+
+_WORD = 8  # characters: the bytes of a machine word
+_MAX_DIGITS = 2 * _WORD
+# _KEEP[n] blots out all but the last n characters of a word; the last one is its highest byte.
+_KEEP = np.array([(1 << 64) - (1 << (64 - 8 * n)) for n in range(_WORD + 1)], np.uint64)
+
+
+class _Rows(NamedTuple):
+    """The file's rows in its order.
+
+    event (n,): row in the test file; cell (n,) uint32: flat index in the grid; label (n,) uint8.
+    """
+
+    event: np.ndarray
+    cell: np.ndarray
+    label: np.ndarray
+
+
+def read_csv(upload: Upload, manifest: Manifest, out: np.ndarray, lock: Callable[[], None]) -> None:
+    """Fill out (M,) uint8 with the labels of the manifest's voxels. `lock`: see `read_into`.
+
+    Raises SubmissionError where a row is no row, or a voxel is unknown, missing or there twice.
+    """
+    problems = Problems(upload.name)
+    lines = _lines(upload)
+    places = _column_places(upload, next(lines))
+    coords = manifest.coords()
+    lock()
+    rows = _read_rows(lines, places, manifest, problems)
+    _fill(out, rows, manifest, coords, problems)
+
+
+# ---- text
+
+
+def _lines(upload: Upload) -> Iterator[bytes]:
+    """The header, then the rows in blocks of whole lines, each line ended by a newline.
+
+    Blank lines at the end of the file are left out.
+    """
+    rest, is_header = b"", True
+    # The last line may lack its newline; one too many is a blank line.
+    for text in chain(iter(lambda: _read(upload), b""), [b"\n"]):
+        rest = (rest + text).replace(b"\r\n", b"\n")
+        if is_header:
+            header, newline, below = rest.partition(b"\n")
+            if newline:
+                is_header, rest = False, below
+                yield header
+        if not is_header:
+            # Newlines at a block's end wait for what follows: only there can blank lines stand.
+            whole = rest[: rest.rfind(b"\n") + 1].rstrip(b"\n")
+            if whole:
+                yield whole + b"\n"
+                rest = rest[len(whole) + 1 :]
+            if not rest.strip(b"\n"):
+                rest = rest[:1]
+        if len(rest) > _MAX_LINE:
+            raise SubmissionError(
+                f"{upload.name}: has a line of more than {_MAX_LINE:,} characters, expected {_ROW}"
+            )
+
+
+def _read(upload: Upload) -> bytes:
+    try:
+        return upload.stream.read(_BLOCK_BYTES)
+    except READ_ERRORS as reason:
+        raise SubmissionError(
+            f"{upload.name}: is damaged or cut short. Zip and upload it again."
+        ) from reason
+
+
+def _column_places(upload: Upload, header: bytes) -> list[int]:
+    """Where event, x, y, z and label stand in a row."""
+    names = header.decode("utf-8-sig", "replace").split(",")
+    ours = [_COLUMNS.get(name.strip().strip('"').lower(), -1) for name in names]
+    if sorted(ours) != list(range(_N_COLUMNS)):
+        raise SubmissionError(
+            f"{upload.name}: the first line must name the columns {_HEADER}; found {shown(header)}"
+        )
+    return [ours.index(column) for column in range(_N_COLUMNS)]
+
+
+def _parse(block: bytes) -> np.ndarray | None:
+    """(n, 5) uint64: the numbers of n whole lines; None where one of them is no row.
+
+    Numpy has no fast way from text to numbers: here the eight bytes that end with a number are one
+    word, and a few multiplications make the number of it (D. Lemire, "Quickly parsing eight
+    digits", lemire.me, 2018).
+    """
+    text = b"0" * _MAX_DIGITS + block
+    characters = np.frombuffer(text, np.uint8)
+    end = np.flatnonzero((characters == _COMMA) | (characters == _NEWLINE))
+    if len(end) % _N_COLUMNS or (characters.take(end).reshape(-1, _N_COLUMNS) != _ROW_MARKS).any():
+        return None
+    length = np.diff(end, prepend=_MAX_DIGITS - 1) - 1
+    if _QUOTE in block:
+        quoted = (characters.take(end - length) == _QUOTE) & (characters.take(end - 1) == _QUOTE)
+        end, length = end - quoted, length - 2 * quoted
+    if length.min() < 1 or length.max() > _MAX_DIGITS:
+        return None
+    words = np.ndarray(len(text) - _WORD + 1, "<u8", text, strides=(1,))
+    numbers, wrong = _to_numbers(words.take(end - _WORD), np.minimum(length, _WORD))
+    long = np.flatnonzero(length > _WORD)
+    if len(long):
+        high, wrong_high = _to_numbers(words.take(end[long] - _MAX_DIGITS), length[long] - _WORD)
+        numbers[long] += high * np.uint64(10**_WORD)
+        wrong |= wrong_high
+    return None if wrong else numbers.reshape(-1, _N_COLUMNS)
+
+
+def _to_numbers(words: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, bool]:
+    """(n,) uint64: what the last `length` characters of each word say; whether one is no digit."""
+
+    def bits(pattern: int) -> np.uint64:
+        return np.uint64(pattern)
+
+    digits = (words ^ bits(0x3030303030303030)) & _KEEP.take(length)  # characters less "0"
+    # A byte above 9 gets its highest bit set, by itself or by adding 0x76.
+    wrong = ((digits + bits(0x7676767676767676)) | digits) & bits(0x8080808080808080)
+    pairs = digits * bits(10) + (digits >> bits(8))  # in every other byte
+    low, high = (pairs >> bits(16)) & bits(0x000000FF000000FF), pairs & bits(0x000000FF000000FF)
+    numbers = high * bits((10**6 << 32) + 100) + low * bits((10**4 << 32) + 1)
+    return numbers >> bits(32), bool(wrong.any())
+
+
+def _bad_lines(block: bytes, first_line: int) -> Cases:
+    """The lines that keep `_parse` from reading a block."""
+    lines, cases = block.split(b"\n")[:-1], Cases()
+    wrong = [i for i, line in enumerate(lines) if not _is_row(line)]
+    cases.add(np.array(wrong), lambda i: f"line {first_line + i} {shown(lines[i])}")
+    return cases
+
+
+def _is_row(line: bytes) -> bool:
+    fields = [
+        field[1:-1] if len(field) > 1 and field[:1] == field[-1:] == b'"' else field
+        for field in line.split(b",")
+    ]
+    return len(fields) == _N_COLUMNS and all(
+        field.isdigit() and len(field) <= _MAX_DIGITS for field in fields
+    )
+
+
+# ---- rows
+
+
+def _read_rows(
+    blocks: Iterator[bytes], places: list[int], manifest: Manifest, problems: Problems
+) -> _Rows:
+    """All rows, the values of each checked."""
+    capacity = manifest.n_voxels
+    rows = _Rows(
+        event=np.empty(capacity, np.min_scalar_type(manifest.n_events)),
+        cell=np.empty(capacity, np.uint32),
+        label=np.empty(capacity, np.uint8),
+    )
+    unknown, outside, bad = Cases(), Cases(), Cases()
+    stop = 0
+    for block in blocks:
+        first_line = stop + 2  # the header is line 1
+        table = _parse(block)
+        if table is None:
+            problems.add_cases(
+                f"has lines that are no row, expected {_ROW}", _bad_lines(block, first_line)
+            )
+            break
+        start, stop = stop, stop + len(table)
+        if stop > capacity:
+            problems.add(
+                f"has more than {capacity:,} rows, expected one for each voxel of the test file"
+            )
+            break
+        event, x, y, z, label = table.T[places]
+        row = manifest.rows(event)
+
+        def at_line(i, first_line=first_line, table=table):
+            event, x, y, z, label = table[i, places]
+            return f"line {first_line + i} (event {event} at ({x}, {y}, {z}): {label})"
+
+        unknown.add(np.flatnonzero(row < 0), at_line)
+        outside.add(np.flatnonzero(table.T[places[1:4]].max(axis=0) >= GRID_SIZE), at_line)
+        bad.add(find_not_labels(label, manifest.cycle), at_line)
+        rows.event[start:stop] = row
+        rows.cell[start:stop] = (x * GRID_SIZE + y) * GRID_SIZE + z
+        rows.label[start:stop] = label
+    problems.add_cases(
+        "names events that the test file does not hold",
+        unknown,
+        "Copy the event's number from event_id of the test file that belongs to the phase.",
+    )
+    problems.add_cases(f"has coordinates beyond 0 to {GRID_SIZE - 1}", outside)
+    note_not_labels(problems, bad, manifest.cycle)
+    problems.check()
+    return _Rows(*(column[:stop] for column in rows))
+
+
+def _fill(
+    out: np.ndarray, rows: _Rows, manifest: Manifest, coords: np.ndarray, problems: Problems
+) -> None:
+    """Bring the labels into test-file order, each voxel exactly once."""
+    if (rows.event[1:] < rows.event[:-1]).any():
+        order = np.argsort(rows.event, kind="stable")
+        rows = _Rows(*(column[order] for column in rows))
+    bounds = np.searchsorted(rows.event, np.arange(manifest.n_events + 1, dtype=rows.event.dtype))
+    bounds, offset = bounds.tolist(), manifest.offset.tolist()
+    place_of = np.zeros(np.prod(GRID_SHAPE), np.int32)  # cell -> 1 + voxel's place in the event
+    unknown, twice, missing = Cases(), Cases(), Cases()
+    for i, event in enumerate(manifest.event_id.tolist()):
+        first, last = offset[i], offset[i + 1]
+        cells = np.ravel_multi_index(coords[first:last].T.astype(np.int64), GRID_SHAPE)
+        place_of[cells] = np.arange(1, last - first + 1)
+        mine = slice(bounds[i], bounds[i + 1])
+        place = place_of[rows.cell[mine]]
+        place_of[cells] = 0
+        times = np.bincount(place, minlength=last - first + 1)
+        if times[0] == 0 and (times[1:] == 1).all():
+            out[first:last][place - 1] = rows.label[mine]
+            continue
+
+        def in_event(cell, event=event):
+            return f"event {event} at {tuple(map(int, np.unravel_index(cell, GRID_SHAPE)))}"
+
+        unknown.add(rows.cell[mine][place == 0], in_event)
+        twice.add(cells[times[1:] > 1], in_event)
+        missing.add(cells[times[1:] == 0], in_event)
+    problems.add_cases(
+        "has voxels that the test file does not",
+        unknown,
+        "Copy x, y and z from the test file: the kit of 2018 shifted nine coordinates by one.",
+    )
+    problems.add_cases("has voxels more than once", twice, "Write one row for each.")
+    problems.add_cases("lacks voxels of the test file", missing, "Write one row for each.")
+    problems.check()

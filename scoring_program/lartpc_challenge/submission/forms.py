@@ -1,0 +1,118 @@
+"""Submissions: the predicted label of every voxel of a test file (FORMAT.md, "Submission").
+
+Write:  write_submission("submission.zip", event_id, offset, pred)
+Read:   read_submission("submission.zip", manifest) -> pred (M,) uint8 in test-file voxel order
+
+`read_submission` is the only parser: the local check, the local score and the platforms' workers
+all use it. What it accepts or refuses depends on the manifest alone, which is public.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+
+import h5py
+import numpy as np
+
+from lartpc_challenge.events import COMPRESSION, check_offsets
+from lartpc_challenge.files import replacing
+from lartpc_challenge.format import CLASS_NAMES, Cycle, SemanticLabel
+from lartpc_challenge.reference import Manifest
+from lartpc_challenge.submission.csv_form import read_csv
+from lartpc_challenge.submission.dense_form import read_dense
+from lartpc_challenge.submission.h5_guard import open_guarded
+from lartpc_challenge.submission.problems import Problems
+from lartpc_challenge.submission.sparse_form import read_sparse
+from lartpc_challenge.submission.upload import Upload, open_upload
+
+SUBMISSION_MEMBER = "predictions.h5"
+
+
+def write_submission(path, event_id, offset, pred) -> None:
+    """Write a submission in the preferred form: a zip that holds one HDF5 file.
+
+    event_id (N,) integers; offset (N+1,) integers, from 0 to M; pred (M,) uint8: the labels of
+    event i are pred[offset[i]:offset[i + 1]], voxels in the test file's order. Equal arrays give
+    equal bytes. Raises ValueError for what is no such array or no label, ChallengeError where the
+    path can't be written.
+    """
+    event_id, offset, pred = np.asarray(event_id), np.asarray(offset), np.asarray(pred)
+    if event_id.ndim != 1 or event_id.dtype.kind not in "iu":
+        raise ValueError(f"event_id is {event_id.dtype} {event_id.shape}, expected integers (N,)")
+    if event_id.size and not 0 <= int(event_id.min()) <= int(event_id.max()) < 1 << 32:
+        raise ValueError("event_id must lie in 0 to 4294967295")
+    if pred.ndim != 1 or pred.dtype != np.uint8:
+        raise ValueError(f"pred is {pred.dtype} {pred.shape}, expected uint8 (M,)")
+    if len(pred) and pred.max() > max(SemanticLabel):
+        raise ValueError(f"pred holds {pred.max()}, expected labels up to {max(SemanticLabel):d}")
+    if offset.dtype.kind == "u":
+        offset = offset.astype(np.int64)  # a step down between unsigned numbers is a large one up
+    check_offsets(offset, len(event_id), len(pred), "submission", ValueError)
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file["event_id"] = event_id.astype(np.uint32)
+        file["offset"] = offset.astype(np.int64)
+        file.create_dataset("pred", data=pred, **(COMPRESSION if len(pred) else {}))
+    # A fixed date and system, so that the zip is as reproducible as its content.
+    member = zipfile.ZipInfo(SUBMISSION_MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
+    member.create_system, member.external_attr = 3, 0o644 << 16
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        archive.writestr(member, content.getvalue())
+
+
+def class_table(pred: np.ndarray, cycle: Cycle) -> str:
+    """Lines of label, name and share of the predicted labels (M,); of `empty` where it occurs."""
+    count = np.bincount(pred, minlength=cycle.n_labels)
+    shown = [label for label in cycle.predictable if label or count[label]]
+    lines = [
+        f"  {label:d} {CLASS_NAMES[label]:<18}{count[label] / max(len(pred), 1):7.1%}"
+        for label in shown
+    ]
+    n_empty = count[SemanticLabel.EMPTY]
+    if n_empty:
+        lines[0] += f"   {n_empty:,} voxels, all wrong: every voxel of the file holds charge"
+    if n_empty > 0.1 * len(pred):
+        lines.append("  So many empty ones: are events and axes in the test file's order?")
+    return "\n".join(lines)
+
+
+def read_submission(path, manifest: Manifest) -> np.ndarray:
+    """(M,) uint8: the predicted labels in test-file voxel order.
+
+    path: a zip, a bare .h5 or .csv, or the folder into which a platform unpacked one.
+    Raises SubmissionError, one line for each kind of problem.
+    Runs in this process, without limits: a hostile file belongs into `sandbox.read_guarded`.
+    """
+    out = np.zeros(manifest.n_voxels, np.uint8)
+    read_into(out, path, manifest)
+    return out
+
+
+def read_into(
+    out: np.ndarray, path, manifest: Manifest, lock: Callable[[], None] = lambda: None
+) -> None:
+    """`read_submission` into out (M,) uint8.
+
+    `lock` is called before the first label is read, once all files are open that are needed: from
+    there on the reader does without the right to open one.
+    """
+    with open_upload(path) as upload:
+        if upload.is_hdf5:
+            _read_hdf5(upload, manifest, out, lock)
+        else:
+            read_csv(upload, manifest, out, lock)
+
+
+def _read_hdf5(
+    upload: Upload, manifest: Manifest, out: np.ndarray, lock: Callable[[], None]
+) -> None:
+    with open_guarded(upload.name, upload.stream) as file:
+        problems = Problems(upload.name)
+        pred = file.dataset("pred", problems)
+        problems.check()
+        if len(pred.shape) == 4:
+            read_dense(file, pred, manifest, out, problems, lock)
+        else:
+            read_sparse(file, pred, manifest, out, problems, lock)

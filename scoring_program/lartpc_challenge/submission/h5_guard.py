@@ -1,0 +1,241 @@
+"""Opens HDF5 files from strangers, and only what can't reach beyond them.
+
+An HDF5 file can make its reader open other files: by soft and external links, external raw storage
+and virtual data sets (h5py issue 2891). Here a data set is reached only through a hard link of the
+root group, and read only where its bytes lie in the file itself and need no filter plugin.
+Attributes, which can hold objects of any type, are never read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import h5py
+import numpy as np
+from h5py import h5d, h5l, h5o, h5s, h5t
+
+from lartpc_challenge.format import SubmissionError
+from lartpc_challenge.submission.h5_chunks import FILTERS, unpack
+from lartpc_challenge.submission.problems import Cases, Problems, shown
+
+MAX_LINKS = 100  # names in the root group
+MAX_CHUNK_BYTES = 128 << 20
+_BLOCK_VALUES = 1 << 16  # read at once where there are no chunks
+_LAYOUTS = (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED)
+_TYPE_NAMES = {
+    h5t.FLOAT: "floating point",
+    h5t.ENUM: "bool or an enumeration",
+    h5t.STRING: "text",
+    h5t.COMPOUND: "compound",
+    h5t.VLEN: "of variable length",
+    h5t.REFERENCE: "references",
+    h5t.ARRAY: "arrays",
+    h5t.OPAQUE: "opaque",
+    h5t.BITFIELD: "bit fields",
+    h5t.TIME: "times",
+}
+# What h5py makes of the C library's errors.
+_H5_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError)
+
+
+@contextlib.contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Turn HDF5's complaints about damaged bytes into one sentence."""
+    try:
+        yield
+    except _H5_ERRORS as reason:
+        if "alloc" in str(reason):
+            raise MemoryError from reason
+        raise SubmissionError(
+            f"{what} can't be read: damaged or cut short. Write and upload the file again."
+        ) from reason
+
+
+@dataclass(frozen=True)
+class GuardedDataset:
+    """A data set of plain integers that lie in the file itself, to be read block by block.
+
+    dtype: as stored, byte order included. block_shape: a chunk's, or some whole rows of one that
+    has no chunks. A block at the end holds only as much as the data set does.
+    """
+
+    name: str
+    shape: tuple
+    dtype: np.dtype
+    block_shape: tuple
+    _filters: tuple | None  # None where no chunk is stored
+    _file_name: str
+    _id: h5d.DatasetID
+
+    def read_block(self, corner: tuple) -> np.ndarray:
+        """The block that begins at `corner`, a multiple of block_shape."""
+        extent = tuple(min(b, s - c) for b, s, c in zip(self.block_shape, self.shape, corner))
+        with _reading(f"{self._file_name}: {self.name}"):
+            chunk = None if self._filters is None else self._read_chunk(corner)
+            if chunk is None:
+                return self._read_values(corner, extent)
+            n_bytes = math.prod(self.block_shape) * self.dtype.itemsize
+            values = np.frombuffer(unpack(*chunk, n_bytes, self.dtype.itemsize), self.dtype)
+            return values.reshape(self.block_shape)[tuple(map(slice, extent))]
+
+    def _read_chunk(self, corner: tuple) -> tuple | None:
+        """The chunk's bytes and the filters that packed it; None for one that was never written."""
+        try:
+            skipped, packed = self._id.read_direct_chunk(corner)
+        except RuntimeError:  # it has no size
+            return None
+        return packed, tuple(f for i, f in enumerate(self._filters) if not skipped >> i & 1)
+
+    def _read_values(self, corner: tuple, extent: tuple) -> np.ndarray:
+        """Values that lie in the file as they are, or that HDF5 puts where nothing was written."""
+        # HDF5 can be told to put nothing there: it must not be what this process's memory held.
+        values = np.zeros(extent, self.dtype)
+        space = self._id.get_space()
+        space.select_hyperslab(corner, extent)
+        self._id.read(h5s.create_simple(extent), space, values)
+        return values
+
+    def read_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """All blocks of a one-dimensional data set: where each begins, and its values."""
+        for start in range(0, self.shape[0], self.block_shape[0]):
+            yield start, self.read_block((start,))
+
+    def read_all(self) -> np.ndarray:
+        """A whole one-dimensional data set: compare its shape with what it must be first."""
+        values = np.empty(self.shape, self.dtype)
+        for start, block in self.read_blocks():
+            values[start : start + len(block)] = block
+        return values
+
+
+class GuardedFile:
+    """An HDF5 file of which only plain data sets of integers in the root group can be had."""
+
+    def __init__(self, name: str, file: h5py.File):
+        self.name = name
+        self._root = file.id
+        with _reading(name):
+            self.names = self._hard_links()
+
+    def _hard_links(self) -> tuple:
+        """The names in the root group. SubmissionError where one leads elsewhere."""
+        n_links = self._root.get_num_objs()
+        if n_links > MAX_LINKS:
+            raise SubmissionError(
+                f"{self.name}: holds {n_links:,} objects, expected at most {MAX_LINKS}. "
+                "Write pred, event_id and offset only."
+            )
+        names = tuple(self._root)
+        links = [n for n in names if self._root.links.get_info(n).type != h5l.TYPE_HARD]
+        problems = Problems(self.name)
+        problems.add_cases(
+            "holds soft or external links, expected data sets",
+            Cases(map(shown, links)),
+            "Copy the data into the file.",
+        )
+        if len({name.lower() for name in names}) < len(names):
+            problems.add_cases(
+                "holds names that differ in upper and lower case alone", Cases(map(shown, names))
+            )
+        problems.check()
+        return names
+
+    def dataset(self, name: str, problems: Problems) -> GuardedDataset | None:
+        """The data set /`name`; None, and a note in `problems`, where it is not fit to be read."""
+        if name.encode() not in self.names:
+            problems.add_cases(f"holds no data set {name}, found", Cases(map(shown, self.names)))
+            if not self.names:
+                problems.add(f"holds no data set {name}, it is empty")
+            return None
+        with _reading(f"{self.name}: {name}"):
+            found = h5o.open(self._root, name.encode())
+            reason = _unfit(found)
+            if reason:
+                problems.add(f"{name} {reason}")
+                return None
+            plist, shape = found.get_create_plist(), found.shape or ()
+            is_chunked = plist.get_layout() == h5d.CHUNKED
+            has_chunks = is_chunked and found.get_storage_size() > 0
+            return GuardedDataset(
+                name=name,
+                shape=shape,
+                dtype=found.dtype,
+                block_shape=plist.get_chunk() if is_chunked else _whole_rows(shape),
+                _filters=_filters(plist) if has_chunks else None,
+                _file_name=self.name,
+                _id=found,
+            )
+
+
+@contextlib.contextmanager
+def open_guarded(name: str, stream: BinaryIO) -> Iterator[GuardedFile]:
+    """Open the HDF5 file in `stream`, called `name` in messages. SubmissionError if damaged.
+
+    HDF5 gets an open stream rather than a path: it needs no right to open any file.
+    """
+    with _reading(name):
+        file = h5py.File(stream, "r")
+    with file:
+        yield GuardedFile(name, file)
+
+
+def _whole_rows(shape: tuple) -> tuple:
+    """A block of at most _BLOCK_VALUES, of whole last axes: these lie together in a file."""
+    block, n_values = [], 1
+    for length in reversed(shape):
+        block.append(max(1, min(length, _BLOCK_VALUES // n_values)))
+        n_values *= block[-1]
+    return tuple(reversed(block))
+
+
+def _filters(plist) -> tuple:
+    return tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
+
+
+def _unfit(found) -> str:
+    """Why the object should not be read, as a clause; empty where it may be."""
+    if not isinstance(found, h5d.DatasetID):
+        return "is not a data set. Write it as one"
+    plist = found.get_create_plist()
+    # The layout comes first: asking a virtual data set for its shape can open its sources.
+    if plist.get_layout() not in _LAYOUTS or plist.get_external_count():
+        return "keeps its values in other files, expected them in this one. Copy them into it"
+    return _unfit_filters(plist) or _unfit_type(found.get_type()) or _unfit_chunks(found, plist)
+
+
+def _unfit_filters(plist) -> str:
+    codes = _filters(plist)
+    # One filter many times over is a bomb: a thousand times larger with each round.
+    if set(codes) <= set(FILTERS) and len(set(codes)) == len(codes):
+        return ""
+    found = ", ".join(FILTERS.get(code, f"number {code}") for code in codes)
+    return (
+        f"is stored with the filters {found}; expected none or some of "
+        f"{', '.join(FILTERS.values())}, each once. Write it with compression='gzip'"
+    )
+
+
+def _unfit_type(kind) -> str:
+    if kind.get_class() != h5t.INTEGER:
+        found = _TYPE_NAMES.get(kind.get_class(), "of an unknown type")
+    elif kind.get_size() not in (1, 2, 4, 8) or kind.get_precision() != 8 * kind.get_size():
+        found = f"integers of {kind.get_precision()} bits"
+    else:
+        return ""
+    return f"is {found}, expected integers of 8, 16, 32 or 64 bits. Convert it before writing"
+
+
+def _unfit_chunks(found, plist) -> str:
+    if plist.get_layout() != h5d.CHUNKED:
+        return ""
+    n_bytes = math.prod(plist.get_chunk()) * found.get_type().get_size()
+    if n_bytes <= MAX_CHUNK_BYTES:
+        return ""
+    return (
+        f"has chunks {plist.get_chunk()} of {n_bytes:,} bytes, expected at most "
+        f"{MAX_CHUNK_BYTES:,}. Write smaller chunks"
+    )
