@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from processes import in_processes
 from torch.nn.functional import cross_entropy
 
 from baseline.config import Config
@@ -29,7 +28,8 @@ from baseline.model import UResNet, input_features
 from baseline.predict import class_probabilities
 from baseline.training import Training
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.format import GRID_SIZE, Cycle
+from lartpc_challenge.format import GRID_SIZE, ChallengeError, Cycle
+from organizer.jobs import ProcessDied, run_jobs
 
 SAMPLE = Path(__file__).parents[1] / "starting_kit" / "data" / "cycle2_train.h5"
 PEERS = {"MinkowskiEngine": "networks.minkowski", "sparseconvnet": "networks.sparseconvnet"}
@@ -97,7 +97,10 @@ def main() -> None:
 
 
 def _in_a_process(function: Callable, task: Task):
-    (result,) = in_processes(function, [(task,)], 1, "lower --batch or --side")
+    try:
+        (result,) = run_jobs(function, [(task,)], processes=1)
+    except ProcessDied as death:
+        raise ChallengeError(f"{death}; if memory ended, lower --batch or --side") from death
     return result
 
 

@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from processes import in_processes
 from torch.nn import functional
 
 import baseline.model
@@ -39,9 +38,10 @@ from baseline.predict import class_probabilities
 from baseline.record import write_record
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import offset_of
-from lartpc_challenge.format import GRID_SIZE
+from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from lartpc_challenge.metrics import evaluate
 from organizer.data.table import markdown
+from organizer.jobs import ProcessDied, Task, run_jobs
 
 ROOT = Path(__file__).parents[1]
 RECIPE = "the recipe"
@@ -205,11 +205,17 @@ def measure(names, seeds: int, jobs: int, out: Path, **budget) -> list[tuple]:
     done = {(name, seed) for name, seed, _ in rows}
     todo = [(name, seed) for seed in range(1, seeds + 1) for name in names]
     todo = [one for one in todo if one not in done]
-    for new in in_processes(partial(train_and_score, **budget), todo, jobs, "lower --jobs"):
-        rows += new
+
+    def keep(task: Task, new: list[tuple]) -> None:
+        rows.extend(new)
         write_record([dict(zip(COLUMNS, row)) for row in rows], path)
         name, seed, acc_mean = new[0]
         print(f"{name}, seed {seed}: {acc_mean:.4f}", flush=True)
+
+    try:
+        run_jobs(partial(train_and_score, **budget), todo, processes=jobs, done=keep)
+    except ProcessDied as death:
+        raise ChallengeError(f"{death}; if memory ended, lower --jobs") from death
     return rows
 
 

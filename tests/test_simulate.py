@@ -38,10 +38,11 @@ def command(out, *, events=EVENTS, cycle=1, seed=SEED, jobs=1, more=()) -> list[
     return [str(word) for pair in options.items() for word in pair] + list(more)
 
 
-def start(arguments, setting="CHUNK_EVENTS = 4", **options) -> subprocess.Popen:
-    """The command in a process of its own, with a setting of chunks.py changed."""
+def start(arguments, setting="chunks.CHUNK_EVENTS = 4", **options) -> subprocess.Popen:
+    """The command in a process of its own, with a setting changed."""
     script = (
-        f"import sys; from organizer.simulate import chunks; chunks.{setting}\n"
+        "import sys\nfrom organizer import jobs\nfrom organizer.simulate import chunks\n"
+        f"{setting}\n"
         "from organizer.simulate.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", script, *arguments]
@@ -223,9 +224,9 @@ def test_a_process_that_crashes_is_replaced(whole, tmp_path):
 @needs_geant4
 def test_events_that_crash_every_process_end_the_run_with_one_sentence(tmp_path, monkeypatch):
     request = SimulationRequest(1, EVENTS, SEED, "demonstration")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where the child meets another geant4_pybind
+    monkeypatch.syspath_prepend(tmp_path)  # where the child meets another geant4_pybind
     (tmp_path / "geant4_pybind.py").write_text("import os; os.abort()")
-    with pytest.raises(ChallengeError, match="of events 0 to 39 ended with status -6"):
+    with pytest.raises(ChallengeError, match="of events 0 to 39 was ended by SIGABRT"):
         chunks.simulate(tmp_path / "out.h5", request, jobs=1, progress=lambda events: None)
 
 
@@ -304,7 +305,7 @@ def test_a_scheduler_that_does_not_answer_is_one_sentence(tmp_path):
     if importlib.util.find_spec("distributed") is None:
         pytest.skip("dask[distributed] is not installed")
     arguments = command(tmp_path / "out.h5", more=["--dask", "tcp://127.0.0.1:9"])
-    run = start(arguments, setting="SCHEDULER_SECONDS = 1")
+    run = start(arguments, setting="jobs.SCHEDULER_SECONDS = 1")
     _, error = run.communicate(timeout=120)
     assert run.returncode == 1
     assert "simulate: no Dask scheduler answers at tcp://127.0.0.1:9" in error

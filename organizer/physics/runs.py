@@ -1,22 +1,21 @@
-"""Shoot beams: every world in processes of its own (Geant4 allows one world a process)."""
+"""Shoot beams: every world in processes of its own (Geant4 allows one world per process)."""
 
-import subprocess
+import dataclasses
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lartpc_challenge.format import ChallengeError
+from organizer.jobs import ProcessDied, run_jobs
+from organizer.physics import observe
 from organizer.physics.beams import BEAMS, Beam
-from organizer.simulate import process
+from organizer.simulate.geant4 import LiquidArgon
 
-# Beam's name -> quantity (see observe) -> array (particles, ...)
-Samples = dict[str, dict[str, np.ndarray]]
+Sample = dict[str, np.ndarray]  # quantity (see observe) -> array (particles, ...)
+Samples = dict[str, Sample]  # by the beam's name
 Shots = list[tuple[str, int, int]]  # beam's name, first particle, last (excluded)
-
-POLL_SECONDS = 0.1
 
 
 def shoot(
@@ -34,32 +33,24 @@ def shoot(
     replace the beams' own, to see which checks notice.
     Raises ChallengeError where a process ends without its result.
     """
-    waiting = plan(size, jobs, only)
-    running: dict[subprocess.Popen, tuple[Shots, Path]] = {}
-    results: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tasks = [
+            (shots, seed, changes or {}, folder / "geant4_data") for shots in plan(size, jobs, only)
+        ]
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    shots, out = waiting.pop(0), Path(name) / f"{len(waiting)}.npz"
-                    orders = {
-                        "shots": shots, "seed": seed, "changes": changes or {}, "out": str(out),
-                        "data_directory": f"{name}/geant4_data",
-                    }  # fmt: skip
-                    child = process.start(
-                        "organizer.physics.child", orders, out.with_suffix(".log")
-                    )
-                    running[child] = shots, out
-                for child in [child for child in running if child.poll() is not None]:
-                    shots, out = running.pop(child)
-                    child.stdin.close()
-                    results |= _collect(shots, out)
-                    progress()
-                time.sleep(POLL_SECONDS)
-        finally:
-            for child in running:
-                process.end(child)
-    return _join(results)
+            parts = run_jobs(
+                shoot_world,
+                tasks,
+                processes=jobs,
+                done=lambda task, result: progress(),
+                fresh=True,
+                logs=folder,
+            )
+        except ProcessDied as death:
+            beams = ", ".join(name for name, _, _ in death.task[0])
+            raise ChallengeError(f"the simulation of {beams} {death.how}") from death
+    return _join({shot: sample for part in parts for shot, sample in part.items()})
 
 
 def plan(size: str, jobs: int, only: Sequence[Beam] = BEAMS) -> list[Shots]:
@@ -77,24 +68,30 @@ def plan(size: str, jobs: int, only: Sequence[Beam] = BEAMS) -> list[Shots]:
     return [shots for shots in tasks if shots]
 
 
-def _collect(shots: Shots, out: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:
-    """Quantities by beam and first particle. The file counts, not how the process ended."""
-    first_of = {name: first for name, first, _ in shots}
-    parts: dict[tuple[str, int], dict[str, np.ndarray]] = {}
-    try:
-        with np.load(out) as file:
-            for key in file.files:
-                name, quantity = key.split("/")
-                parts.setdefault((name, first_of[name]), {})[quantity] = file[key]
-    except (OSError, ValueError) as reason:
-        raise ChallengeError(
-            f"the simulation of {', '.join(first_of)} ended without a result; "
-            f"its last line: {process.last_words(out.with_suffix('.log'))}"
-        ) from reason
-    return parts
+def shoot_world(
+    shots: Shots, seed: int, changes: dict, data_directory: Path
+) -> dict[tuple[str, int], Sample]:
+    """Samples of beams of one world, by beam and first particle. For a process of its own."""
+    beams = {beam.name: beam for beam in BEAMS}
+    settings = dataclasses.replace(beams[shots[0][0]].settings, **changes)
+    argon = LiquidArgon(settings, data_directory)
+    return {
+        (name, first): _shoot(argon, beams[name], seed, first, last) for name, first, last in shots
+    }
 
 
-def _join(results: dict[tuple[str, int], dict[str, np.ndarray]]) -> Samples:
+def _shoot(argon: LiquidArgon, beam: Beam, seed: int, first: int, last: int) -> Sample:
+    # An event's seed does not depend on who simulates it.
+    particle, observer = beam.particle(), getattr(observe, beam.observer)
+    place = [b.name for b in BEAMS].index(beam.name)
+    events = []
+    for event in range(first, last):
+        words = np.random.SeedSequence([seed, place, event]).generate_state(4)
+        events.append(observer(argon.simulate([particle], words.tolist())))
+    return {quantity: np.array([e[quantity] for e in events]) for quantity in events[0]}
+
+
+def _join(results: dict[tuple[str, int], Sample]) -> Samples:
     samples: Samples = {}
     for beam_name in dict.fromkeys(name for name, _ in results):
         parts = [results[key] for key in sorted(results) if key[0] == beam_name]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import importlib.util
 import json
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,15 +22,14 @@ import h5py
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import open_h5, replacing
 from lartpc_challenge.format import ChallengeError
-from organizer.simulate import process
-from organizer.simulate.event import CONFIGURATIONS
+from organizer.jobs import ProcessDied, Task, dask_client, run_jobs, run_on_dask
+from organizer.simulate.event import CONFIGURATIONS, simulate_event
+from organizer.simulate.geant4 import LiquidArgon, Settings
 from organizer.simulate.store import SimulationWriter
 
 CHUNK_EVENTS = 100  # some seconds: what a kill loses, and little against a process's start of 1 s
 MAX_CHUNKS_A_TASK = 5  # of a Dask cluster, each of which starts a process
 CRASHES_FORGIVEN = 2  # of one chunk: Geant4 can crash, but the same event would crash again
-POLL_SECONDS = 0.1
-SCHEDULER_SECONDS = 10  # for a Dask scheduler to answer
 
 _REQUEST = "request.json"
 Progress = Callable[[int], object]  # called with a number of events that have become ready
@@ -183,9 +181,6 @@ def _simulate_missing(
         simulate_here(request, missing, parts, jobs, progress)
 
 
-# ---- on this machine
-
-
 def simulate_here(
     request: SimulationRequest,
     missing: Sequence[Chunk],
@@ -198,65 +193,34 @@ def simulate_here(
         raise ChallengeError(
             "Geant4 is not installed: pip install '.[simulation]' (Python 3.11 to 3.13)"
         )
-    lanes = [_Lane(request, missing[i::jobs], directory) for i in range(min(jobs, len(missing)))]
     try:
-        while any(lane.waiting for lane in lanes):
-            for lane in lanes:
-                lane.look(progress)
-            time.sleep(POLL_SECONDS)
-    finally:
-        for lane in lanes:
-            lane.stop()
-
-
-class _Lane:
-    """Chunks that a child process works off in order, and another one if it crashes."""
-
-    def __init__(self, request: SimulationRequest, chunks: Sequence[Chunk], directory: Path):
-        self.waiting = list(chunks)
-        self._request, self._directory = request, directory
-        self._log = directory / f"{chunks[0].first:08d}.log"
-        self._child: subprocess.Popen | None = None
-        self._crashes = 0
-
-    def look(self, progress: Progress) -> None:
-        """Report the chunks that have become ready, start a child where one is needed."""
-        status = self._child.poll() if self._child else None
-        while self.waiting and self.waiting[0].is_in(self._directory):
-            progress(len(self.waiting.pop(0)))
-            self._crashes = 0
-        if (self._child and status is None) or not self.waiting:
-            return
-        if self._child:
-            self._crashes += 1
-            if status == 1 or self._crashes > CRASHES_FORGIVEN:
-                raise ChallengeError(self._why(status))
-            self.stop()
-        self._start()
-
-    def _start(self) -> None:
-        orders = {
-            "cycle": self._request.cycle,
-            "seed": f"{self._request.seed:x}",
-            "scale": self._request.scale,
-            "data_directory": str(self._directory / "geant4_data"),
-            "chunks": [
-                (str(chunk.file_in(self._directory)), chunk.first, chunk.last)
-                for chunk in self.waiting
-            ],
-        }
-        self._child = process.start("organizer.simulate.child", orders, self._log)
-
-    def _why(self, status: int) -> str:
-        return (
-            f"the simulation of events {self.waiting[0].first} to {self.waiting[0].last - 1} ended "
-            f"with status {status}: {process.last_words(self._log)} (see {self._log})"
+        run_jobs(
+            simulate_chunk,
+            [(request, chunk, directory) for chunk in missing],
+            processes=jobs,
+            done=lambda task, _: progress(len(task[1])),
+            retries=CRASHES_FORGIVEN,
+            logs=directory,
         )
+    except ProcessDied as death:
+        chunk = death.task[1]
+        raise ChallengeError(
+            f"the simulation of events {chunk.first} to {chunk.last - 1} {death.how}"
+        ) from death
 
-    def stop(self) -> None:
-        """End the child, if there is one."""
-        if self._child:
-            process.end(self._child)
+
+def simulate_chunk(request: SimulationRequest, chunk: Chunk, directory: Path) -> None:
+    """Write a chunk's file. For a process of its own, which then simulates in one world only."""
+    argon = _argon(CONFIGURATIONS[request.cycle].world, directory / "geant4_data")
+    path = chunk.file_in(directory)
+    with SimulationWriter(path, request.cycle, request.scale, request.seed) as out:
+        for event_id in range(chunk.first, chunk.last):
+            out.append_simulated(simulate_event(argon, request.cycle, request.seed, event_id))
+
+
+@functools.cache
+def _argon(world: Settings, data_directory: Path) -> LiquidArgon:
+    return LiquidArgon(world, data_directory)
 
 
 # ---- on a Dask cluster
@@ -273,32 +237,18 @@ def simulate_on_dask(
 
     The workers need this package and geant4_pybind, and no folder in common with this machine.
     """
-    try:
-        import distributed
-    except ImportError as reason:
-        raise ChallengeError("Dask is not installed: pip install 'dask[distributed]'") from reason
-    try:
-        client = distributed.Client(address, timeout=SCHEDULER_SECONDS)
-    except (OSError, ValueError) as reason:
-        raise ChallengeError(f"no Dask scheduler answers at {address}: {reason}") from reason
-    with client:
+
+    def keep(task: Task, contents: list[bytes]) -> None:
+        for chunk, content in zip(task[1], contents):
+            with replacing(chunk.file_in(directory)) as temporary:
+                temporary.write_bytes(content)
+            progress(len(chunk))
+
+    with dask_client(address) as client:
         lanes = max(1, sum(client.nthreads().values()))
         size = max(1, min(MAX_CHUNKS_A_TASK, len(missing) // lanes))
         groups = [missing[i : i + size] for i in range(0, len(missing), size)]
-        tasks = {
-            client.submit(simulate_task, request, group, pure=False): group for group in groups
-        }
-        try:
-            for task in distributed.as_completed(list(tasks)):
-                for chunk, content in zip(tasks.pop(task), task.result()):
-                    with replacing(chunk.file_in(directory)) as temporary:
-                        temporary.write_bytes(content)
-                    progress(len(chunk))
-        except (distributed.CancelledError, distributed.KilledWorker, ImportError) as reason:
-            raise ChallengeError(
-                f"the Dask cluster at {address} failed; do its workers have this package and live? "
-                f"{type(reason).__name__}: {reason}"
-            ) from reason
+        run_on_dask(client, simulate_task, [(request, group) for group in groups], keep)
 
 
 def simulate_task(request: SimulationRequest, chunks: Sequence[Chunk]) -> list[bytes]:
