@@ -54,9 +54,9 @@ leaderboard: .venv/scoring  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip
 	@$(VENV) -m organizer.leaderboard '$(or $(SUBMISSIONS),baseline_submission)' --out build/leaderboard \
 		$(if $(DATA),--data '$(DATA)')
 
-bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); START=2027-01-04, DATA=, HIDDEN=placeholder, DEMO=1
+bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); START=2027-01-04, DATA=, HIDDEN=placeholder, WEIGHTS=1, DEMO=1
 	@$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
-		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(DEMO),--demo)
+		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(WEIGHTS),--weights) $(if $(DEMO),--demo)
 
 bench: .venv/everything  ## peers, what helped and timings against the named alternatives, as ratios (10 min)
 	set -e; for benchmark in benchmarks/*.py; do $(VENV) $$benchmark; done
@@ -102,7 +102,7 @@ endef
 	$(call install,$(SCORE_PYTHON),9,99,bundle)
 
 .venv/everything: pyproject.toml
-	$(call install,$(PYTHON),11,13,bundle$(comma)simulation$(comma)convert$(comma)baseline$(comma)notebook$(comma)test)
+	$(call install,$(PYTHON),11,13,bundle$(comma)simulation$(comma)convert$(comma)baseline$(comma)network$(comma)spconv$(comma)notebook$(comma)test)
 	@cp $@ .venv/scoring
 
 comma := ,

@@ -9,22 +9,20 @@ import sys
 from pathlib import Path
 
 from lartpc_challenge.events import EventFile, EventWriter
-from organizer.bundle.archives import folder_members
+from organizer.bundle.kit import kit_members
 
 ROOT = Path(__file__).parent.parent
 
 
 def make_kit(folder: Path) -> Path:
     """The kit's files in `folder`, from the very lists that the bundle packs."""
-    package = ROOT / "scoring_program/lartpc_challenge"
-    members = {
-        **folder_members(ROOT / "starting_kit", "starting_kit"),
-        **folder_members(package, "starting_kit", prefix="lartpc_challenge/"),
-    }
-    for name, source in members.items():
+    for name, content in kit_members(ROOT, "the organisers").items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
+        if isinstance(content, bytes):
+            target.write_bytes(content)
+        else:
+            shutil.copy(content, target)
     return folder
 
 

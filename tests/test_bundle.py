@@ -19,10 +19,12 @@ import yaml
 from tiny import N_TEST, ROOT, copy_repository, make_tiny
 
 from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, cycle_of_phase, is_hidden
-from lartpc_challenge.reference import read_reference
+from lartpc_challenge.reference import Manifest, read_reference
+from lartpc_challenge.submission.forms import read_submission
 from organizer.bundle.archives import folder_members, write_zip
 from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.contents import source_problems
+from organizer.bundle.kit import commit_date
 from organizer.bundle.rules import MAX_ZIP_BYTES, size_problems
 from organizer.pages.render import read_page, to_html
 from organizer.source import Source
@@ -98,10 +100,60 @@ def test_scoring_program_runs_by_itself(built):
 
 def test_starting_kit_holds_the_package_and_the_licences(built):
     names = set(inner(built.codabench, "starting_kit.zip").namelist())
-    assert {
-        path.relative_to(ROOT / "scoring_program").as_posix() for path in package_files()
-    } <= names
-    assert {"LICENSE", "LICENSE-DATA.md"} <= names
+    package = {path.relative_to(ROOT / "scoring_program").as_posix() for path in package_files()}
+    wanted = {*package, "LICENSE", "LICENSE-DATA.md", "starting_kit.ipynb", "baseline/train.py"}
+    assert {f"lartpc_starting_kit/{name}" for name in wanted} <= names
+
+
+def test_starting_kit_unpacks_into_a_folder_of_its_own(built):
+    archive = inner(built.codabench, "starting_kit.zip")
+    assert {name.split("/")[0] for name in archive.namelist()} == {"lartpc_starting_kit"}
+
+
+def test_the_kit_s_files_have_the_date_of_the_build(tiny, tmp_path):
+    when = datetime(2026, 3, 4, 5, 6, 8)
+    made = build(wanted(tiny.folder, date=when), tmp_path)
+    dates = {item.date_time for item in inner(made.codalab, "starting_kit.zip").infolist()}
+    assert dates == {(2026, 3, 4, 5, 6, 8)}
+
+
+def test_the_build_s_date_is_the_commit_s(tmp_path):
+    assert commit_date(tmp_path) == datetime(1980, 1, 1)
+    git = ["git", "-C", tmp_path, "-c", "user.name=n", "-c", "user.email=n@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run(
+        [*git, "commit", "-q", "--allow-empty", "-m", "m"],
+        env={**os.environ, "GIT_COMMITTER_DATE": "2026-03-04T05:06:08+02:00"},
+        check=True,
+    )
+    assert commit_date(tmp_path) == datetime(2026, 3, 4, 3, 6, 8)
+
+
+def test_the_kit_says_whom_to_ask(built):
+    archive = inner(built.codabench, "starting_kit.zip")
+    readme = archive.read("lartpc_starting_kit/README.md").decode()
+    contact = yaml.safe_load((ROOT / "competition.yaml").read_text())["contact_email"]
+    assert contact in readme
+
+
+def test_sample_submissions_fit_the_kit_s_test_files(built, tmp_path):
+    archive = inner(built.codabench, "starting_kit.zip")
+    for number in CYCLES:
+        path = tmp_path / f"cycle{number}.zip"
+        path.write_bytes(archive.read(f"lartpc_starting_kit/sample_submissions/{path.name}"))
+        test = ROOT / f"starting_kit/data/cycle{number}_test.h5"
+        assert set(read_submission(path, Manifest.from_events(test))) == {1}
+
+
+def test_the_baseline_s_weights_are_in_the_kit_on_demand_alone(built, tiny, tmp_path):
+    assert "weights" not in "".join(inner(built.codabench, "starting_kit.zip").namelist())
+    archive = inner(
+        build(wanted(tiny.folder, weights=True), tmp_path).codabench, "starting_kit.zip"
+    )
+    for number in CYCLES:
+        shipped = ROOT / f"baseline_submission/cycle{number}/model.pt"
+        content = archive.read(f"lartpc_starting_kit/weights/cycle{number}.pt")
+        assert content == shipped.read_bytes()
 
 
 def package_files() -> list[Path]:

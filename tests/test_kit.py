@@ -7,6 +7,7 @@ import h5py
 import pytest
 import tomllib
 from kit import ROOT, keep_events, make_kit, run_python
+from packaging.requirements import Requirement
 
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.metrics import evaluate
@@ -118,12 +119,42 @@ def test_the_readme_names_files_that_are_there(kit):
             assert (kit / name).exists() or (kit / folder / name).exists(), name
 
 
-def test_the_requirements_are_the_project_s():
-    lines = (ROOT / "starting_kit/requirements.txt").read_text(encoding="utf-8").splitlines()
-    wanted = {line.split("#")[0].strip() for line in lines} - {""}
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = extras["optional-dependencies"]
-    assert {*named["baseline"], *named["notebook"]} <= wanted
-    rest = wanted - {*named["baseline"], *named["notebook"]}
-    assert {re.split("[>=]", line)[0] for line in rest} == {"numpy", "h5py"}
-    assert all("#" in line for line in lines if line)
+REQUIREMENTS = {
+    "requirements.txt": "baseline",
+    "requirements-notebook.txt": "notebook",
+    "requirements-network.txt": "network",
+    "requirements-spconv.txt": "spconv",
+}
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_the_requirements_are_the_project_s(name):
+    lines = (ROOT / "starting_kit" / name).read_text(encoding="utf-8").splitlines()
+    wanted = {line.split("#")[0].strip() for line in lines if not line.startswith("-r ")} - {""}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    # Scoring admits older versions of these two, which the kit's Python has no wheels of.
+    core = {line for line in wanted if line.startswith(("numpy", "h5py"))}
+    assert wanted - core == set(project["optional-dependencies"][REQUIREMENTS[name]])
+    assert len(core) == (2 if name == "requirements.txt" else 0)
+    assert name in README
+
+
+def test_spconv_is_asked_for_where_it_has_wheels_alone():
+    """Of spconv-cu126 2.3.8 on PyPI: x86-64, Linux and Windows, Python up to 3.13."""
+    (line,) = (
+        line
+        for line in (ROOT / "starting_kit/requirements-spconv.txt").read_text().splitlines()
+        if line.startswith("spconv")
+    )
+    marker = Requirement(line).marker
+    systems = {
+        ("linux", "x86_64", "3.13"): True,
+        ("win32", "AMD64", "3.10"): True,
+        ("linux", "x86_64", "3.14"): False,
+        ("linux", "aarch64", "3.12"): False,
+        ("darwin", "arm64", "3.12"): False,
+        ("darwin", "x86_64", "3.12"): False,
+    }
+    for (system, machine, python), there in systems.items():
+        place = {"sys_platform": system, "platform_machine": machine, "python_version": python}
+        assert marker.evaluate(place) == there

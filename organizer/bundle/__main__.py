@@ -18,6 +18,7 @@ from pathlib import Path
 from lartpc_challenge.command import new_parser, run
 from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.competition import LEAD_DAYS, default_start
+from organizer.bundle.kit import commit_date
 from organizer.source import ROOT
 
 
@@ -33,6 +34,8 @@ def _run(options) -> None:
         data=options.data,
         demonstration=options.demo,
         placeholder=options.hidden == "placeholder",
+        weights=options.weights,
+        date=commit_date(ROOT),
         now=now,
         root=Path(os.path.relpath(ROOT)),
     )
@@ -64,6 +67,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--demo",
         action="store_true",
         help="build from demonstration data, whose hidden labels are public",
+    )
+    parser.add_argument(
+        "--weights",
+        action="store_true",
+        help="put the shipped baseline's weights into the starting kit",
     )
     parser.add_argument("--out", type=Path, default=Path("dist"), help="folder for the zips")
     return parser.parse_args(arguments)

@@ -10,6 +10,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Union
 
@@ -17,6 +18,8 @@ from lartpc_challenge.files import replacing
 from lartpc_challenge.format import CYCLES, ChallengeError
 
 Content = Union[bytes, Path]
+# The earliest date that a zip can give its members.
+EARLIEST = datetime(1980, 1, 1)
 
 # The file names of each kind of zip, as patterns of which one must match whole.
 _PACKAGE = (r"lartpc_challenge/(\w+/)?\w+\.py", r"lartpc_challenge/FORMAT\.md")
@@ -26,10 +29,11 @@ ALLOWED = {
     "starting_kit": (
         *_PACKAGE,
         r"README\.md|LICENSE|LICENSE-DATA\.md",
-        r"starting_kit\.ipynb",
-        r"requirements\.txt",
+        r"\w+\.ipynb",
+        r"requirements(-\w+)?\.txt",
         r"baseline/(\w+/)?\w+\.py",
         f"data/{_DATA}",
+        r"(sample_submissions/cycle\d+\.zip|weights/cycle\d+\.pt)",
     ),
     "public_data": (_DATA,),
     "reference": (r"reference\.h5",),
@@ -65,9 +69,17 @@ def folder_members(folder, kind: str, prefix: str = "") -> dict[str, Content]:
     return members
 
 
-def write_zip(path, kind: str, members: Mapping[str, Content]) -> Path:
-    """Write a zip; equal contents give equal bytes everywhere.
+def write_zip(
+    path: Path,
+    kind: str,
+    members: Mapping[str, Content],
+    *,
+    folder: str = "",
+    date: datetime = EARLIEST,
+) -> Path:
+    """Write a zip; equal contents, folder and date give equal bytes everywhere.
 
+    folder: what the zip unpacks into, if not into the current folder. date: of all members.
     Members stand by name, competition.yaml first: v1.5 reads the first name with .yaml in it. They
     are stored, not compressed: nearly all of it is HDF5, which is compressed already, and so the
     bytes don't depend on the machine's zlib either.
@@ -77,10 +89,11 @@ def write_zip(path, kind: str, members: Mapping[str, Content]) -> Path:
         raise ChallengeError(f"{path}: a {kind} zip must not hold {', '.join(refused)}")
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(members, key=lambda name: (name != "competition.yaml", name)):
-            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            place = f"{folder}/{name}" if folder else name
+            member = zipfile.ZipInfo(place, date_time=date.timetuple()[:6])
             member.create_system, member.external_attr = 3, 0o100644 << 16
             _store(archive, member, members[name])
-    return Path(path)
+    return path
 
 
 def _store(archive: zipfile.ZipFile, member: zipfile.ZipInfo, content: Content) -> None:

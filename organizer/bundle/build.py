@@ -15,10 +15,11 @@ from pathlib import Path
 
 from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, is_hidden
 from lartpc_challenge.reference import write_placeholder
-from organizer.bundle.archives import Content, folder_members, write_zip
+from organizer.bundle.archives import EARLIEST, Content, folder_members, write_zip
 from organizer.bundle.codalab import html_name, to_codalab
 from organizer.bundle.competition import DEMONSTRATION, dumped, moved, parse_date, read_competition
 from organizer.bundle.contents import source_problems
+from organizer.bundle.kit import FOLDER, kit_members
 from organizer.bundle.rules import (
     codabench_problems,
     codalab_problems,
@@ -39,7 +40,8 @@ class BundleRequest:
 
     data: a folder as `make data` writes it; None for the demonstration data of the repository.
     demonstration: the organiser knows that everybody has the hidden labels. placeholder: hold the
-    hidden references back, as zips to upload later. now: no phase may start before it; None where
+    hidden references back, as zips to upload later. weights: put the shipped baseline's weights
+    into the starting kit. date: of the kit's files. now: no phase may start before it; None where
     nobody uploads the result, so that neither its dates nor its addresses matter.
     """
 
@@ -47,6 +49,8 @@ class BundleRequest:
     data: Path | None = None
     demonstration: bool = False
     placeholder: bool = False
+    weights: bool = False
+    date: datetime = EARLIEST
     now: datetime | None = None
     root: Path = ROOT
 
@@ -72,10 +76,19 @@ class Built:
 
 @dataclass(frozen=True)
 class Part:
-    """A zip inside the bundle. kind: whose allow-list its members must be on."""
+    """A zip inside the bundle. kind: whose allow-list its members must be on.
+
+    folder, date: as in `write_zip`.
+    """
 
     kind: str
     members: Mapping[str, Content]
+    folder: str = ""
+    date: datetime = EARLIEST
+
+    def write(self, path: Path) -> Path:
+        """Write the zip."""
+        return write_zip(path, self.kind, self.members, folder=self.folder, date=self.date)
 
 
 def build(request: BundleRequest, out) -> Built:
@@ -85,7 +98,7 @@ def build(request: BundleRequest, out) -> Built:
     competition = _adapted(competition, solutions, request)
     problems = list(source_problems(request.source, scale=request.scale))
     texts = _texts(competition, request, problems)
-    parts = _parts(request, problems)
+    parts = _parts(request, competition.get("contact_email") or "the organisers", problems)
     files = {competition["image"]: request.root / competition["image"], **solutions}
     problems += [f"{path}: no such file" for path in files.values() if not path.is_file()]
     problems += _platform_problems(competition, request, [*texts, *parts, *files])
@@ -98,14 +111,14 @@ def build(request: BundleRequest, out) -> Built:
     out = Path(out)
     with _folder_beside(out) as folder:
         for name, part in parts.items():
-            files[name] = write_zip(folder / name, part.kind, part.members)
+            files[name] = part.write(folder / name)
         pages = {html_name(name): to_html(text) for name, text in texts.items()}
         finished = []
         if request.placeholder:
             for phase in filter(is_hidden, PHASES):
                 part = _reference_part(request.source.reference(phase))
                 path = folder / HELD_BACK / reference_name(phase)
-                finished.append(write_zip(path, part.kind, part.members))
+                finished.append(part.write(path))
         finished += [
             _write(folder / CODABENCH, "codabench", competition, texts, files),
             _write(folder / CODALAB, "codalab", to_codalab(competition), pages, files),
@@ -175,26 +188,22 @@ def _texts(competition: dict, request: BundleRequest, problems: list[str]) -> di
     return texts
 
 
-def _parts(request: BundleRequest, problems: list[str]) -> dict[str, Part]:
+def _parts(request: BundleRequest, contact: str, problems: list[str]) -> dict[str, Part]:
     """File name -> zip inside the bundle; what can't be packed goes to `problems`."""
     root, source = request.root, request.source
-
-    def folder(path: Path, kind: str, prefix: str = "") -> dict[str, Content]:
-        try:
-            return folder_members(path, kind, prefix)
-        except ChallengeError as problem:
-            problems.append(str(problem))
-            return {}
-
-    program = root / "scoring_program"
-    kit = {
-        **folder(root / "starting_kit", "starting_kit"),
-        **folder(program / "lartpc_challenge", "starting_kit", prefix="lartpc_challenge/"),
-        **{name: root / name for name in ("LICENSE", "LICENSE-DATA.md")},
-    }
+    program: dict[str, Content] = {}
+    kit: dict[str, Content] = {}
+    try:
+        program = folder_members(root / "scoring_program", "scoring_program")
+    except ChallengeError as problem:
+        problems.append(str(problem))
+    try:
+        kit = kit_members(root, contact, weights=request.weights)
+    except ChallengeError as problem:
+        problems.append(str(problem))
     parts = {
-        "scoring_program.zip": Part("scoring_program", folder(program, "scoring_program")),
-        "starting_kit.zip": Part("starting_kit", kit),
+        "scoring_program.zip": Part("scoring_program", program),
+        "starting_kit.zip": Part("starting_kit", kit, FOLDER, request.date),
     }
     for number, cycle in CYCLES.items():
         files = (source.test(cycle), source.train(cycle))
