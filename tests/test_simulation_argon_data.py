@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from organizer.simulate.argon_data import bremsstrahlung_table, write_argon_data
+from organizer.simulate.argon_data import bremsstrahlung_table, level_files, write_argon_data
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +93,41 @@ def test_writing_again_changes_nothing_and_leaves_nothing_behind(directory):
     write_argon_data(directory)
     after = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     assert after == before
+
+
+def read_levels(path):
+    """Level energies (keV) and gammas (from, to, keV, percent), read as G4LevelReader does."""
+    words = iter(path.read_text().split())
+    energies, gammas = [], []
+    for number in words:
+        _mark, energy, _lifetime, _spin, count = (next(words) for _ in range(5))
+        energies.append(float(energy))
+        for _ in range(int(count)):
+            to, kev, percent, *_ = (next(words) for _ in range(6))
+            gammas.append((int(number), int(to), float(kev), float(percent)))
+    return energies, gammas
+
+
+# First excited levels, keV: NNDC's ENSDF. Argon-40's is that of potassium-40's well-known line.
+@pytest.mark.parametrize(
+    ("z", "mass_number", "first_kev"),
+    [(18, 40, 1460.85), (18, 38, 2167.5), (18, 36, 1970.4), (17, 37, 1726.6), (16, 34, 2127.6)],
+)
+def test_the_first_excited_level_is_ensdfs(directory, z, mass_number, first_kev):
+    energies, gammas = read_levels(directory / f"PhotonEvaporation/z{z}.a{mass_number}")
+    assert energies[1] == pytest.approx(first_kev, abs=0.3)
+    assert gammas[0] == (1, 0, energies[1], 100)
+
+
+def test_every_level_leads_down_with_all_of_its_gammas(directory):
+    assert len(level_files()) == 33
+    for z, mass_number in level_files():
+        energies, gammas = read_levels(directory / f"PhotonEvaporation/z{z}.a{mass_number}")
+        assert energies == sorted(energies)
+        for number in range(1, len(energies)):
+            own = [gamma for gamma in gammas if gamma[0] == number]
+            assert all(
+                kev == pytest.approx(energies[number] - energies[to], abs=0.01)
+                for _, to, kev, _ in own
+            )
+            assert sum(percent for *_, percent in own) == pytest.approx(100, abs=1)

@@ -28,7 +28,8 @@ def make_steps(tracks: Tracks, *rows) -> Steps:
     start, end, energy, track = zip(*rows)
     start, end = np.array(start, float) + CORNER_MM, np.array(end, float) + CORNER_MM
     length = np.linalg.norm(end - start, axis=1)
-    return Steps(start, end, np.array(energy, float), length, np.array(track), tracks)
+    energy = np.array(energy, float)
+    return Steps(start, end, energy, energy, length, np.array(track), tracks)
 
 
 MUON = make_tracks((1, 0, 13, ""))

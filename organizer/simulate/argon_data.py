@@ -6,6 +6,7 @@ electromagnetic physics, decay, FTFP_BERT and stopping needs but a few small tab
 - bremsstrahlung: Tsai's screened spectrum, scaled energy by energy to ESTAR's radiative stopping
   power (G4SeltzerBergerModel's format);
 - photoelectric effect and Rayleigh scattering: XCOM's cross sections (EPICS2017's format);
+- the levels that excited nuclei de-excite through (`levels.txt`);
 - neutron cross sections below 20 MeV, smooth (resonances leave no trace in 3 mm voxels). Those of
   inelastic scattering are asked for at every Z, although only argon's are ever used.
 
@@ -45,6 +46,7 @@ INSTALLED_DATA = "GEANT4_DATA_DIR"
 FINE_STRUCTURE = 7.2973525693e-3  # CODATA 2018
 ELECTRON_RADIUS_CM = 2.8179403262e-13  # CODATA 2018
 MM2_PER_BARN = 1e-22
+PROMPT_S = 1e-12  # lifetime of every level: nothing happens within the event's read-out
 
 # NIST ESTAR (NISTIR 4999, 2017), argon: electron kinetic energy and radiative stopping power.
 ESTAR_ENERGY_MEV, ESTAR_RADIATIVE_MEV_CM2_G = np.array(
@@ -122,6 +124,35 @@ def write_argon_data(directory: Path) -> None:
         for z in range(1, 93) if kind == "inel" else (ARGON_Z,):
             path = directory / f"PARTICLEXS/neutron/{kind}{z}"
             write_text(path, physics_vector(energy, section_mm2))
+    for (z, mass_number), text in level_files().items():
+        write_text(directory / f"PhotonEvaporation/z{z}.a{mass_number}", text)
+
+
+def level_files() -> dict[tuple[int, int], str]:
+    """(Z, A) -> text of G4LevelReader's file of a nuclide, from `levels.txt`.
+
+    A level: its number, a mark, energy (keV), lifetime (s), spin, number of gammas; then for each
+    gamma: the level it leads to, energy, intensity, multipolarity, mixing and conversion (none).
+    """
+    files: dict[tuple[int, int], str] = {}
+    levels = Path(__file__).with_name("levels.txt").read_text(encoding="utf-8")
+    blocks = (block for block in levels.split("\n\n") if not block.startswith("#"))
+    for block in blocks:
+        head, *rows = block.strip("\n").split("\n")
+        z, mass_number = map(int, head.split())
+        energies_kev: list[float] = []
+        lines = []
+        for number, row in enumerate(rows):
+            energy_kev, spin, *gammas = row.split()
+            energies_kev.append(float(energy_kev))
+            lifetime_s = -1 if number == 0 else PROMPT_S  # -1: stable
+            lines.append(f"{number} - {energy_kev} {lifetime_s} {spin} {len(gammas)}")
+            for gamma in gammas:
+                to, share = gamma.split(":")
+                gamma_kev = energies_kev[number] - energies_kev[int(to)]
+                lines.append(f"  {to} {gamma_kev:.2f} {100 * float(share):.4g} 0 0 0")
+        files[z, mass_number] = "\n".join(lines) + "\n"
+    return files
 
 
 def bremsstrahlung_table() -> str:

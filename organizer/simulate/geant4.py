@@ -7,6 +7,7 @@ words, the same whatever came before it.
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,10 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from organizer.simulate.argon_data import provide_data_directories
+from organizer.simulate.constants import LAR_DENSITY_G_CM3
+from organizer.simulate.quenching import ionising_share, is_quenched
 
 # Below argon-40's first excited level at 1.461 MeV (ENSDF) a neutron can only recoil, or be
 # captured after some 100 us, when the event has been read out.
 NEUTRON_LIMIT_MEV = 1.4
+ARGON_40 = 1000180400  # PDG code
+
+# Excited nuclei then emit the gammas of `levels.txt`. Bertini's own de-excitation, Geant4's
+# default, knows no levels and emits a continuum.
+DE_EXCITATION = {"G4CASCADE_USE_PRECOMPOUND": "1"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,8 @@ class Settings:
     hadronic: bool = True
     decay: bool = True
     neutron_limit_mev: float = NEUTRON_LIMIT_MEV
+    gamma_lines: bool = True  # excited nuclei go through known levels, not a continuum
+    quenching: bool = True  # of nuclei: else all their energy ends as ionisation
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ class Steps:
     start_mm: np.ndarray  # (S, 3) float64
     end_mm: np.ndarray  # (S, 3) float64
     energy_mev: np.ndarray  # (S,) float64, > 0
+    ionising_mev: np.ndarray  # (S,) float64, the part of it that ends as ionisation: see quenching
     length_mm: np.ndarray  # (S,) float64, along the true (scattered) path
     track: np.ndarray  # (S,) int64, row of `tracks`
     tracks: Tracks = field(repr=False)
@@ -81,9 +92,11 @@ class LiquidArgon:
 
     def __init__(self, settings: Settings, data_directory: Path):
         provide_data_directories(data_directory)
+        if settings.gamma_lines:
+            os.environ.update(DE_EXCITATION)
         import geant4_pybind as g4
 
-        self._g4 = g4
+        self._g4, self._quenching = g4, settings.quenching
         self._manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
         self._manager.SetVerboseLevel(0)
         # Geant4 keeps pointers only; the attributes keep the objects alive. The actions must be
@@ -109,7 +122,9 @@ class LiquidArgon:
         self._actions.generator.particles = particles
         stepping.values, tracking.values, tracking.creators = array("d"), array("d"), []
         self._manager.BeamOn(1)
-        return _as_steps(stepping.values, tracking.values, tracking.creators)
+        return _as_steps(
+            stepping.values, tracking.values, tracking.creators, quenching=self._quenching
+        )
 
 
 def _physics_list(g4, settings: Settings):
@@ -180,7 +195,8 @@ def _user_classes(g4, settings: Settings):
             self.values.extend(
                 (
                     *(start.x, start.y, start.z, end.x, end.y, end.z),
-                    *(energy, step.GetStepLength(), step.GetTrack().GetTrackID()),
+                    *(energy, step.GetNonIonizingEnergyDeposit()),
+                    *(step.GetStepLength(), step.GetTrack().GetTrackID()),
                 )
             )
 
@@ -211,7 +227,9 @@ def _user_classes(g4, settings: Settings):
     return Detector(), Actions()
 
 
-def _as_steps(step_values: array, track_values: array, creators: list[str]) -> Steps:
+def _as_steps(
+    step_values: array, track_values: array, creators: list[str], *, quenching: bool
+) -> Steps:
     track_table = np.array(track_values).reshape(-1, 7)
     tracks = Tracks(
         track_id=track_table[:, 0].astype(np.int32),
@@ -221,14 +239,43 @@ def _as_steps(step_values: array, track_values: array, creators: list[str]) -> S
         vertex_mm=track_table[:, 4:7],
         creator=np.array(creators, dtype=str),
     )
-    step_table = np.array(step_values).reshape(-1, 9)
+    step_table = np.array(step_values).reshape(-1, 10)
     row_of_id = np.zeros(tracks.track_id.max(initial=0) + 1, np.int64)
     row_of_id[tracks.track_id] = np.arange(len(tracks.track_id))
+    track = row_of_id[step_table[:, 9].astype(np.int64)]
+    energy, recoil, length = step_table[:, 6:9].T
     return Steps(
         start_mm=step_table[:, 0:3],
         end_mm=step_table[:, 3:6],
-        energy_mev=step_table[:, 6],
-        length_mm=step_table[:, 7],
-        track=row_of_id[step_table[:, 8].astype(np.int64)],
+        energy_mev=energy,
+        ionising_mev=(
+            _ionising_mev(tracks, track, energy, recoil, length) if quenching else energy
+        ),
+        length_mm=length,
+        track=track,
         tracks=tracks,
     )
+
+
+def _ionising_mev(
+    tracks: Tracks,
+    track: np.ndarray,
+    energy_mev: np.ndarray,
+    recoil_mev: np.ndarray,
+    length_mm: np.ndarray,
+) -> np.ndarray:
+    """(S,) MeV of each step's energy that end as ionisation.
+
+    recoil_mev: (S,) energy of argon nuclei too slow to be tracked, which Geant4 leaves where an
+    elastic reaction happened.
+    """
+    ionising = energy_mev - recoil_mev
+    hit = np.flatnonzero(recoil_mev)
+    argon = np.full(len(hit), ARGON_40)
+    ionising[hit] += recoil_mev[hit] * ionising_share(argon, recoil_mev[hit], np.zeros(len(hit)))
+    nucleus = np.flatnonzero(is_quenched(tracks.pdg[track]))
+    way_g_cm2 = np.maximum(length_mm[nucleus], 1e-6) / 10 * LAR_DENSITY_G_CM3
+    dedx = energy_mev[nucleus] / way_g_cm2
+    of = track[nucleus]
+    ionising[nucleus] *= ionising_share(tracks.pdg[of], tracks.kinetic_energy_mev[of], dedx)
+    return ionising

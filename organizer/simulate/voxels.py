@@ -29,10 +29,10 @@ class Origin(IntEnum):
 
 @dataclass(frozen=True)
 class Deposits:
-    """Energy left at points in the crop. P is the number of points."""
+    """Energy left as ionisation at points in the crop. P is the number of points."""
 
     position_mm: np.ndarray  # (P, 3) float64, from the crop's lower corner
-    energy_mev: np.ndarray  # (P,) float64
+    energy_mev: np.ndarray  # (P,) float64, what ends as ionisation
     length_mm: np.ndarray  # (P,) float64, way on which it was left, 0 for neutral particles
     label: np.ndarray  # (P,) int64
     origin: np.ndarray  # (P,) int64
@@ -117,7 +117,7 @@ def deposits_in_crop(steps: Steps, proton_is_a_class: bool) -> Deposits:
     track = steps.track[step]
     return Deposits(
         position_mm=position[inside],
-        energy_mev=(steps.energy_mev / pieces)[step],
+        energy_mev=(steps.ionising_mev / pieces)[step],
         length_mm=(np.where(is_neutral, 0, steps.length_mm) / pieces)[step],
         label=label[track],
         origin=origin[track],
