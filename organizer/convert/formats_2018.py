@@ -25,6 +25,7 @@ import numpy as np
 from lartpc_challenge.events import COMPRESSION, Event
 from lartpc_challenge.files import HDF5_SIGNATURE, check_file, new_h5, open_h5, reading, replacing
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError, SemanticLabel
+from lartpc_challenge.signals import let_in
 from lartpc_challenge.submission.problems import shown
 
 _DENSE_NAMES = {"energy": ("data", "val"), "label": ("label", "labels")}
@@ -141,6 +142,7 @@ def write_dense(path, events: Iterable[Event]) -> None:
             file.create_dataset("label", dtype=np.uint8, **shape, **chunks)
         event_id = []
         for event in events:
+            let_in()
             _write_bricks(file["data"], event.coords, event.energy)
             if has_labels:
                 _write_bricks(file["label"], event.coords, event.label)

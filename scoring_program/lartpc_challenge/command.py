@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.signals import again, handling, stopping
+from lartpc_challenge.signals import handling, send_soon, stopping
 
 
 def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
@@ -66,7 +66,7 @@ def _interruptible() -> Iterator[None]:
     def unraisable(lost) -> None:
         """In a destructor, say, where Python can only ignore it."""
         if isinstance(lost.exc_value, KeyboardInterrupt):
-            again(_number(lost.exc_value))
+            send_soon(_number(lost.exc_value))
         else:
             former(lost)
 

@@ -30,6 +30,7 @@ from lartpc_challenge.format import (
     VOXEL_SIZE_MM,
     ChallengeError,
 )
+from lartpc_challenge.signals import let_in
 
 _CHUNK_ROWS = 1 << 15
 DEFLATE_RATIO = 1032  # deflate's best: 258 bytes in 2 bits
@@ -229,7 +230,11 @@ class EventWriter:
         self._waiting, self._n_waiting = [], 0
 
     def append(self, event: Event, **columns: np.ndarray) -> None:
-        """Add one event. Raises ValueError for arrays of other shapes, dtypes or values."""
+        """Add one event. Raises ValueError for arrays of other shapes, dtypes or values.
+
+        Signals that ask to stop take effect here: writing holds them back.
+        """
+        let_in()
         values = {"coords": event.coords, "energy": event.energy, **columns}
         if event.label is not None:
             values["label"] = event.label

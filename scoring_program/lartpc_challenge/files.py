@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.signals import sparing
+from lartpc_challenge.signals import held
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or make it again"
@@ -126,12 +126,12 @@ class _PatientFile(io.FileIO):
 def new_h5(path) -> Iterator[h5py.File]:
     """A new HDF5 file that takes the name `path` when the block ends well, else goes.
 
-    ChallengeError where it can't be written, a full disk included.
+    ChallengeError where it can't be written, a full disk included. Signals are held back in the
+    block, except where it calls `let_in`: HDF5 calls Python to write, and loses exceptions there.
     """
-    called = _PatientFile.write, _PatientFile.truncate
     with replacing(path) as temporary, _PatientFile(temporary, "w+") as disk:
         try:
-            with sparing(*called), h5py.File(disk, "w") as file:
+            with held(), h5py.File(disk, "w") as file:
                 yield file
         finally:
             if disk.failure is not None:

@@ -1,24 +1,37 @@
-"""What asks a program to stop: Ctrl-C, a polite kill, the terminal's end."""
+"""Handling of SIGINT, SIGTERM and SIGHUP, the signals that ask a program to stop.
+
+A command turns them into KeyboardInterrupt (see command.run), so that it ends as after Ctrl-C:
+temporary files go, and its exit status is 128 + the signal's number. Where an exception would do
+harm, they are held back: `with held():`. Python handles signals in its main thread only; in other
+threads nothing is held back, and nothing has to be.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+# Windows has no SIGHUP.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_SOON_SECONDS = 0.01
 
 
 def stopping() -> list[int]:
-    """The signals that ask to stop. What is ignored stays so: nohup, a job in the background."""
-    if threading.current_thread() is not threading.main_thread():  # no other hears of signals
+    """The signals that ask to stop. An ignored one stays so: nohup, a job in the background."""
+    if not _is_main_thread():
         return []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     foreign = (signal.SIG_IGN, None)  # None: a handler that is not Python's
     return [number for number in numbers if signal.getsignal(number) not in foreign]
 
 
 @contextlib.contextmanager
-def handling(numbers: Iterable[int], handler: Callable) -> Iterator[None]:
+def handling(numbers: Iterable[int], handler: Any) -> Iterator[None]:
     """Let `handler` (number, frame) answer these signals, in the block."""
     former = {number: signal.signal(number, handler) for number in numbers}
     try:
@@ -28,29 +41,70 @@ def handling(numbers: Iterable[int], handler: Callable) -> Iterator[None]:
             signal.signal(number, before)
 
 
+def send_soon(number: int) -> None:
+    """Send this process the signal in 10 ms: now an exception from its handler would be lost."""
+    send = signal.raise_signal if os.name == "nt" else functools.partial(os.kill, os.getpid())
+    threading.Timer(_SOON_SECONDS, send, [number]).start()
+
+
+class _Gate:
+    """Signals that are held back, by any number of blocks at a time."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._arrived: list[int] = []
+        self._former: dict[int, Any] = {}
+
+    def close(self) -> None:
+        if self._depth == 0:
+            self._former = {number: signal.signal(number, self._note) for number in stopping()}
+        self._depth += 1
+
+    def open(self) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            for number, handler in self._former.items():
+                signal.signal(number, handler)
+            self.let_in()
+
+    def let_in(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        for number in arrived:
+            handler: Callable | int = self._former[number]
+            if callable(handler):
+                handler(number, None)
+            else:  # the system's own: it ends the process
+                signal.signal(number, handler)
+                signal.raise_signal(number)
+
+    def _note(self, number: int, _) -> None:
+        self._arrived.append(number)
+
+
+_gate = _Gate()
+
+
 @contextlib.contextmanager
-def sparing(*functions: Callable) -> Iterator[None]:
-    """Put off what the handlers do until none of `functions` is running.
+def held() -> Iterator[None]:
+    """Hold signals back in the block: they take effect at its end, or when `let_in` is called.
 
-    For functions that a C library calls: it may ignore an exception out of them, or crash.
+    For blocks in which a C library calls Python: it may ignore an exception, or crash.
     """
-    former = {n: handler for n in stopping() if callable(handler := signal.getsignal(n))}
-    codes = {function.__code__ for function in functions}
-
-    def handle(number: int, frame) -> None:
-        place = frame
-        while place is not None and place.f_code not in codes:
-            place = place.f_back
-        if place is None:
-            former[number](number, frame)
-        else:
-            again(number)
-
-    with handling(former, handle):
+    if not _is_main_thread():
         yield
+        return
+    _gate.close()
+    try:
+        yield
+    finally:
+        _gate.open()
 
 
-def again(number: int) -> None:
-    """Send a signal once more in a moment: now it would be lost, or do harm."""
-    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
+def let_in() -> None:
+    """Let the signals that were held back take effect here, where an exception does no harm."""
+    if _is_main_thread():
+        _gate.let_in()
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
