@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score, precision_score
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    jaccard_score,
+    precision_score,
+)
 from sklearn.metrics import recall_score as sklearn_recall
 
 from lartpc_challenge import metrics
@@ -223,6 +229,7 @@ def test_confusion_by_hand():
     assert confusion.tolist() == [[0, 0, 0], [0, 2, 1], [1, 0, 1]]
     assert metrics.recall(confusion)[1:].tolist() == [2 / 3, 1 / 2]
     assert metrics.precision(confusion)[1:].tolist() == [1, 1 / 2]
+    assert metrics.f1(confusion)[1:].tolist() == [4 / 5, 2 / 4]
     assert metrics.iou(confusion)[1:].tolist() == [2 / 3, 1 / 3]
 
 
@@ -235,6 +242,7 @@ def test_confusion_over_several_blocks_agrees_with_scikit_learn():
     classes = {"labels": [1, 2, 3], "average": None}
     assert metrics.recall(confusion)[1:] == pytest.approx(sklearn_recall(true, pred, **classes))
     assert metrics.precision(confusion)[1:] == pytest.approx(precision_score(true, pred, **classes))
+    assert metrics.f1(confusion)[1:] == pytest.approx(f1_score(true, pred, **classes))
     assert metrics.iou(confusion)[1:] == pytest.approx(jaccard_score(true, pred, **classes))
 
 
@@ -242,6 +250,7 @@ def test_absent_classes_have_no_ratio():
     confusion = metrics.count_confusion(u8(1, 1), u8(1, 2), n_labels=4)
     assert np.isnan(metrics.recall(confusion)).tolist() == [True, False, True, True]
     assert np.isnan(metrics.precision(confusion)).tolist() == [True, False, False, True]
+    assert np.isnan(metrics.f1(confusion)).tolist() == [True, False, False, True]
     assert np.isnan(metrics.iou(confusion)).tolist() == [True, False, False, True]
 
 
@@ -250,25 +259,10 @@ def test_confusion_refuses_labels_it_has_no_room_for():
         metrics.count_confusion(u8(1, 1), u8(1, 3), n_labels=3)
 
 
-def test_bootstrap_of_the_mean_has_the_ends_of_the_normal_law():
-    accuracy = np.random.default_rng(31).beta(8, 2, 400)
-    low, high = metrics.bootstrap(accuracy)["acc_mean"]
-    error = accuracy.std() / np.sqrt(len(accuracy))
-    # Each end is a percentile of 1,000 draws and scatters by 0.085 of the error: 0.34 is four
-    # standard deviations, for the seed fixed here.
-    assert (accuracy.mean() - low) / error == pytest.approx(1.96, abs=0.34)
-    assert (high - accuracy.mean()) / error == pytest.approx(1.96, abs=0.34)
-
-
-def test_bootstrap_is_the_same_each_time_and_holds_the_score():
-    accuracy = np.random.default_rng(32).beta(8, 2, 50)
-    intervals = metrics.bootstrap(accuracy)
-    assert intervals == metrics.bootstrap(accuracy.copy())
-    assert intervals != metrics.bootstrap(accuracy, seed=1)
-    scores = metrics.leaderboard(accuracy)
-    assert tuple(intervals) == METRICS
-    assert all(low <= scores[name] <= high for name, (low, high) in intervals.items())
-
-
-def test_bootstrap_of_one_event_is_that_event():
-    assert metrics.bootstrap(np.array([0.25])) == dict.fromkeys(METRICS, (0.25, 0.25))
+@given(scored_events())
+def test_classes_are_counted_in_each_event(case):
+    true, _, offset = case
+    counts = metrics.count_classes(true, offset, n_labels=4)
+    assert counts.tolist() == [
+        [event.tolist().count(label) for label in range(4)] for event in split(true, offset)
+    ]

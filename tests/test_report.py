@@ -2,7 +2,6 @@
 
 import dataclasses
 import html.parser
-import inspect
 import json
 import re
 import shutil
@@ -13,8 +12,8 @@ import numpy as np
 import pytest
 import toy
 
+from lartpc_challenge.disclosure import PUBLIC
 from lartpc_challenge.format import CLASS_NAMES, METRICS
-from lartpc_challenge.metrics import bootstrap
 from lartpc_challenge.page.report import page
 from lartpc_challenge.reference import read_labelled_events, read_reference
 from lartpc_challenge.scoring import MIN_EVENTS_PER_BIN, score
@@ -26,11 +25,11 @@ CLASSES = ["electron/positron", "other", "proton"]
 @pytest.fixture(scope="module")
 def case(tmp_path_factory):
     """Scores of a public phase of cycle 2, scale full, with a gap in the accuracies of events."""
-    events = toy.make_events(N_EVENTS, cycle=2, n_voxels=(20, 200))
+    events = toy.make_events(N_EVENTS, cycle=2, n_voxels=(140, 400))
     path = tmp_path_factory.mktemp("report") / "r.h5"
     toy.make_reference(path, events, phase=3, scale="full")
     rates = np.random.default_rng(8).beta(1.2, 6, N_EVENTS)
-    rates[4] = 0.95
+    rates[[4, 6, 8, 10]] = 0.95
     return score(read_reference(path), toy.degrade(events, rates, n_labels=4))
 
 
@@ -46,6 +45,7 @@ def pages(tmp_path_factory, case):
     few = toy.make_events(12, cycle=1)
     many = toy.make_events(60, cycle=3, n_voxels=(3, 12))
     toy.make_events_file(folder / "few.h5", few, kind="train", cycle=1, scale="full")
+    toy.make_events_file(folder / "sixty.h5", many, kind="train", cycle=3)
     toy.make_reference(folder / "public.h5", many, phase=5)
     toy.make_reference(folder / "hidden.h5", many, phase=6)
     public, truth = read_reference(folder / "public.h5"), toy.labels(many)
@@ -56,6 +56,11 @@ def pages(tmp_path_factory, case):
         "all wrong": page(score(public, np.zeros_like(truth))),
         "one class": page(score(public, np.full_like(truth, 2))),
         "own hold-out": page(score(read_labelled_events(folder / "few.h5"), few_right)),
+        "own sixty": page(
+            score(
+                read_labelled_events(folder / "sixty.h5"), toy.degrade(many, [0.1] * 60, n_labels=4)
+            )
+        ),
         "hidden": page(score(read_reference(folder / "hidden.h5"), truth)),
     }
 
@@ -216,6 +221,10 @@ def test_class_table(case, tree):
     columns = [case.details.class_share, case.details.recall]
     columns += [case.details.precision, case.details.iou]
     assert rows == [[name, *map(percent, values)] for name, *values in zip(CLASSES, *columns)]
+    means = tree.find(".//p[@class='means']")
+    details = case.details
+    expected = f"F1 {percent(details.macro_f1)}, IoU {percent(details.mean_iou)}"
+    assert text_of(means) == f"Means over the classes: {expected}"
     meters = [m.get("style") for m in tree.findall(".//table[@class='classes']//span/span")]
     assert meters == [f"width:{cell}%" for row in rows for cell in row[1:]]
 
@@ -232,14 +241,12 @@ def test_profiles(case, tree, caption, field):
     y = axis_of(figure, "end", 0.01)
     dots = figure.findall(".//circle")
     assert len(dots) == len(bins) >= 4
-    for i, (dot, one) in enumerate(zip(dots, bins)):
+    for dot, one in zip(dots, bins):
         where = f"{one.low:,.0f} to {one.high:,.0f}"
-        where = f"below {one.high:,.0f}" if i == 0 else where
-        where = f"{one.low:,.0f} and more" if i == len(bins) - 1 else where
         assert text_of(dot) == f"{where}: {percent(one.mean)}% ± {percent(one.error)}%"
         assert y(float(dot.get("cy"))) == pytest.approx(one.mean, abs=1e-3)
     edges = [t.text for t in figure.iter("text") if t.get("text-anchor") == "middle"][:-1]
-    assert edges == [f"{one.low:,.0f}" for one in bins[1:]]
+    assert edges == [f"{edge:,.0f}" for edge in (bins[0].low, *(one.high for one in bins))]
     for path, one in zip(figure.findall(".//path[@class='error']"), bins):
         ends = re.fullmatch(r"M[\d.]+,([\d.]+)V([\d.]+)", path.get("d")).groups()
         expected = (one.mean - one.error, min(one.mean + one.error, 1))
@@ -259,11 +266,13 @@ def test_no_number_stands_on_the_page_that_the_tests_above_do_not_check(case):
     checked = {"table", "svg", "style"}
     for parent in list(tree.iter()):
         for child in list(parent):
-            if child.tag in checked or child.get("class") in {"big", "range"}:
+            if child.tag in checked or child.get("class") in {"big", "range", "means"}:
                 parent.remove(child)
     numbers = re.findall(r"\d[\d.,]*\d|\d", " ".join(tree.itertext()))
-    # Title; cycle, phase, events; metrics; bins; rounding, interval and draws in the notes.
-    assert numbers == ["2", "2", "2", "150", "80", "50", "0.02", "0.1", "95", "1,000"]
+    constants = ["80", "50", "0.02", "20", "0.1", "95", "1", "2,500", "7,500", "100", "2,500"]
+    # Title; cycle, phase, events; metrics; bins and what must be in them; notes: rounding,
+    # interval, F1, what a dash stands for.
+    assert numbers == ["2", "2", "2", "150", *constants]
 
 
 def test_coordinates_are_no_finer_than_a_tenth_of_a_pixel(pages):
@@ -273,6 +282,16 @@ def test_coordinates_are_no_finer_than_a_tenth_of_a_pixel(pages):
                 for name, value in element.items():
                     if name not in {"class", "role"}:
                         assert not re.search(r"\d\.\d\d", value), (element.tag, name, value)
+
+
+def test_a_page_of_ones_own_events_speaks_of_nothing_that_is_not_there(pages):
+    """No hidden labels, no trivial baselines, no bound on what is shown."""
+    words = text_of(ET.fromstring(pages["own hold-out"]).find("body"))
+    assert "Your own hold-out" in words
+    for word in ("DEMONSTRATION", "hidden", "truth away", "trivial", "Points", "dash", "\u2013"):
+        assert word not in words
+    for word in ("Points", "A dash"):
+        assert word in text_of(ET.fromstring(pages["typical"]).find("body"))
 
 
 def test_demonstration_is_marked_and_only_it(case):
@@ -351,11 +370,11 @@ def test_readers_of_screens_get_names(pages):
 
 
 def test_what_the_page_says_in_words_holds(case):
-    defaults = inspect.signature(bootstrap).parameters
-    assert (defaults["n_resamples"].default, defaults["level"].default) == (1000, 0.95)
-    assert "(bootstrap, 1,000 draws from a fixed seed)" in page(case)
-    assert MIN_EVENTS_PER_BIN == 20
-    assert "bins of at least twenty events" in page(case)
+    notes = text_of(ET.fromstring(page(case)).find(".//footer"))
+    bound = (PUBLIC.voxels, PUBLIC.predicted, PUBLIC.voxels_per_event, PUBLIC.voxels)
+    assert bound == (2500, 7500, 100, 2500)
+    assert f"in bins of at least {MIN_EVENTS_PER_BIN} events" in page(case)
+    assert "estimated from the distribution of accuracies" in notes
 
 
 def test_classes_are_named_as_everywhere(tree):
@@ -430,6 +449,7 @@ document.body.textContent = 'LAYOUT' + JSON.stringify(found) + 'END';
         ("all right", 1200),
         ("all wrong", 1200),
         ("own hold-out", 1200),
+        ("own sixty", 1200),
     ],
 )
 def test_nothing_overlaps_in_a_browser(pages, tmp_path, name, width):

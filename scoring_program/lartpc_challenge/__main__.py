@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -34,7 +35,8 @@ with its first ten cases. Nothing of the truth is needed or known: labels are co
   python -m lartpc_challenge check submission.zip --events cycle1_test.h5
 """
 SCORE = """\
-Scores SUBMISSION as the platform does and prints what scores.txt would hold.
+Scores SUBMISSION as the platform does and prints what scores.txt would hold, then the means over
+classes of F1 and IoU, which the platform shows on its page alone.
 
 The test file's truth is with the organisers. To score at home, hold events of the train file back,
 predict them, and give the file that holds them, with labels, as the reference: SUBMISSION must then
@@ -81,6 +83,12 @@ def score_submission(options: argparse.Namespace) -> None:
     if options.html:
         write_text(options.html, page(scores))
     print(scores.text, end="")
+    if scores.details:
+        for name in ("macro_f1", "mean_iou"):
+            value = getattr(scores.details, name)
+            print(f"{name}: {'too few voxels' if math.isnan(value) else f'{value:.3f}'}")
+    if options.html:
+        print(f"{options.html}: written, the page of detailed results")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -15,13 +15,14 @@ Metrics
     A_e of an event = voxels with true > 0 and pred == true / voxels with true > 0
     acc_at_80, acc_at_50 = 80th and 50th percentile of A_e over events, linear between neighbours
     acc_mean = mean of A_e over events
-    recall, precision and intersection over union (IoU) of each class, over all labelled voxels
+    recall, precision, F1 and intersection over union (IoU) of each class, over all labelled voxels;
+    macro F1 and mean IoU are means over classes
 
 Source
     The competition of the Machine Learning in High Energy Physics school 2018 (CodaLab 19818) had
     these three scores, ranked in the order of METRICS. Percentile: type 7 of R. J. Hyndman and
-    Y. Fan, The American Statistician 50 (1996) 361. Interval: the percentile bootstrap of
-    B. Efron, Annals of Statistics 7 (1979) 1.
+    Y. Fan, The American Statistician 50 (1996) 361. Macro F1: the mean of the classes' F1, the
+    first of the two that J. Opitz and S. Burst, arXiv:1911.03347, compare.
 """
 
 from __future__ import annotations
@@ -88,21 +89,12 @@ def evaluate(true: np.ndarray, pred: np.ndarray, offset: np.ndarray) -> dict[str
     return leaderboard(accuracy(*count_correct(true, pred, offset)))
 
 
-def bootstrap(
-    accuracy: np.ndarray, *, seed: int = 0, n_resamples: int = 1000, level: float = 0.95
-) -> dict[str, tuple[float, float]]:
-    """For each of METRICS the interval that holds `level` of its values over resampled events."""
-    rng = np.random.default_rng(seed)
-    n_events = len(accuracy)
-    resampled = [
-        leaderboard(accuracy[rng.integers(n_events, size=n_events)]) for _ in range(n_resamples)
-    ]
-    tails = (50 * (1 - level), 50 * (1 + level))
-    intervals = {}
-    for name in METRICS:
-        low, high = np.percentile([scores[name] for scores in resampled], tails)
-        intervals[name] = (float(low), float(high))
-    return intervals
+def count_classes(labels: np.ndarray, offset: np.ndarray, n_labels: int) -> np.ndarray:
+    """(N, n_labels) int64: voxels of each label in each event."""
+    counts = np.zeros((len(offset) - 1, n_labels), np.int64)
+    for event, (start, stop) in zip(counts, zip(offset[:-1].tolist(), offset[1:].tolist())):
+        event += np.bincount(labels[start:stop], minlength=n_labels)
+    return counts
 
 
 def count_confusion(true: np.ndarray, pred: np.ndarray, n_labels: int) -> np.ndarray:
@@ -137,6 +129,11 @@ def iou(confusion: np.ndarray) -> np.ndarray:
     """Voxels of a class predicted as it over those that are either: (n_labels,), NaN without."""
     right = np.diag(confusion)
     return _ratio(right, confusion.sum(axis=0) + confusion.sum(axis=1) - right)
+
+
+def f1(confusion: np.ndarray) -> np.ndarray:
+    """Harmonic mean of precision and recall of each class: (n_labels,), NaN without voxels."""
+    return _ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -83,9 +83,8 @@ def profile(bins: Sequence[ProfileBin], quantity: str) -> str:
     centre = [_LEFT + (i + 0.5) * width for i in range(len(bins))]
     edges = "".join(
         f'<path class="tick" d="M{_LEFT + i * width:.1f},{_BOTTOM}v5"/>'
-        + _text(_LEFT + i * width, _BOTTOM + 19, _number(b.low))
-        for i, b in enumerate(bins)
-        if i
+        + _text(_LEFT + i * width, _BOTTOM + 19, _number(edge))
+        for i, edge in enumerate([bins[0].low, *(b.high for b in bins)])
     )
     line = " ".join(f"{x:.1f},{y(b.mean):.1f}" for x, b in zip(centre, bins))
     dots = [
@@ -184,7 +183,4 @@ def _number(value: float) -> str:
 
 
 def _range(b: ProfileBin) -> str:
-    low, high = _number(b.low), _number(b.high)
-    if math.isinf(b.low):
-        return "all" if math.isinf(b.high) else f"below {high}"
-    return f"{low} and more" if math.isinf(b.high) else f"{low} to {high}"
+    return f"{_number(b.low)} to {_number(b.high)}"

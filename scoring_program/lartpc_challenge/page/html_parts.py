@@ -99,7 +99,9 @@ td { text-align: right; }
 .confusion, .classes { font-size: 14px; }
 .confusion { border-collapse: separate; border-spacing: 3px; table-layout: fixed; }
 .confusion thead th { vertical-align: bottom; }
-.confusion thead .chip { display: block; margin: 0 auto 4px; }
+.confusion thead .means { color: var(--soft); font-size: 14px; margin-top: 10px; }
+.means strong { color: var(--ink); }
+.chip { display: block; margin: 0 auto 4px; }
 .confusion td { text-align: center; padding: 13px 6px; border-radius: 6px; }
 .confusion th, .classes th { padding: 6px 8px 6px 0; }
 .confusion th:first-child, .classes th:first-child { width: 10.5em; }
@@ -112,6 +114,8 @@ td { text-align: right; }
 .classes td { padding: 11px 0 11px 18px; border-top: 1px solid var(--line); }
 .classes tbody th { border-top: 1px solid var(--line); }
 tbody th { color: var(--ink); }
+.means { color: var(--soft); font-size: 14px; margin-top: 10px; }
+.means strong { color: var(--ink); }
 .chip { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px;
   background: rgb(var(--class)); }
 .meter, .meter span { display: block; height: 4px; border-radius: 2px; }

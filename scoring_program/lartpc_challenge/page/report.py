@@ -10,10 +10,11 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from lartpc_challenge.disclosure import PUBLIC
 from lartpc_challenge.format import CLASS_NAMES, SemanticLabel, phase_name
 from lartpc_challenge.page import charts
 from lartpc_challenge.page.html_parts import STYLE, chip, document, figure, percent, section
-from lartpc_challenge.scoring import Details, ProfileBin, Scores
+from lartpc_challenge.scoring import MIN_EVENTS_PER_BIN, Details, ProfileBin, Scores
 
 _MEANING = {
     "acc_at_80": "One event in five is better. Ranks first.",
@@ -29,13 +30,14 @@ _DEMONSTRATION = (
 def page(scores: Scores) -> str:
     """The whole page as text. A hidden phase's page says that it is hidden, and nothing else."""
     body = _details(scores, scores.details) if scores.details else _HIDDEN
-    alert = _DEMONSTRATION if scores.scale == "demonstration" else ""
+    is_alert = scores.scale == "demonstration" and not scores.is_own
+    alert = _DEMONSTRATION if is_alert else ""
     content = f"{_header(scores)}\n{alert}\n{body}"
     return document(f"LArTPC challenge: {_place(scores)}", STYLE, content)
 
 
 def _place(scores: Scores) -> str:
-    return "your own hold-out" if scores.phase is None else phase_name(scores.phase)
+    return "your own hold-out" if scores.is_own else phase_name(scores.phase)
 
 
 def _header(scores: Scores) -> str:
@@ -82,7 +84,7 @@ def _details(scores: Scores, details: Details) -> str:
                 figure("Each class by itself / %", _class_table(details, names)),
             ),
             profiles(details),
-            _NOTES,
+            _notes(scores, details),
         ]
     )
 
@@ -102,7 +104,8 @@ def score_card(scores: Scores, name: str) -> str:
         *(low for low, _ in details.intervals.values()),
         *(other for values in details.trivial.values() for other in values.values()),
     )
-    drawing = charts.track(f"{name} and trivial baselines", value, (low, high), baselines, start)
+    drawn = f"{name} and trivial baselines" if baselines else name
+    drawing = charts.track(drawn, value, (low, high), baselines, start)
     return (
         f"<section class='card score'><h2>{name}</h2><p class='big'>{value:.4f}</p>"
         f"<p class='range'>95 % interval {low:.3f} to {high:.3f}</p>{drawing}"
@@ -115,7 +118,7 @@ def profiles(details: Details) -> str:
     """The section on accuracy against the size of an event."""
     return section(
         "From small events to large ones",
-        "Mean accuracy in bins of at least twenty events; bars are the standard error.",
+        f"Mean accuracy in bins of at least {MIN_EVENTS_PER_BIN} events; bars are standard errors.",
         _profile(details.by_energy, "total energy of the event / MeV"),
         _profile(details.by_voxels, "voxels in the event"),
     )
@@ -125,7 +128,7 @@ def _profile(bins: Sequence[ProfileBin], quantity: str) -> str:
     """Accuracy in bins of a quantity of the event, or why there are none."""
     title = f"Accuracy against {quantity}"
     if not bins:
-        return figure(title, "<p class='lead'>Fewer than twenty events: too few for bins.</p>")
+        return figure(title, "<p class='lead'>Too few events for bins.</p>")
     return figure(title, charts.profile(bins, quantity))
 
 
@@ -162,7 +165,12 @@ def _class_table(details: Details, names: dict[SemanticLabel, str]) -> str:
         + "</tr>"
         for (label, name), values in zip(names.items(), measures)
     )
-    return f"<table class='classes'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    f1, iou = percent(details.macro_f1), percent(details.mean_iou)
+    return (
+        f"<table class='classes'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p class='means'>Means over the classes: F1 <strong>{f1}</strong>, "
+        f"IoU <strong>{iou}</strong></p>"
+    )
 
 
 def _points(difference: float) -> str:
@@ -173,16 +181,31 @@ def _plain(share: float) -> float:
     return 0.0 if math.isnan(share) else share
 
 
-_NOTES = (
-    "<footer><h2>How to read this page</h2>"
-    "<dl><dt>Scores</dt><dd>are rounded to four decimals, everything else to 0.1 %, and no single "
-    "event is shown: finer numbers would give the truth away.</dd>"
-    "<dt>95 % interval</dt><dd>how far the score moves when the events are drawn again, with "
-    "replacement, from these (bootstrap, 1,000 draws from a fixed seed).</dd>"
-    "<dt>Points</dt><dd>hundredths of accuracy gained over a trivial baseline on the same events, "
-    "the ticks on a score's line.</dd>"
-    "<dt>Recall</dt><dd>the share of a class's voxels that were predicted as it.</dd>"
-    "<dt>Precision</dt><dd>the share of the voxels predicted as a class that are of it.</dd>"
-    "<dt>IoU</dt><dd>the voxels that are of a class and predicted as it, over those that are "
-    "either.</dd></dl></footer>"
-)
+def _notes(scores: Scores, details: Details) -> str:
+    """What the page's words mean, those that stand on it."""
+    notes = {
+        "Scores": "are rounded to four decimals, everything else to 0.1 % or coarser.",
+        "95 % interval": "how far the score would move with other events of the same kind, "
+        "estimated from the distribution of accuracies that is drawn below it.",
+        "Points": "hundredths of accuracy gained over a trivial baseline on the same events, the "
+        "ticks on a score's line.",
+        "Recall": "the share of a class's voxels that were predicted as it.",
+        "Precision": "the share of the voxels predicted as a class that are of it.",
+        "IoU": "the voxels that are of a class and predicted as it, over those that are either.",
+        "F1": "the harmonic mean of a class's recall and precision.",
+    }
+    if not details.trivial:
+        del notes["Points"]
+    if not scores.is_own:
+        notes["Scores"] += (
+            " No single event is shown, and one voxel moves no figure but the scores by more than "
+            "half of its last digit: finer numbers would give the truth away."
+        )
+        notes["A dash"] = (
+            f"stands where too few voxels are behind a figure: fewer than {PUBLIC.voxels:,} of the "
+            f"class in this phase or, for precision, fewer than {PUBLIC.predicted:,} predicted as "
+            f"it in the whole test file. One event counts for {PUBLIC.voxels_per_event} of them at "
+            f"most. Precision counts {PUBLIC.voxels:,} predicted voxels at least."
+        )
+    terms = "".join(f"<dt>{term}</dt><dd>{meaning}</dd>" for term, meaning in notes.items())
+    return f"<footer><h2>How to read this page</h2><dl>{terms}</dl></footer>"
