@@ -50,7 +50,7 @@ predict: .venv/everything  ## writes the trained baseline's submission (1 min); 
 	$(VENV) -m baseline.predict --checkpoint '$(BEST)' \
 		--events '$(DATA_FOLDER)/cycle$(CYCLE_OR_1)_test.h5' --out $(RUN)/submission.zip
 
-leaderboard: .venv/scoring  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard (10 s)
+leaderboard: .venv/leaderboard  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard (10 s)
 	@$(VENV) -m organizer.leaderboard '$(or $(SUBMISSIONS),baseline_submission)' --out build/leaderboard \
 		$(if $(DATA),--data '$(DATA)')
 
@@ -82,7 +82,7 @@ clean:  ## removes .venv, build and dist (asks first where build/data holds even
 	if [ "$$answer" = y ]; then rm -rf build; else echo 'kept build/'; fi
 
 # What is installed serves one folder and one Python: after a move or an update it is made again.
-$(shell [ -x $(VENV) ] && [ "$$(cat .venv/scoring 2>/dev/null)" = '$(CURDIR)' ] || rm -f .venv/scoring .venv/everything)
+$(shell [ -x $(VENV) ] && [ "$$(cat .venv/scoring 2>/dev/null)" = '$(CURDIR)' ] || rm -f .venv/scoring .venv/leaderboard .venv/everything)
 
 # One installation at a time, be it of two makes; one that was cut short, or whose Python is gone,
 # begins anew. $(1): the interpreter; 3.$(2) to 3.$(3): what is needed; $(4): the extras.
@@ -101,8 +101,12 @@ endef
 .venv/scoring: pyproject.toml
 	$(call install,$(SCORE_PYTHON),9,99,bundle)
 
-.venv/everything: pyproject.toml
-	$(call install,$(PYTHON),11,13,bundle$(comma)simulation$(comma)convert$(comma)baseline$(comma)network$(comma)spconv$(comma)notebook$(comma)test)
+.venv/leaderboard: pyproject.toml
+	$(call install,$(SCORE_PYTHON),10,99,bundle$(comma)leaderboard)
 	@cp $@ .venv/scoring
+
+.venv/everything: pyproject.toml
+	$(call install,$(PYTHON),11,13,bundle$(comma)leaderboard$(comma)simulation$(comma)convert$(comma)baseline$(comma)network$(comma)spconv$(comma)notebook$(comma)test)
+	@cp $@ .venv/scoring; cp $@ .venv/leaderboard
 
 comma := ,

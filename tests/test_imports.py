@@ -91,11 +91,12 @@ def test_order_inside_the_core(graph):
         assert upper not in everything_below(graph, lower)
     assert graph["format"] == set()
     assert graph["metrics"] == {"format"}
-    assert graph["scoring"] == {"format", "metrics", "reference"}
+    assert graph["scoring"] == {"format", "metrics", "reference", "disclosure"}
 
 
 def test_the_report_sees_scores_alone(graph):
-    assert graph["page.report"] <= {"page", "page.charts", "format", "page.html_parts", "scoring"}
+    shown = {"scoring", "disclosure"}
+    assert graph["page.report"] <= {"page", "page.charts", "format", "page.html_parts", *shown}
     assert graph["page.charts"] == {"scoring"}
     assert graph["page.html_parts"] == {"page.colours", "format"}
 

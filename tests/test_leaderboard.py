@@ -2,10 +2,12 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import h5py
 import numpy as np
 import pytest
 from tiny import ROOT, make_tiny
@@ -13,8 +15,9 @@ from tiny import ROOT, make_tiny
 from lartpc_challenge.format import CYCLES, METRICS
 from lartpc_challenge.reference import Manifest
 from organizer.leaderboard.__main__ import find_submissions, read_submissions
-from organizer.leaderboard.boards import boards, paired_lead, resample_at_80
-from organizer.leaderboard.tables import as_text
+from organizer.leaderboard.boards import boards, paired_lead, resample
+from organizer.leaderboard.names import as_cell, readable
+from organizer.leaderboard.tables import as_frame, as_text
 from organizer.source import Source
 
 PERFECT, BAD = [0.0] * 6, [0.5] * 6
@@ -114,7 +117,7 @@ def test_equal_entries_have_no_lead(tiny, tmp_path):
 def test_a_lead_in_every_event_is_certain():
     """Each event of the first is better by 0.1, so no resample can turn the order round."""
     accuracy = np.linspace(0.2, 0.8, 50)
-    first, second = resample_at_80([accuracy + 0.1, accuracy])
+    first, second = resample(np.stack([accuracy + 0.1, accuracy]))[0]
     lead = paired_lead(first, second)
     assert lead["p"] == 2 / 2001
     assert lead["lead_interval"] == pytest.approx((0.1, 0.1))
@@ -124,7 +127,8 @@ def test_a_paired_test_sees_what_two_intervals_hide():
     """Events differ by far more than the entries do: the intervals overlap, the pairs decide."""
     rng = np.random.default_rng(5)
     accuracy = rng.uniform(0.2, 0.9, 400)
-    first, second = resample_at_80([accuracy + 0.02, accuracy + rng.normal(0, 0.01, 400)])
+    pair = np.stack([accuracy + 0.02, accuracy + rng.normal(0, 0.01, 400)])
+    first, second = resample(pair)[0]
     assert np.percentile(first, 2.5) < np.percentile(second, 97.5)
     assert paired_lead(first, second)["p"] < 0.01
 
@@ -137,8 +141,121 @@ def test_p_is_right_for_entries_of_equal_skill():
     for _ in range(100):
         shared = rng.uniform(0.3, 0.9, 100)
         pair = [np.clip(shared + rng.normal(0, 0.1, 100), 0, 1) for _ in range(2)]
-        wrong += paired_lead(*resample_at_80(pair, n_resamples=200))["p"] < 0.05
+        wrong += paired_lead(*resample(np.stack(pair), n_resamples=200)[0])["p"] < 0.05
     assert wrong <= 16
+
+
+def test_intervals_of_the_mean_have_the_ends_of_the_normal_law():
+    accuracy = np.random.default_rng(31).beta(8, 2, (2, 400))
+    ends = np.percentile(resample(accuracy)[METRICS.index("acc_mean")], (2.5, 97.5), axis=-1)
+    error = accuracy.std(axis=1) / np.sqrt(400)
+    # Each end is a percentile of 2,000 draws and scatters by 0.06 of the error: 0.24 is four
+    # standard deviations, for the seed fixed here.
+    assert (ends - accuracy.mean(axis=1)) / error == pytest.approx(
+        np.array([[-1.96] * 2, [1.96] * 2]), abs=0.24
+    )
+
+
+def test_resamples_are_the_same_each_time_and_for_whoever_is_on_the_board():
+    """An entry's interval doesn't depend on who else is there; of one event all are that event."""
+    accuracy = np.random.default_rng(32).beta(8, 2, (3, 50))
+    drawn = resample(accuracy)
+    assert drawn.shape == (3, 3, 2000)
+    assert np.array_equal(drawn[:, :2], resample(accuracy[:2]))
+    assert not np.array_equal(drawn, resample(accuracy, seed=1))
+    assert (resample(np.array([[0.25], [0.5]]))[:, :, 7] == [[0.25, 0.5]] * 3).all()
+
+
+def test_events_without_labelled_voxels_are_not_counted(tiny, tmp_path):
+    submit(tiny, tmp_path / "all", "alice", "a.zip", PERFECT)
+    folder = shutil.copytree(tiny.folder, tmp_path / "data")
+    with h5py.File(folder / "reference_data/phase1/reference.h5", "r+") as file:
+        file["label"][: file["offset"][1]] = 0
+    source, cycle = Source.of(folder), CYCLES[1]
+    manifest = Manifest.from_events(source.test(cycle))
+    submissions = read_submissions(find_submissions(tmp_path / "all", cycle), manifest, [])
+    assert [board.n_events for board in boards(submissions, cycle, source)] == [2, 3]
+
+
+# ---- names
+
+
+NAMES = {
+    "alice": "alice",
+    "Zoë 中": "Zoë 中",
+    "bad\udcff": r"bad\udcff",
+    r"bad\udcff": r"bad\\udcff",
+    "\x1b[31mred": r"\x1b[31mred",
+    "two\nlines": r"two\nlines",
+    "\u202eevil": r"\u202eevil",
+    "=1+1": "=1+1",
+    "nan": "nan",
+}
+
+
+def test_names_are_printable_and_no_two_are_alike():
+    shown = {name: readable(name) for name in NAMES}
+    assert shown == NAMES
+    assert all(name.isprintable() for name in shown.values())
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum", "'=1+1"])
+def test_no_cell_is_a_formula(name):
+    assert as_cell(name) == f"'{name}"
+    assert as_cell(f"a{name}") == f"a{name}"
+
+
+def test_any_names_are_ranked_and_nobody_is_merged_or_lost(tiny, tmp_path):
+    """In every file that the command writes."""
+    folder = tmp_path / "all"
+    for i, name in enumerate(NAMES):
+        submit(tiny, folder, name, f"{name}.ZIP", [0.02 * i] * 6, uploaded=i)
+    for name in ("one", "two"):  # links to folders that are both called team
+        team = tmp_path / name / "team"
+        submit(tiny, team.parent, "team", "a.zip", BAD)
+        (folder / name).symlink_to(team)
+    (folder / "notes.txt").write_text("not a participant")
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    (folder / "alice/cycle1/dangling\x1b.zip").symlink_to(tmp_path / "nowhere")
+    done = run(folder, "--data", tiny.folder, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    everybody = {*NAMES.values(), "one", "two"}
+    text = (tmp_path / "out/leaderboard.txt").read_text(encoding="utf-8")
+    assert set(filter(lambda c: not c.isprintable(), text)) == {"\n"}
+    assert r"dangling\x1b.zip: " in text.split("Refused:")[1]
+    for name in everybody:
+        assert sum(name in line.split("0.")[0] for line in text.splitlines()) >= 2, name
+    with open(tmp_path / "out/leaderboard.csv", newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    for phase in ("Public 1", "Private 1"):
+        named = [line["participant"] for line in lines if line["phase"] == phase]
+        assert sorted(named) == sorted({as_cell(name) for name in everybody})
+    html = (tmp_path / "out/leaderboard.html").read_text(encoding="utf-8")
+    root = ET.fromstring(html.split("\n", 1)[1])
+    heads = [cell.text for cell in root.findall(".//tbody/tr/th")]
+    assert sorted(heads) == sorted(2 * list(everybody))
+
+
+def test_one_participant_is_called_as_the_link_to_the_folder_is(tiny, tmp_path):
+    submit(tiny, tmp_path, "team", "a.zip", PERFECT)
+    (tmp_path / "alice").symlink_to(tmp_path / "team")
+    assert list(find_submissions(tmp_path / "alice", CYCLES[1])) == ["alice"]
+
+
+def test_a_participant_may_be_called_cycle1(tiny, tmp_path):
+    for participant in ("cycle1", "bob"):
+        submit(tiny, tmp_path, participant, "a.zip", PERFECT)
+    assert list(find_submissions(tmp_path, CYCLES[1])) == ["bob", "cycle1"]
+
+
+def test_the_table_is_a_data_frame(tiny, tmp_path):
+    submit(tiny, tmp_path, "alice", "a.zip", PERFECT)
+    submit(tiny, tmp_path, "bob", "a.zip", BAD)
+    frame = as_frame(ranked(tiny, tmp_path))
+    best = frame[frame["rank"] == 1].set_index("phase")
+    assert best.loc["Public 1", "participant"] == "alice"
+    assert best.loc["Private 1", "lead"] == 0.5
+    assert frame["lead_p"].isna().tolist() == [False, True] * 2
 
 
 def test_what_is_wrong_with_a_refused_submission_stands_below_its_name():

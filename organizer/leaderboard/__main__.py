@@ -5,7 +5,8 @@
 
 In a public phase the best submission of each participant stands on the board. That one moves on to
 the hidden phase, where it is scored on the hidden events, as a platform's migration does it. Of two
-files the one modified earlier counts as uploaded earlier.
+files the one modified earlier counts as uploaded earlier. A participant's name is that of the
+folder, or of the link to one; what isn't printable in it is shown escaped.
 
 Writes leaderboard.txt (printed too), leaderboard.csv and leaderboard.html. Intervals hold 95 % of
 a score over resampled events. Neighbours are compared by a paired bootstrap of acc_at_80: both are
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionErr
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.sandbox import read_guarded
 from organizer.leaderboard.boards import Submission, boards
+from organizer.leaderboard.names import readable
 from organizer.leaderboard.page import page
 from organizer.leaderboard.tables import as_csv, as_text
 from organizer.source import Source
@@ -36,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run("leaderboard", lambda: _run(options))
 
 
-def _run(options) -> None:
+def _run(options: argparse.Namespace) -> None:
     check_writable(options.out / "leaderboard.txt")
     source = Source.of(options.data)
     made, refused = [], []
@@ -79,14 +82,23 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def find_submissions(folder: Path, cycle: Cycle) -> dict[str, list[Path]]:
     """Participant -> zips of a cycle, from the layouts that the module's text describes.
 
-    Raises ChallengeError where the folder is missing.
+    A participant is called as the entry in `folder` is, where that is a link too, with `readable`
+    making the name safe. Raises ChallengeError where the folder is missing.
     """
     if not folder.is_dir():
         raise ChallengeError(f"{folder}: no such folder; give one with PARTICIPANT/cycleN/*.zip")
-    name = f"cycle{cycle.number}"
-    homes = [folder] if (folder / name).is_dir() else sorted(folder.iterdir())
-    found = {home.resolve().name: sorted((home / name).glob("*.zip")) for home in homes}
+    own = _zips(folder, cycle)
+    if own:
+        return {readable(Path(os.path.abspath(folder)).name): own}
+    found = {readable(home.name): _zips(home, cycle) for home in sorted(folder.iterdir())}
     return {participant: paths for participant, paths in found.items() if paths}
+
+
+def _zips(home: Path, cycle: Cycle) -> list[Path]:
+    folder = home / f"cycle{cycle.number}"
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name.lower().endswith(".zip"))
 
 
 def read_submissions(
@@ -99,7 +111,7 @@ def read_submissions(
             try:
                 pred = read_guarded(path, manifest)
             except SubmissionError as problem:
-                refused.append(f"{path}: {problem}")
+                refused.append(f"{readable(path)}: {problem}")
             else:
                 submissions.append(Submission(participant, path, path.stat().st_mtime, pred))
     return submissions

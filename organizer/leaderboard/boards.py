@@ -13,19 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from lartpc_challenge import metrics
 from lartpc_challenge.format import METRICS, ChallengeError, Cycle, phase_name
 from lartpc_challenge.reference import Reference, read_reference
 from lartpc_challenge.scoring import shown_scores
+from organizer.leaderboard.names import readable
 from organizer.source import Source
 
 N_RESAMPLES = 2000
+_BATCH = 50  # resamples in memory at once: 30 entries with 5,000 events take 60 MB
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A submission to a cycle. uploaded: seconds since 1970. pred (M,) uint8, test-file order."""
+    """A submission to a cycle. uploaded: seconds since 1970. pred (M,) uint8, test-file order.
+
+    participant: the name as it is shown, unique among participants.
+    """
 
     participant: str
     path: Path
@@ -71,7 +77,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """The leaderboard of a phase. trivial: name of a trivial baseline -> its scores there."""
+    """The leaderboard of a phase. n_events: those that are scored, with labelled voxels.
+
+    trivial: name of a trivial baseline -> its scores there.
+    """
 
     phase: int
     n_events: int
@@ -118,40 +127,59 @@ def _best(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _board(entries: Sequence[Entry], reference: Reference) -> Board:
-    resampled = resample_at_80([entry.accuracy for entry in entries])
+    accuracy = np.stack([entry.accuracy for entry in entries])
+    resampled = resample(accuracy)
+    low, high = np.percentile(resampled, (2.5, 97.5), axis=-1)  # both (metric, entry)
     rows = []
     for i, entry in enumerate(entries):
         tied = i > 0 and entry.scores == entries[i - 1].scores
-        lead = paired_lead(resampled[i], resampled[i + 1]) if i + 1 < len(entries) else {}
+        lead = paired_lead(*resampled[0, i : i + 2]) if i + 1 < len(entries) else {}
         if lead:
             lead["lead"] = entry.scores[METRICS[0]] - entries[i + 1].scores[METRICS[0]]
         rows.append(
             Row(
                 rank=i + 1,
                 participant=entry.submission.participant,
-                submission=str(entry.submission.path),
+                submission=readable(entry.submission.path),
                 scores=entry.scores,
-                intervals=metrics.bootstrap(entry.accuracy),
+                intervals={
+                    name: (float(low[m, i]), float(high[m, i])) for m, name in enumerate(METRICS)
+                },
                 tied=tied,
                 **lead,
             )
         )
-    return Board(reference.phase, len(reference.event_id), tuple(rows), reference.trivial)
+    return Board(reference.phase, accuracy.shape[1], tuple(rows), reference.trivial)
 
 
-def resample_at_80(
-    accuracies: Sequence[np.ndarray], *, n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> np.ndarray:
-    """(k, n_resamples): acc_at_80 of k entries with A_e (n,), all on the same resampled events."""
-    rng, accuracy = np.random.default_rng(seed), np.stack(accuracies)
-    n_events = accuracy.shape[1]
-    return np.stack(
-        [
-            np.percentile(accuracy[:, rng.integers(n_events, size=n_events)], 80, axis=1)
-            for _ in range(n_resamples)
-        ],
-        axis=1,
+def resample(accuracy: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> np.ndarray:
+    """(3, k, n_resamples): METRICS of k entries with A_e (k, n), all on the same resampled events.
+
+    Of one event every resample is that event.
+    """
+
+    def scores(index: np.ndarray, axis: int) -> np.ndarray:
+        return _scores(accuracy[:, index], axis)
+
+    if accuracy.shape[1] == 1:
+        return np.repeat(_scores(accuracy, -1)[..., np.newaxis], n_resamples, axis=-1)
+    events = np.arange(accuracy.shape[1])
+    result = stats.bootstrap(
+        (events,),
+        scores,
+        n_resamples=n_resamples,
+        batch=_BATCH,
+        method="percentile",
+        rng=np.random.default_rng(seed),
     )
+    return result.bootstrap_distribution
+
+
+def _scores(accuracy: np.ndarray, axis: int) -> np.ndarray:
+    """METRICS along an axis, one after another on a new first axis."""
+    at_50, at_80 = np.percentile(accuracy, (50, 80), axis=axis)
+    scores = {"acc_at_80": at_80, "acc_at_50": at_50, "acc_mean": accuracy.mean(axis=axis)}
+    return np.stack([scores[name] for name in METRICS])
 
 
 def paired_lead(first: np.ndarray, second: np.ndarray) -> dict:

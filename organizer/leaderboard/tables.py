@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
+
+import pandas as pd
 
 from lartpc_challenge.format import METRICS
 from organizer.leaderboard.boards import Board, Row
+from organizer.leaderboard.names import as_cell
 
 
 def as_text(boards: Sequence[Board], refused: Sequence[str]) -> str:
@@ -23,19 +24,18 @@ def as_text(boards: Sequence[Board], refused: Sequence[str]) -> str:
 
 def _board_text(board: Board) -> str:
     wide = max(len(row.participant) for row in board.rows)
-    heads = "".join(f"{name:>10}  {'95 %':<14}" for name in METRICS)
-    lines = [
-        f"{board.name}, {board.n_events:,} events",
-        f"{'':>4} {'':<{wide}}{heads}lead on the next".rstrip(),
+    columns = [
+        ("", [rank_text(row) for row in board.rows]),
+        ("".ljust(wide), [row.participant.ljust(wide) for row in board.rows]),
     ]
-    for row in board.rows:
-        scores = "".join(
-            f"{row.scores[name]:>10.4f}  {low:.4f}-{high:.4f} "
-            for name, (low, high) in row.intervals.items()
-        )
-        line = f"{rank_text(row):>4} {row.participant:<{wide}}{scores}{_lead_text(row)}"
-        lines.append(line.rstrip())
-    return "\n".join(lines)
+    for name in METRICS:
+        columns.append((name, [f"{row.scores[name]:.4f}" for row in board.rows]))
+        intervals = [row.intervals[name] for row in board.rows]
+        columns.append(("95 %", [f"{low:.4f}-{high:.4f}" for low, high in intervals]))
+    columns.append(("lead on the next", [_lead_text(row) for row in board.rows]))
+    names, values = zip(*columns)
+    table = pd.DataFrame(zip(*values), columns=names)
+    return f"{board.name}, {board.n_events:,} events\n{table.to_string(index=False)}"
 
 
 def rank_text(row: Row) -> str:
@@ -45,33 +45,40 @@ def rank_text(row: Row) -> str:
 
 def _lead_text(row: Row) -> str:
     """`+0.0123 (+0.0011 to +0.0240) p = 0.03`; empty for the last one."""
-    if row.p is None:
+    if row.p is None or row.lead_interval is None:
         return ""
     low, high = row.lead_interval
     return f"{row.lead:+.4f} ({low:+.4f} to {high:+.4f}) p = {row.p:.2g}"
 
 
+def as_frame(boards: Sequence[Board]) -> pd.DataFrame:
+    """One line for each row of each board; NaN where the last one of a board has no lead."""
+    return pd.DataFrame(
+        {
+            "phase": board.name,
+            "rank": row.rank,
+            "participant": row.participant,
+            "submission": row.submission,
+            **row.scores,
+            **{
+                f"{name}_{end}": bound
+                for name, interval in row.intervals.items()
+                for end, bound in zip(("low", "high"), interval)
+            },
+            "tied": row.tied,
+            "lead": row.lead,
+            **dict(zip(("lead_low", "lead_high"), row.lead_interval or (None, None))),
+            "lead_p": row.p,
+        }
+        for board in boards
+        for row in board.rows
+    )
+
+
 def as_csv(boards: Sequence[Board]) -> str:
-    """One line for each row of each board."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    bounds = [f"{name}_{end}" for name in METRICS for end in ("low", "high")]
-    leads = ("tied", "lead", "lead_low", "lead_high", "lead_p")
-    writer.writerow(["phase", "rank", "participant", "submission", *METRICS, *bounds, *leads])
-    for board in boards:
-        for row in board.rows:
-            writer.writerow(
-                [
-                    board.name,
-                    row.rank,
-                    row.participant,
-                    row.submission,
-                    *(row.scores[name] for name in METRICS),
-                    *(bound for name in METRICS for bound in row.intervals[name]),
-                    int(row.tied),
-                    row.lead,
-                    *(row.lead_interval or ("", "")),
-                    row.p,
-                ]
-            )
-    return text.getvalue()
+    """`as_frame` as CSV; names that a spreadsheet would run as a formula get an apostrophe."""
+    frame = as_frame(boards)
+    frame["tied"] = frame["tied"].astype(int)
+    for column in ("participant", "submission"):
+        frame[column] = frame[column].map(as_cell)
+    return frame.to_csv(index=False)
