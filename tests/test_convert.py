@@ -1,4 +1,4 @@
-"""Other people's data: two real files, and files written here in the published layouts."""
+"""The command: what it says and writes, of real files and of files written in published layouts."""
 
 import zipfile
 from pathlib import Path
@@ -7,15 +7,20 @@ import awkward as ak
 import h5py
 import numpy as np
 import pytest
-import uproot
+from foreign import (
+    edepsim_file,
+    larcv2_file,
+    larcv3_file,
+    pilarnet_file,
+    root_file,
+    sparse3d,
+)
 from toy import make_events, make_events_file
 
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES
 from organizer.convert.__main__ import main
-from organizer.convert.edepsim import split_by_cell
-from organizer.convert.larcv import deposits_of_entry
-from organizer.convert.voxels import Deposits, crop_origin, to_event
+from organizer.convert.source_group import read_source
 
 DATA = Path(__file__).parent / "data"
 MUONS = DATA / "edepsim_muons.h5"
@@ -36,109 +41,12 @@ def labels_by_place(event) -> dict:
     return dict(zip(map(tuple, event.coords.tolist()), event.label.tolist()))
 
 
-# ---- crop, sum, label, threshold
-
-
-def deposits(cells, energy, label) -> Deposits:
-    return Deposits(5, np.array(cells), np.array(energy), np.array(label))
-
-
-def test_a_voxel_has_the_class_that_left_most_in_it():
-    item = deposits([[1, 2, 3]] * 3, [0.5, 0.3, 0.3], [EM, OTHER, PROTON])
-    assert to_event(item, CYCLES[2], 0.05).label.tolist() == [EM]
-    # In cycle 1 protons are among the others, who now left 0.6.
-    assert to_event(item, CYCLES[1], 0.05).label.tolist() == [OTHER]
-    assert to_event(item, CYCLES[2], 0.05).energy == pytest.approx(1.1)
-
-
-def test_the_threshold_cuts_voxels_not_deposits():
-    item = deposits([[1, 2, 3]] * 3 + [[4, 5, 6]], [0.02] * 4, [EM] * 4)
-    event = to_event(item, CYCLES[2], 0.05)
-    assert event.coords.tolist() == [[1, 2, 3]]
-    assert (event.coords.dtype, event.energy.dtype, event.label.dtype) == ("u1", "f4", "u1")
-
-
-def test_an_event_within_the_grid_stays_where_it_is():
-    item = deposits([[0, 3, 191], [5, 5, 0]], [1.0, 2.0], [EM, OTHER])
-    assert to_event(item, CYCLES[2], 0.05).coords.tolist() == [[0, 3, 191], [5, 5, 0]]
-
-
-def test_an_event_that_fits_is_kept_whole_in_the_middle():
-    cells = np.array([[-500, 1000, 7], [-400, 1100, 100]])
-    moved = cells - crop_origin(cells, np.ones(2))
-    np.testing.assert_array_equal(np.diff(moved, axis=0), np.diff(cells, axis=0))
-    np.testing.assert_allclose(moved.mean(axis=0), 95.5, atol=0.5)
-
-
-def test_of_two_distant_groups_the_one_with_more_energy_is_kept():
-    rng = np.random.default_rng(1)
-    many = np.add(rng.integers(0, 100, (50, 3)), [9_000_000, 0, 0])
-    few = np.add(rng.integers(0, 100, (5, 3)), [0, 2000, -3000])
-    energy = np.repeat([0.1, 10.0], [50, 5])
-    event = to_event(deposits(np.vstack([many, few]), energy, [EM] * 55), CYCLES[2], 0.05)
-    assert event.energy.sum() == pytest.approx(50)
-
-
-def test_no_shift_of_the_crop_along_an_axis_holds_more_energy():
-    rng = np.random.default_rng(2)
-    for _ in range(5):
-        cells = rng.integers(-300, 300, (400, 3))
-        energy = rng.exponential(size=400)
-        origin = crop_origin(cells, energy)
-
-        def held(shift, cells=cells - origin, energy=energy):
-            inside = ((cells >= shift) & (cells < np.add(shift, 192))).all(axis=1)
-            return energy[inside].sum()
-
-        best = held((0, 0, 0))
-        for axis in range(3):
-            shifts = np.zeros((601, 3), int)
-            shifts[:, axis] = np.arange(-300, 301)
-            assert max(map(held, shifts)) <= best + 1e-9
-
-
-# ---- edep-sim
-
-
-def test_segments_are_spread_by_path_length():
-    start = np.array([[0.5, 0.5, 0.5], [0.25, 0.5, 0.5], [2.5, 2.5, 2.5], [3.0, 1.5, 1.5]])
-    end = np.array([[3.5, 0.5, 0.5], [-0.75, 0.5, 0.5], [2.5, 2.5, 2.5], [1.0, 1.5, 1.5]])
-    segment, cell, share = split_by_cell(start, end)
-    found = {(s, *c): w for s, c, w in zip(segment.tolist(), cell.tolist(), share.tolist()) if w}
-    assert found == pytest.approx(
-        {
-            (0, 0, 0, 0): 1 / 6,
-            (0, 1, 0, 0): 1 / 3,
-            (0, 2, 0, 0): 1 / 3,
-            (0, 3, 0, 0): 1 / 6,
-            (1, 0, 0, 0): 1 / 4,
-            (1, -1, 0, 0): 3 / 4,
-            (2, 2, 2, 2): 1.0,
-            (3, 1, 1, 1): 1 / 2,
-            (3, 2, 1, 1): 1 / 2,
-        }
-    )
-
-
-def test_spreading_agrees_with_many_points_along_each_segment():
-    rng = np.random.default_rng(3)
-    start, end = rng.normal(scale=5, size=(2, 30, 3))
-    segment, cell, share = split_by_cell(start, end)
-    points = 20_000
-    fraction = (np.arange(points) + 0.5)[:, None] / points
-    for i in range(30):
-        sampled = np.floor(start[i] + (end[i] - start[i]) * fraction).astype(int)
-        cells, counts = np.unique(sampled, axis=0, return_counts=True)
-        for where, count in zip(cells, counts):
-            mine = share[(segment == i) & (cell == where).all(axis=1)].sum()
-            # A run of points counts its length to within one point at each end.
-            assert mine == pytest.approx(count / points, abs=2 / points)
-        assert share[segment == i].sum() == pytest.approx(1)
-
-
-def test_real_muons_of_edepsim(tmp_path, capsys):
-    assert convert("edepsim", MUONS, tmp_path / "out.h5", "--threshold-mev", 0) == 0
-    assert "out.h5: 10 events, " in capsys.readouterr().out
+@pytest.mark.parametrize("source", [["edepsim"], []], ids=["named", "looked at"])
+def test_real_muons_of_edepsim(tmp_path, capsys, source):
+    assert convert(*source, MUONS, tmp_path / "out.h5", "--threshold-mev", 0) == 0
+    said = capsys.readouterr().out
+    assert "out.h5: 10 events, " in said
+    assert "has no trajectories: deltas and Michel electrons can't be told" in said
     with h5py.File(MUONS) as file:
         segments = file["segments"][:]
     with EventFile(tmp_path / "out.h5", kind="train") as file:
@@ -156,110 +64,58 @@ def test_real_muons_of_edepsim(tmp_path, capsys):
         assert set(event.label.tolist()) <= {EM, OTHER}
 
 
-def test_the_threshold_is_the_cycles_own_unless_given(tmp_path):
+def test_tiles_keep_all_of_the_energy(tmp_path, capsys):
+    assert convert(MUONS, tmp_path / "out.h5", "--threshold-mev", 0, "--crop", "tiles") == 0
+    assert "kept 100.0% of the energy" in (said := capsys.readouterr().out)
+    assert "events are larger than the cube and became several tiles" in said
+    with h5py.File(MUONS) as file:
+        table = file["segments"][:]
+    total = np.bincount(table["eventID"], table["dE"])
+    source = read_source(tmp_path / "out.h5")
+    energy = np.zeros(10)
+    for entry, event in zip(source.entry, events_of(tmp_path / "out.h5")):
+        energy[entry] += event.energy.sum(dtype=float)
+    assert len(source.entry) > 10
+    assert source.number[:, 2].tolist() == source.entry.tolist()
+    np.testing.assert_allclose(energy, total, rtol=1e-4)
+
+
+def test_what_leads_back_to_the_source(tmp_path):
+    """A voxel's centre, from origin_mm, is within a voxel's half diagonal of some segment."""
+    assert convert(MUONS, tmp_path / "out.h5", "--events", 2) == 0
+    with h5py.File(MUONS) as file:
+        table = file["segments"][:]
+    source = read_source(tmp_path / "out.h5")
+    assert (source.path, source.reader) == (str(MUONS), "edepsim_hdf5")
+    for i, event in enumerate(events_of(tmp_path / "out.h5")):
+        rows = table[table["eventID"] == event.event_id]
+        ends = [np.column_stack([rows[f"{a}_{e}"] for a in "xyz"]) for e in ("start", "end")]
+        start, end = (10 * one.astype(float) for one in ends)
+        centre = source.origin_mm[i] + 3 * (event.coords + 0.5)
+        for place in centre[:: len(centre) // 40]:
+            way = end - start
+            length = np.maximum((way**2).sum(axis=1), 1e-12)
+            along = np.clip(((place - start) * way).sum(axis=1) / length, 0, 1)
+            nearest = np.linalg.norm(start + along[:, None] * way - place, axis=1).min()
+            assert nearest < 3 * 3**0.5 / 2 + 1e-3
+
+
+def test_the_threshold_is_the_cycles_own_unless_given(tmp_path, capsys):
     """Tracks cut the corners of voxels: whatever the threshold, some voxels are just above it."""
     lowest = {}
-    for number in CYCLES:
+    for number in (1, 2, 3):
         assert convert("edepsim", MUONS, tmp_path / "out.h5", "--cycle", number) == 0
         lowest[number] = min(event.energy.min() for event in events_of(tmp_path / "out.h5"))
     assert lowest == pytest.approx({1: 0.05, 2: 0.05, 3: 0.08}, rel=0.05)
     assert lowest[3] > 0.08
     assert convert("edepsim", MUONS, tmp_path / "out.h5", "--threshold-mev", 0.5) == 0
     assert min(event.energy.min() for event in events_of(tmp_path / "out.h5")) > 0.5
+    assert "now above 0.5 MeV in voxels of 3 mm" in capsys.readouterr().out
 
 
-def edepsim_file(path, place="segments", names=None, repeat=1, **changed):
-    """Two events in larnd-sim's layout: a muon with a photon's point, and a proton; rows mixed."""
-    names = names or {}
-    rows = [
-        # event, pdg, dE, start and end in cm
-        (7, 13, 2.0, (100.0, 0.05, 0.05), (101.2, 0.05, 0.05)),
-        (9, 2212, 5.0, (0.0, -3.05, 0.05), (0.0, -3.15, 0.05)),
-        (7, 22, 0.5, (101.0, 0.95, 0.05), (101.0, 0.95, 0.05)),
-    ] * repeat
-    fields = ["eventID", "pdgId", "dE"] + [f"{a}_{e}" for a in "xyz" for e in ("start", "end")]
-    fields = [names.get(field, field) for field in fields if names.get(field, field)]
-    table = np.zeros(len(rows), [(field, "f8") for field in fields])
-    for i, (event, pdg, energy, start, end) in enumerate(rows):
-        values = {"eventID": event, "pdgId": pdg, "dE": energy}
-        values.update({f"{a}_start": start["xyz".index(a)] for a in "xyz"})
-        values.update({f"{a}_end": end["xyz".index(a)] for a in "xyz"})
-        for name, value in {**values, **changed}.items():
-            if names.get(name, name) in fields:
-                table[names.get(name, name)][i] = value
-    with h5py.File(path, "w") as file:
-        file[place] = table
-    return path
-
-
-@pytest.mark.parametrize(
-    ("place", "names"),
-    [
-        ("segments", {}),
-        ("segments", {"eventID": "event_id", "pdgId": "pdg_id"}),
-        ("mc_truth/segments/data", {"eventID": "event_id", "pdgId": "pdg_id"}),
-    ],
-)
-def test_edepsim_in_all_its_names(tmp_path, place, names):
-    source = edepsim_file(tmp_path / "in.h5", place, names)
-    assert convert("edepsim", source, tmp_path / "out.h5") == 0
-    muon, proton = events_of(tmp_path / "out.h5")
-    assert (muon.event_id, proton.event_id) == (7, 9)
-    # 1.2 cm are 4 voxels and parts of a fifth; a photon's point lies 3 voxels off in y.
-    assert muon.energy.sum() == pytest.approx(2.5)
-    assert sorted(muon.label.tolist()) == [EM] + [OTHER] * 5
-    assert proton.energy.sum() == pytest.approx(5.0)
-    assert set(proton.label.tolist()) == {PROTON}
-
-
-# ---- PILArNet
-
-# Per cluster: size, semantic, pid, label. Low-energy scatter comes first and has pid -1 or 5.
-CLUSTERS = [(2, 4, -1, EM), (3, 1, 4, PROTON), (1, 1, 2, OTHER), (2, 0, 0, EM), (1, 2, 1, EM)]
-CLUSTERS += [(1, 3, 1, EM), (1, 1, 3, OTHER), (0, 1, 4, PROTON)]
-
-
-def pilarnet_file(path, *, n_events=2, pid=True, dtype="f4", change=None):
-    """Events in the layout of DATASET.md: rows of variable length, points ordered by cluster."""
-    n_points = sum(size for size, *_ in CLUSTERS)
-    point = np.zeros((n_points, 8))
-    point[:, :3] = np.arange(3 * n_points).reshape(-1, 3) + 500
-    point[:, 3] = 0.1 + np.arange(n_points)
-    rows = [(size, i, i, 0, semantic, kind)[: 6 if pid else 5] for i, (size, semantic, kind, _) in
-            enumerate(CLUSTERS)]  # fmt: skip
-    arrays = {"point": point, "cluster": np.array(rows, float)}
-    if change:
-        change(arrays)
-    with h5py.File(path, "w") as file:
-        for name, array in arrays.items():
-            dataset = file.create_dataset(name, (n_events,), h5py.vlen_dtype(np.dtype(dtype)))
-            for row in range(n_events):
-                dataset[row] = array.ravel()
-    return path
-
-
-@pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
-def test_pilarnet_with_particle_types(tmp_path, dtype):
-    source = pilarnet_file(tmp_path / "in.h5", dtype=dtype)
-    assert convert("pilarnet", source, tmp_path / "out.h5", "--threshold-mev", 0) == 0
-    events = events_of(tmp_path / "out.h5")
-    assert [event.event_id for event in events] == [0, 1]
-    expected = [label for size, _, _, label in CLUSTERS for _ in range(size)]
-    order = np.argsort(events[0].coords[:, 0])
-    assert events[0].label[order].tolist() == (expected if dtype != "i8" else expected[1:])
-
-
-def test_pilarnet_without_particle_types_says_what_that_means(tmp_path, capsys):
-    source = pilarnet_file(tmp_path / "in.h5", pid=False)
-    assert convert("pilarnet", source, tmp_path / "out.h5") == 0
-    assert "no pid: protons can't be told" in capsys.readouterr().out
-    label = events_of(tmp_path / "out.h5")[0].label
-    # Five points are tracks, of which three are protons that nobody can tell now.
-    assert np.bincount(label, minlength=4).tolist() == [0, 6, 5, 0]
-
-
-def test_real_event_of_pilarnet(tmp_path):
+def test_real_event_of_pilarnet(tmp_path, capsys):
     assert convert("pilarnet", PILARNET_EVENT, tmp_path / "out.h5") == 0
+    assert "does not keep the size of its voxels: taken as 3 mm" in capsys.readouterr().out
     (event,) = events_of(tmp_path / "out.h5")
     with np.load(PILARNET_EVENT) as file:
         coords, energy, motif, pid = (file[n] for n in ("coords", "energy", "motif", "pid"))
@@ -275,70 +131,32 @@ def test_real_event_of_pilarnet(tmp_path):
     assert len(event) > 0.7 * len(coords)
 
 
-def test_pilarnet_arrays_without_types(tmp_path, capsys):
+def test_the_size_of_the_voxels_can_be_said(tmp_path, capsys):
+    """As voxels of 6 mm, each of the event's leaves its energy in 8 of ours."""
+    arguments = (PILARNET_EVENT, tmp_path / "out.h5", "--crop", "tiles", "--threshold-mev", 0)
+    assert convert(*arguments, "--source-voxel-mm", 6) == 0
+    assert "a voxel of the source is 8 of ours" in (said := capsys.readouterr().out)
+    assert "kept 100.0% of the energy" in said
+    assert "taken as 3 mm" not in said
     with np.load(PILARNET_EVENT) as file:
-        np.savez(tmp_path / "in.npz", coord=file["coords"], **{
-            name: file[key][:, None] for name, key in (("energy", "energy"), ("semantic", "motif"))
-        })  # fmt: skip
-    assert convert("pilarnet", tmp_path / "in.npz", tmp_path / "out.h5") == 0
-    assert "no pid" in capsys.readouterr().out
+        assert sum(map(len, events_of(tmp_path / "out.h5"))) == 8 * len(file["coords"])
 
 
-# ---- LArCV2
-
-
-def test_larcv_voxel_ids_and_types():
-    """id = z * (nx * ny) + y * nx + x; 0 proton, 1 MIP, 2 shower, 3 delta, 4 Michel."""
-    nx, ny, nz = 192, 100, 50
-    places = [(191, 99, 49), (0, 0, 0), (5, 6, 7), (1, 0, 0), (0, 1, 0), (0, 0, 1), (9, 9, 9)]
-    ids = np.array([z * nx * ny + y * nx + x for x, y, z in places], np.uint64)
-    energy = np.arange(1, 8).astype(np.float32)
-    types = np.array([0, 1, 2, 3, 4, 5, 1], np.float32)  # 5 is none of the five types
-    order = np.argsort(ids[:6])  # the second tree lacks the last voxel
-    item = deposits_of_entry("here", 3, ids, energy, ids[:6][order], types[:6][order], (nx, ny, nz))
-    found = {tuple(c): (e, w) for c, e, w in zip(item.cell.tolist(), item.energy, item.label)}
-    assert found == {
-        (191, 99, 49): (1, PROTON),
-        (0, 0, 0): (2, OTHER),
-        (5, 6, 7): (3, EM),
-        (1, 0, 0): (4, EM),
-        (0, 1, 0): (5, EM),
-    }
-
-
-def larcv_file(path, *, skip=(), meta="_meta._", ids=([3, 40000], [192**3 - 1])):
-    """Two entries in TTrees whose branches are called as ROOT calls the split members."""
-    values = {"sparse3d_data_tree": [[1.5, 2.5], [0.5]], "sparse3d_fivetypes_tree": [[2, 0], [1]]}
-    with uproot.recreate(path) as file:
-        for name, value in values.items():
-            if name in skip:
-                continue
-            kinds = {"_voxel_v._id": "var * uint64", "_voxel_v._value": "var * float32"}
-            kinds.update({f"{meta}{axis}num": "uint64" for axis in "xyz"})
-            entries = {
-                "_voxel_v._id": ak.values_astype(ak.Array(ids), np.uint64),
-                "_voxel_v._value": ak.values_astype(ak.Array(value), np.float32),
-                **{f"{meta}{axis}num": np.array([192, 192], np.uint64) for axis in "xyz"},
-            }
-            file.mktree(name, kinds).extend(entries)
-    return path
-
-
-@pytest.mark.parametrize("meta", ["_meta._", "_"])
-def test_larcv_file(tmp_path, meta):
-    source = larcv_file(tmp_path / "in.root", meta=meta)
-    assert convert("larcv", source, tmp_path / "out.h5") == 0
-    first, second = events_of(tmp_path / "out.h5")
-    # 40000 = 1 * 192 * 192 + 16 * 192 + 64
-    assert labels_by_place(first) == {(3, 0, 0): EM, (64, 16, 1): PROTON}
-    assert labels_by_place(second) == {(191, 191, 191): OTHER}
-    assert second.energy.tolist() == [0.5]
-
-
-def test_larcv_help_says_that_it_has_not_met_a_real_file(capsys):
+@pytest.mark.parametrize("name", ["edepsim", "pilarnet", "larcv", "spine"])
+def test_help_prints_the_table_of_classes(capsys, name):
     with pytest.raises(SystemExit, match="0"):
-        convert("larcv", "--help")
-    assert "has not met a real file" in capsys.readouterr().out
+        convert(name, "--help")
+    said = capsys.readouterr().out
+    assert "its class" in said
+    assert "electron/positron" in said
+    assert "Not known: " in said
+
+
+def test_help_without_a_source_lists_them(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        convert("--help")
+    said = capsys.readouterr().out
+    assert all(f"\n  {name}" in said for name in ("edepsim", "pilarnet", "larcv", "spine", "mlhep"))
 
 
 # ---- 2018
@@ -362,11 +180,23 @@ def test_there_and_back(tmp_path, name, kind):
                 np.testing.assert_array_equal(one[order[0]], other[order[1]])
 
 
-def test_cycle_1_has_no_protons(tmp_path):
+def test_cycle_1_has_no_protons(tmp_path, capsys):
     (tmp_path / "a.csv").write_text("event,x,y,z,val,label\n4,1,2,3,0.5,3\n4,1,2,4,0.5,1\n")
     assert convert("mlhep", tmp_path / "a.csv", tmp_path / "out.h5", "--cycle", 1) == 0
     (event,) = events_of(tmp_path / "out.h5")
     assert labels_by_place(event) == {(1, 2, 3): OTHER, (1, 2, 4): EM}
+    assert "data of three classes, written as cycle 1" in (said := capsys.readouterr().out)
+    assert "protons became `other`" in said
+
+
+def test_data_of_two_or_three_classes_are_a_remark(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("event,x,y,z,val,label\n4,1,2,3,0.5,2\n4,1,2,4,0.5,1\n")
+    assert convert(tmp_path / "a.csv", tmp_path / "out.h5") == 0
+    assert "data of two classes, written as cycle 2" in (said := capsys.readouterr().out)
+    assert "their protons are `other`" in said
+    (tmp_path / "a.csv").write_text("event,x,y,z,val,label\n4,1,2,3,0.5,3\n")
+    assert convert(tmp_path / "a.csv", tmp_path / "out.h5") == 0
+    assert "if these are their data, use --cycle 3" in capsys.readouterr().out
 
 
 # ---- the command
@@ -382,12 +212,12 @@ def test_events_without_a_voxel_are_left_out_and_counted(tmp_path, capsys):
 
 
 def test_only_the_first_events(tmp_path):
-    assert convert("edepsim", MUONS, tmp_path / "out.h5", "--events", 3) == 0
+    assert convert("edepsim", MUONS, "--out", tmp_path / "out.h5", "--events", 3) == 0
     assert [event.event_id for event in events_of(tmp_path / "out.h5")] == [0, 1, 2]
 
 
-def rubbish(path):
-    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 8)
+def rubbish(path, start=b"\x89HDF\r\n\x1a\n"):
+    path.write_bytes(start + bytes(range(256)) * 8)
     return path
 
 
@@ -423,14 +253,51 @@ def npz(path, **arrays):
     return path
 
 
+def text(path, content):
+    path.write_text(content)
+    return path
+
+
+def shortened(path, of):
+    path.write_bytes(of.read_bytes()[:-500])
+    return path
+
+
+def planes_root(path):
+    return root_file(path, {"image2d_data_tree": {"a": np.arange(3)}})
+
+
+def histogram_root(path):
+    return root_file(path, {"tree": {"a": np.arange(3)}})
+
+
+def two_pairs(path):
+    tensors = {f"sparse3d_{name}_tree": sparse3d([[1]], [[1.0]]) for name in ("a", "b")}
+    return root_file(path, {**tensors, "sparse3d_a_semantics_tree": sparse3d([[1]], [[1.0]]),
+                            "sparse3d_b_semantics_tree": sparse3d([[1]], [[1.0]])})  # fmt: skip
+
+
 BAD = {
     "no file": ("edepsim", lambda p: p / "absent.h5", "no such file"),
-    "a folder": ("edepsim", lambda p: p, "no such file"),
+    "a folder": ("edepsim", lambda p: p, "is a folder without events"),
+    "an empty file": (None, lambda p: text(p / "in.h5", ""), "is empty"),
     "rubbish as edepsim": ("edepsim", lambda p: rubbish(p / "in.h5"), "not a readable HDF5 file"),
     "rubbish as pilarnet": ("pilarnet", lambda p: rubbish(p / "in.h5"), "not a readable HDF5"),
-    "rubbish as npz": ("pilarnet", lambda p: rubbish(p / "in.npz"), "not a readable .npz"),
-    "rubbish as larcv": ("larcv", lambda p: rubbish(p / "in.root"), "not a readable ROOT file"),
+    "rubbish as npz": (
+        "pilarnet",
+        lambda p: rubbish(p / "in.npz", b"PK\3\4"),
+        "not a readable .npz",
+    ),
+    "rubbish as larcv": ("larcv", lambda p: rubbish(p / "in.root", b"root"), "not a readable ROOT"),
+    "rubbish as parquet": (None, lambda p: rubbish(p / "in.pq", b"PAR1"), "not a readable parquet"),
     "rubbish as mlhep": ("mlhep", lambda p: rubbish(p / "in.h5"), "not a readable HDF5"),
+    "rubbish as nothing": (None, lambda p: rubbish(p / "in", b"\xff"), "is of no known kind"),
+    "cut short": (None, lambda p: shortened(p / "in.h5", MUONS), "not a readable HDF5"),
+    "ROOT cut short": (
+        None,
+        lambda p: shortened(p / "in.root", DATA / "larcv2_empty_supera.root"),
+        "not a readable ROOT file",
+    ),
     "npz with a header cut off": (
         "pilarnet",
         lambda p: unclosed_npz(p / "in.npz"),
@@ -438,20 +305,48 @@ BAD = {
     ),
     "no npz": ("pilarnet", lambda p: p / "absent.npz", "absent.npz"),
     "no root file": ("larcv", lambda p: p / "absent.root", "absent.root"),
-    "pilarnet as edepsim": ("edepsim", lambda p: pilarnet_file(p / "in.h5"), "data set `segments`"),
-    "edepsim as pilarnet": ("pilarnet", lambda p: MUONS, "`point` and `cluster`"),
-    "edepsim as mlhep": ("mlhep", lambda p: MUONS, "expected a data set `data`"),
-    "edepsim as larcv": ("larcv", lambda p: MUONS, "not a readable ROOT file"),
+    "pilarnet as edepsim": (
+        "edepsim",
+        lambda p: pilarnet_file(p / "in.h5"),
+        "is PILArNet-M's HDF5 (cluster, cluster_extra, point); python -m organizer.convert "
+        "pilarnet reads it, and `edepsim` does not",
+    ),
+    "edepsim as pilarnet": ("pilarnet", lambda p: MUONS, "is edep-sim's HDF5 (segments)"),
+    "edepsim as mlhep": ("mlhep", lambda p: MUONS, "is edep-sim's HDF5 (segments)"),
+    "edepsim as larcv": ("larcv", lambda p: MUONS, "is edep-sim's HDF5 (segments)"),
+    "spine as larcv": ("larcv", lambda p: DATA / "spine_v2.h5", "is SPINE's HDF5 (data, index"),
+    "2D in LArCV2": (None, lambda p: planes_root(p / "in.root"), "is 2D data in LArCV2's ROOT"),
+    "another ROOT file": (
+        None,
+        lambda p: histogram_root(p / "in.root"),
+        "is a ROOT file of no known kind (tree)",
+    ),
+    "arrays in 2D": (
+        None,
+        lambda p: npz(p / "in.npz", coords=np.zeros((2, 2)), energy=[1.0, 2.0]),
+        "is 2D, coords is (2, 2)",
+    ),
+    "a table of text": (
+        None,
+        lambda p: text(p / "in.csv", "a,b\n1,2\n"),
+        "a text file of no known",
+    ),
+    "larnd-sim's packets": (
+        None,
+        lambda p: plain_h5(p / "in.h5", packets=np.zeros(3)),
+        "is larnd-sim's read-out without true segments",
+    ),
     "no end": ("edepsim", lambda p: edepsim_file(p / "in.h5", names={"z_end": ""}), "for z_end"),
     "nowhere": ("edepsim", lambda p: edepsim_file(p / "in.h5", x_end=np.nan), "not a number"),
     "no energy": ("edepsim", lambda p: edepsim_file(p / "in.h5", dE=np.inf), "not a number"),
     "huge id": ("edepsim", lambda p: edepsim_file(p / "in.h5", eventID=2**40), "event number"),
-    "all below": ("edepsim", lambda p: edepsim_file(p / "in.h5", dE=1e-9), "none of its 2 events"),
-    "no segment": (
+    "all below": (
         "edepsim",
-        lambda p: edepsim_file(p / "in.h5", repeat=0),
-        "none of its 0 events",
+        lambda p: edepsim_file(p / "in.h5", dE=1e-9),
+        "none of its 2 events has a voxel to keep: no voxel is above 0.05 MeV",
     ),
+    "no segment": ("edepsim", lambda p: edepsim_file(p / "in.h5", repeat=0), "holds no event"),
+    "empty trees": (None, lambda p: DATA / "larcv2_empty_supera.root", "holds no event"),
     "sizes": (
         "pilarnet",
         lambda p: pilarnet_file(p / "in.h5", change=swapped_sizes),
@@ -467,11 +362,6 @@ BAD = {
         lambda p: pilarnet_file(p / "in.h5", change=unknown_semantic),
         "semantic types 0 to 4",
     ),
-    "no variable length": (
-        "pilarnet",
-        lambda p: plain_h5(p / "in.h5", point=np.zeros((2, 8)), cluster=np.zeros((2, 6))),
-        "row of variable length",
-    ),
     "pickles": (
         "pilarnet",
         lambda p: npz(p / "in.npz", coords=np.array([{}], object)),
@@ -483,16 +373,30 @@ BAD = {
         lambda p: npz(p / "in.npz", coords=np.zeros((2, 3)), energy=[1.0], motif=[0, 0]),
         "N values",
     ),
-    "no second tree": (
+    "two pairs": ("larcv", lambda p: two_pairs(p / "in.root"), "choose with --energy-from"),
+    "no meta": (
         "larcv",
-        lambda p: larcv_file(p / "in.root", skip=("sparse3d_fivetypes_tree",)),
-        "expected the tree sparse3d_fivetypes_tree",
+        lambda p: root_file(
+            p / "in.root",
+            {
+                "sparse3d_data_tree": {
+                    "_voxel_v._id": ak.Array([[1]]),
+                    "_voxel_v._value": ak.Array([[1.0]]),
+                }
+            },
+        ),
+        "no branch _meta._xnum",
     ),
-    "no meta": ("larcv", lambda p: larcv_file(p / "in.root", meta="_n"), "no branch _xnum"),
+    "unit": ("larcv", lambda p: larcv2_file(p / "in.root", unit=0), "wire and time"),
     "outside the meta": (
         "larcv",
-        lambda p: larcv_file(p / "in.root", ids=([3, 4], [192**3])),
+        lambda p: larcv2_file(p / "in.root", ids=([3, 4], [192**3])),
         "lies outside",
+    ),
+    "outside in LArCV3": (
+        "larcv",
+        lambda p: larcv3_file(p / "in.h5", {"a": [([100 * 50 * 20], [1.0])]}),
+        "voxel id 100000 lies outside (100, 50, 20)",
     ),
 }
 
@@ -502,7 +406,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, capsys, source, 
     (tmp_path / "in").mkdir()
     out = tmp_path / "out" / "events.h5"
     bad = make(tmp_path / "in")
-    assert convert(source, bad, out) == 1
+    assert convert(*filter(None, [source]), bad, out) == 1
     said = capsys.readouterr().err
     assert says in said
     assert said.startswith(f"convert: {bad}")
@@ -541,3 +445,13 @@ def test_a_damaged_chunk_is_one_sentence(tmp_path, capsys):
     (tmp_path / "in.h5").write_bytes(content)
     assert convert("edepsim", tmp_path / "in.h5", tmp_path / "out.h5") == 1
     assert "segments: damaged" in capsys.readouterr().err
+
+
+def test_every_cycle_of_particles_can_be_written(tmp_path):
+    for number, cycle in CYCLES.items():
+        if "beam" not in cycle.class_names:
+            out = tmp_path / f"{number}.h5"
+            arguments = ("--cycle", number, "--threshold-mev", 0.05)
+            assert convert(pilarnet_file(tmp_path / "in.h5"), out, *arguments) == 0
+            with EventFile(out) as file:
+                assert file.cycle == cycle

@@ -1,7 +1,12 @@
-"""Other people's data into this challenge's events:  python -m organizer.convert SOURCE IN OUT
+"""Other people's data into this challenge's events:  python -m organizer.convert [SOURCE] IN OUT
 
-OUT is an events file of kind train; an event without a voxel is left out and counted.
-`SOURCE --help` says what each source must look like and how its labels become ours.
+IN is looked at to tell what it is; SOURCE may be left out. OUT is an events file: of kind train, or
+test where IN has no labels; an event without a voxel is left out and counted. Positions keep their
+place relative to one another; voxels of another size are resampled by energy; an event larger than
+the cube of 192^3 voxels is cut as --crop says. What leads back to the source stands in OUT's group
+`source/`.
+
+`SOURCE --help` says what each source must look like and how its classes become ours.
 """
 
 from __future__ import annotations
@@ -9,159 +14,189 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import Event, EventFile, EventWriter
-from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
-from organizer.convert import edepsim, larcv, mlhep, pilarnet
-from organizer.convert.formats_2018 import read_events_2018
-from organizer.convert.voxels import Deposits, restrict_labels, to_event
+from lartpc_challenge.events import Event, EventWriter
+from lartpc_challenge.files import check_writable
+from lartpc_challenge.format import CYCLES, VOXEL_SIZE_MM, ChallengeError
+from organizer.convert import mlhep2018
+from organizer.convert.converted import Converted, Counts, Settings, convert, summary
+from organizer.convert.crops import CROPS
+from organizer.convert.deposits import ReadOptions, SourceEvent
+from organizer.convert.larcv_kinds import TAXONOMIES
+from organizer.convert.readers import FAMILIES, READERS, find_reader
+from organizer.convert.source_group import write_source
+from organizer.convert.taxonomy import table
 from organizer.simulate.event import CONFIGURATIONS
 
-DEPOSIT_SOURCES = {"edepsim": edepsim, "pilarnet": pilarnet, "larcv": larcv}
-
-
-@dataclass
-class Counts:
-    """What became of a source. Energies in MeV."""
-
-    events: int = 0
-    voxels: int = 0
-    without_voxel: int = 0
-    energy_read_mev: float = 0.0
-    energy_kept_mev: float = 0.0
-    remarks: set[str] = field(default_factory=set)
+_CALL = "python -m organizer.convert"
+_MLHEP = "mlhep"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
     return run("convert", lambda: _run(options), stopped="stopped; nothing was written")
 
 
-def _run(options) -> None:
+def _run(options: argparse.Namespace) -> None:
     source, out = options.source_file, options.out
     if source.exists() and out.exists() and out.samefile(source):
         raise ChallengeError(f"{out}: OUT is IN; give another name")
-    if options.source == "mlhep" and mlhep.is_ours(source):
-        _to_2018(options)
-    elif options.source == "mlhep":
-        _from_2018(options)
+    check_writable(out)
+    found, name = find_reader(source, options.source)
+    if name == _MLHEP and mlhep2018.is_ours(source):
+        mlhep2018.to_2018(source, out, _progress, options.events)
+    elif name == _MLHEP:
+        mlhep2018.from_2018(source, out, options.cycle, _progress, options.events)
     else:
-        _from_deposits(options)
+        _from_source(found.reader, options)
 
 
-def _from_deposits(options) -> None:
-    cycle, counts = CYCLES[options.cycle], Counts()
+def _from_source(reader: str, options: argparse.Namespace) -> None:
+    source, cycle = options.source_file, CYCLES[options.cycle]
     threshold_mev = options.threshold_mev
     if threshold_mev is None:
         threshold_mev = CONFIGURATIONS[cycle.number].threshold_mev
-    deposits = DEPOSIT_SOURCES[options.source].read(options.source_file)
-    events = _convert(options.source_file, deposits, cycle, threshold_mev, counts)
-    _write(options, "train", events, counts)
-    for remark in sorted(counts.remarks):
-        print(f"{options.source_file}: {remark}")
-    share = counts.energy_kept_mev / counts.energy_read_mev
-    print(f"kept {share:.1%} of the energy: within the crop and above {threshold_mev} MeV")
-
-
-def _convert(
-    path: Path, deposits: Iterable[Deposits], cycle: Cycle, threshold_mev: float, counts: Counts
-) -> Iterator[Event]:
-    for item in deposits:
-        if not np.isfinite(item.energy).all():
-            raise ChallengeError(f"{path}: event {item.event_id}: an energy is not a number")
-        event = to_event(item, cycle, threshold_mev)
-        counts.energy_read_mev += float(item.energy.sum(dtype=float))
-        counts.energy_kept_mev += float(event.energy.sum(dtype=float))
-        if item.remark:
-            counts.remarks.add(item.remark)
-        yield event
-
-
-def _from_2018(options) -> None:
-    events = read_events_2018(options.source_file)
+    settings = Settings(cycle, options.voxel_size, threshold_mev, options.crop)
+    read_options = ReadOptions(
+        options.energy_from, options.labels_from, options.taxonomy, options.source_voxel_mm
+    )
+    events = READERS[reader](source, read_options)
+    events = islice(events, options.events)
     first = next(events, None)
-    if first is None:
-        raise ChallengeError(f"{options.source_file}: holds no event")
-    events = chain([first], events)
-    if first.label is None:
-        _write(options, "test", events, Counts())
-    else:
-        cycle = CYCLES[options.cycle]
-        _write(options, "train", (_restricted(event, cycle) for event in events), Counts())
-
-
-def _restricted(event: Event, cycle: Cycle) -> Event:
-    return Event(event.event_id, event.coords, event.energy, restrict_labels(event.label, cycle))
-
-
-def _to_2018(options) -> None:
-    write = mlhep.writer(options.out)
-    with EventFile(options.source_file) as events:
-        write(options.out, islice(_progress(events, options), options.events))
-        print(f"{options.out}: {min(len(events), options.events or len(events)):,} events")
-
-
-def _write(options, kind: str, events: Iterable[Event], counts: Counts) -> None:
-    """Write those of `events` that have voxels to OUT, counting, and say what was done."""
-    with EventWriter(options.out, kind=kind, cycle=options.cycle, scale="full") as out:
-        for event in islice(_progress(events, options), options.events):
-            if len(event):
-                out.append(event)
-                counts.events += 1
-                counts.voxels += len(event)
-            else:
-                counts.without_voxel += 1
-        if not counts.events:
-            raise ChallengeError(
-                f"{options.source_file}: none of its {counts.without_voxel} events has a voxel "
-                "to keep; nothing was written"
-            )
+    kind = "test" if first is not None and first.kind is None else "train"
+    counts = Counts()
+    rows: list[Converted] = []
+    with EventWriter(options.out, kind=kind, cycle=cycle.number, scale="full") as writer:
+        for item in _converted(source, chain([first] if first else [], events), settings, counts):
+            if len(item.event):
+                writer.append(item.event)
+                rows.append(item)
+        if not rows:
+            raise ChallengeError(_nothing(source, counts, settings))
+        write_source(writer.file, source, reader, read_options, settings, rows)
     print(
         f"{options.out}: {counts.events:,} events, {counts.voxels:,} voxels ({kind}, cycle "
-        f"{options.cycle}); left out: {counts.without_voxel:,} events without a voxel"
+        f"{cycle.number}); left out: {counts.without_voxel:,} events without a voxel"
+    )
+    for remark in counts.remarks:
+        print(f"{source}: {remark}")
+    for line in summary(counts, settings):
+        print(line)
+
+
+def _nothing(source: Path, counts: Counts, settings: Settings) -> str:
+    if not counts.source_events:
+        return f"{source}: holds no event; nothing was written"
+    if not counts.read_mev:
+        why = "none has an energy deposit"
+    elif counts.no_class_mev:
+        why = "what they deposit has no class"
+    else:
+        why = f"no voxel is above {settings.threshold_mev:g} MeV"
+    return (
+        f"{source}: none of its {counts.source_events:,} events has a voxel to keep: {why}; "
+        "nothing was written"
     )
 
 
-def _progress(events: Iterable, options) -> Iterable:
-    return tqdm(events, desc=options.source, unit=" events", disable=None, leave=False)
+def _converted(
+    path: Path, events: Iterable[SourceEvent], settings: Settings, counts: Counts
+) -> Iterator[Converted]:
+    with tqdm(desc=path.name, unit=" events", disable=None, leave=False) as bar:
+        for event in events:
+            if event.n_events is not None:
+                bar.total = event.n_events
+            try:
+                yield from convert(event, settings, counts)
+            except ChallengeError as problem:
+                raise ChallengeError(f"{path}: {problem}") from problem
+            bar.update()
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    top = new_parser("python -m organizer.convert", __doc__)
-    own = ", ".join(str(CONFIGURATIONS[number].threshold_mev) for number in CYCLES)
-    sources = top.add_subparsers(dest="source", metavar="SOURCE", required=True)
-    for name, module in {**DEPOSIT_SOURCES, "mlhep": mlhep}.items():
-        summary = module.__doc__.partition("\n")[0]
-        parser = sources.add_parser(
-            name, help=summary, description=module.__doc__, formatter_class=top.formatter_class
-        )
-        parser.add_argument("source_file", metavar="IN", type=Path)
-        parser.add_argument("out", metavar="OUT", type=Path)
-        parser.add_argument(
-            "--cycle", type=int, choices=list(CYCLES), default=2, help="whose labels (2)"
-        )
-        parser.add_argument("--events", type=at_least(1), metavar="N", help="the first N only")
-        if name in DEPOSIT_SOURCES:
-            parser.add_argument(
-                "--threshold-mev",
-                type=_not_negative,
-                metavar="E",
-                help=f"keep voxels with more energy (the cycle's own threshold: {own} MeV)",
-            )
-    return top.parse_args(arguments)
+def _progress(events: Iterable[Event]) -> Iterable[Event]:
+    return tqdm(events, unit=" events", disable=None, leave=False)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    source = arguments[0] if arguments and arguments[0] in (*FAMILIES, _MLHEP) else None
+    call, manual = _CALL, _manual(source)
+    if source is not None:
+        call, arguments = f"{_CALL} {source}", arguments[1:]
+    parser = new_parser(call, manual)
+    parser.set_defaults(source=source)
+    parser.add_argument("source_file", metavar="IN", type=Path)
+    parser.add_argument("out", metavar="OUT", type=Path, nargs="?")
+    parser.add_argument("--out", dest="out_option", metavar="OUT", type=Path, help="as OUT")
+    parser.add_argument(
+        "--cycle", type=int, choices=list(CYCLES), default=2, help="whose classes (2)"
+    )
+    parser.add_argument("--events", type=at_least(1), metavar="N", help="the first N only")
+    if source != _MLHEP:
+        _add_source_options(parser)
+    options = parser.parse_args(arguments)
+    options.out = options.out or options.out_option
+    if options.out is None:
+        parser.error("the following arguments are required: OUT")
+    return options
+
+
+def _add_source_options(parser: argparse.ArgumentParser) -> None:
+    own = ", ".join(f"{number}: {c.threshold_mev:g}" for number, c in CONFIGURATIONS.items())
+    parser.add_argument(
+        "--threshold-mev",
+        type=_not_negative,
+        metavar="E",
+        help=f"keep voxels with more energy (the cycle's own, MeV: {own})",
+    )
+    parser.add_argument(
+        "--crop", choices=CROPS, default="densest", help="of events larger than the cube (densest)"
+    )
+    parser.add_argument(
+        "--voxel-size",
+        type=_positive,
+        default=VOXEL_SIZE_MM,
+        metavar="MM",
+        help=f"edge of our voxels ({VOXEL_SIZE_MM:g})",
+    )
+    parser.add_argument(
+        "--source-voxel-mm",
+        type=_positive,
+        metavar="MM",
+        help="edge of the source's voxels, where the file does not say it",
+    )
+    parser.add_argument("--energy-from", metavar="NAME", help="producer, product or detector")
+    parser.add_argument("--labels-from", metavar="NAME", help="producer or product of the classes")
+    parser.add_argument("--taxonomy", choices=TAXONOMIES, help="how those classes are numbered")
+
+
+def _manual(source: str | None) -> str:
+    if source is None:
+        names = {name: family.summary for name, family in FAMILIES.items()}
+        names[_MLHEP] = (mlhep2018.__doc__ or "").partition("\n")[0]
+        lines = [f"  {name:<9} {summary}" for name, summary in names.items()]
+        return f"{__doc__}\nSOURCE is one of\n" + "\n".join(lines) + "\n"
+    if source == _MLHEP:
+        return mlhep2018.__doc__ or ""
+    family = FAMILIES[source]
+    return "\n".join([*map(str, family.manuals), *(f"{table(one)}\n" for one in family.tables)])
 
 
 def _not_negative(text: str) -> float:
     number = float(text)
     if not number >= 0:
         raise argparse.ArgumentTypeError("must be at least 0")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
     return number
 
 

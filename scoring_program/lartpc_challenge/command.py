@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.signals import interrupting, number_of
+from lartpc_challenge.signals import handling, send_soon, stopping
 
 
 def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
@@ -24,7 +25,7 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
         if isinstance(stream, io.TextIOWrapper):  # a file's name can be no text, or none of here
             stream.reconfigure(errors="backslashreplace")
     try:
-        with interrupting():
+        with _interruptible():
             command()
             print(end="", flush=True)
     except BrokenPipeError:  # `head` has read enough
@@ -40,7 +41,7 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
         failure = str(problem)
     except KeyboardInterrupt as reason:
         print(f"{program}: {stopped}", file=sys.stderr)
-        return 128 + number_of(reason)
+        return 128 + _number(reason)
     else:
         return 0
     print(f"{program}: {failure}", file=sys.stderr)
@@ -53,6 +54,33 @@ def _drop_output() -> None:
         print(end="", flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Make a KeyboardInterrupt of what would end the process at once, with its files left over."""
+
+    def interrupt(number: int, _) -> None:
+        raise KeyboardInterrupt(number)
+
+    def unraisable(lost) -> None:
+        """In a destructor, say, where Python can only ignore it."""
+        if isinstance(lost.exc_value, KeyboardInterrupt):
+            send_soon(_number(lost.exc_value))
+        else:
+            former(lost)
+
+    former = sys.unraisablehook
+    with handling(stopping(), interrupt):
+        sys.unraisablehook = unraisable
+        try:
+            yield
+        finally:
+            sys.unraisablehook = former
+
+
+def _number(interrupt: KeyboardInterrupt) -> int:
+    return interrupt.args[0] if interrupt.args else signal.SIGINT
 
 
 def quiet_while_importing() -> None:

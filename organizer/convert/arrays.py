@@ -1,0 +1,160 @@
+"""Voxels as plain arrays: .npz, CSV, and the folders that pimm reads. One place for their names.
+
+npz     coords (N, 3) [voxels], energy (N,) [MeV], motif (N,) and pid (N,); the names vary. Several
+        events where `event` (N,) numbers them.
+CSV     columns x, y, z, energy, motif, pid, event, in any order; the names vary as much.
+pimm    a folder of folders event_0000: coord.npy (N, 3), strength.npy (N, 1), segment.npy (N,)
+"""
+
+from __future__ import annotations
+
+import tokenize
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from lartpc_challenge.files import check_file
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.submission.upload import READ_ERRORS
+from organizer.convert.deposits import NOT_KNOWN, ReadOptions, SourceEvent, Voxels
+from organizer.convert.larcv_kinds import FIVE_TYPES, kinds_of_types
+from organizer.convert.pilarnet_rows import NO_PIDS, NO_SIZE, grid, kinds
+
+_NAMES = {
+    "coords": ("coords", "coord", "voxels", "xyz", "points"),
+    "energy": ("energy", "energies", "strength", "value", "values", "val", "edep", "charge", "e"),
+    "semantic": ("motif", "semantic", "segment_motif", "segment", "semantics", "semantic_type"),
+    "fivetypes": ("fivetypes", "five_types"),
+    "pid": ("pid", "segment_particle", "segment_pid"),
+    "event": ("event", "event_id", "eventid", "entry", "batch", "batch_id"),
+}
+_AXES = ("x", "y", "z")
+_NO_LABELS = "it has no semantic types: its events have no labels"
+
+
+def read_npz(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
+    """Yield the events of an .npz file of plain arrays; event_id is their number, or 0 of one."""
+    check_file(path)
+    try:
+        with open(path, "rb") as file:
+            found = np.load(file, allow_pickle=False)
+            arrays = {name: found[name] for name in found.files}
+    except (*READ_ERRORS, tokenize.TokenError, AttributeError) as reason:
+        # A header is Python's syntax; a file that holds no zip is one array.
+        raise ChallengeError(f"{path}: not a readable .npz file of plain arrays") from reason
+    yield from _events(path, arrays, options)
+
+
+def read_csv(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
+    """Yield the events of a CSV file. In memory: the whole file."""
+    names = header(path)
+    if names is None or not set(_AXES) <= set(names):
+        raise ChallengeError(f"{path}: the first line must name the columns x, y, z and energy")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy warns of a file without rows
+            table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="utf-8-sig")
+    except (OSError, ValueError, UserWarning) as reason:
+        raise ChallengeError(f"{path}: expected a table of numbers: {reason}") from reason
+    if table.shape[1] != len(names):
+        raise ChallengeError(f"{path}: expected {len(names)} numbers in each line")
+    arrays = dict(zip(names, table.T))
+    arrays["coords"] = np.column_stack([arrays.pop(axis) for axis in _AXES])
+    yield from _events(path, arrays, options)
+
+
+def read_folder(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
+    """Yield the events of a folder of pimm's `DefaultDataset`: one split, or several."""
+    events = event_folders(path)
+    if not events:
+        raise ChallengeError(f"{path}: holds no folder with a coord.npy")
+    for entry, folder in enumerate(events):
+        arrays = {}
+        for file in sorted(folder.glob("*.npy")):
+            try:
+                arrays[file.stem] = np.load(file, allow_pickle=False)
+            except (*READ_ERRORS, tokenize.TokenError) as reason:
+                raise ChallengeError(f"{file}: not a readable .npy file") from reason
+        (event,) = _events(folder, arrays, options, entry, len(events))
+        yield event
+
+
+def event_folders(path: Path) -> list[Path]:
+    """The folders below `path` that hold an event, in order of their names."""
+    return sorted(file.parent for file in Path(path).glob("**/coord.npy"))
+
+
+def header(path: Path) -> list[str] | None:
+    """The names in the first line of a CSV file, in lower case; None if it is no text."""
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(1 << 16).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return [name.strip().strip('"').lower() for name in line.split(",")]
+
+
+def known_names(names: list[str]) -> dict[str, str]:
+    """Our name -> its name, of the arrays or columns that mean something to us."""
+    lower = {name.lower(): name for name in names}
+    found = {ours: [lower[n] for n in theirs if n in lower] for ours, theirs in _NAMES.items()}
+    return {ours: theirs[0] for ours, theirs in found.items() if theirs}
+
+
+def _events(
+    path: Path,
+    arrays: Mapping[str, np.ndarray],
+    options: ReadOptions,
+    entry: int = 0,
+    n_events: int | None = None,
+) -> Iterator[SourceEvent]:
+    found = {ours: arrays[theirs] for ours, theirs in known_names(list(arrays)).items()}
+    coords, energy = found.get("coords"), found.get("energy")
+    if coords is None or energy is None:
+        raise ChallengeError(
+            f"{path}: expected the arrays coords, energy, motif and pid; found {', '.join(arrays)}"
+        )
+    if coords.ndim == 2 and coords.shape[1] == 2:
+        raise ChallengeError(f"{path}: is 2D, coords is {coords.shape}; only 3D data are read")
+    flat = {name: array.ravel() for name, array in found.items() if name != "coords"}
+    if coords.shape != (len(coords), 3) or any(len(a) != len(coords) for a in flat.values()):
+        raise ChallengeError(f"{path}: expected coords (N, 3) and N values in every other array")
+    if not (np.abs(coords) < 1e6).all():
+        raise ChallengeError(f"{path}: a coordinate is not a number, or beyond 1e6")
+    number = flat.get("event")
+    if number is None:
+        events = [(entry, entry, np.arange(len(coords)))]
+    else:
+        ids, first = np.unique(number, return_index=True)
+        ids = ids[np.argsort(first)]
+        events = [(i, int(one), np.flatnonzero(number == one)) for i, one in enumerate(ids)]
+    kind, remarks = _kinds(path, flat, options)
+    if options.voxel_mm is None:
+        remarks = (*remarks, NO_SIZE.format(f"{grid(options).voxel_mm[0]:g}"))
+    for i, event_id, rows in events:
+        yield SourceEvent(
+            i,
+            event_id,
+            (NOT_KNOWN, NOT_KNOWN, event_id),
+            Voxels(np.floor(coords[rows]).astype(np.int64), grid(options)),
+            flat["energy"][rows].astype(np.float64),
+            None if kind is None else kind[rows],
+            remarks=remarks,
+            n_events=len(events) if n_events is None else n_events,
+        )
+
+
+def _kinds(
+    path: Path, flat: Mapping[str, np.ndarray], options: ReadOptions
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    types = flat.get("fivetypes")
+    if types is None and options.taxonomy == FIVE_TYPES:
+        types = flat.get("semantic")
+    if types is not None:
+        return kinds_of_types(str(path), types, FIVE_TYPES), ()
+    semantic, pid = flat.get("semantic"), flat.get("pid")
+    if semantic is None:
+        return None, (_NO_LABELS,)
+    return kinds(str(path), semantic, pid), () if pid is not None else (NO_PIDS,)

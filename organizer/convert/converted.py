@@ -1,0 +1,185 @@
+"""From a source's events to ours: voxels, crop, threshold, labels, and what leads back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lartpc_challenge.events import Event
+from lartpc_challenge.format import ChallengeError, Cycle
+from organizer.convert.crops import corners, inside
+from organizer.convert.deposits import SourceEvent, Voxels
+from organizer.convert.placing import SAME_SIZE, lattice_mm, tally
+from organizer.convert.taxonomy import Kind, ambiguities, label_of_kind
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to convert. voxel_mm: the edge of our voxels; threshold_mev: keep those with more."""
+
+    cycle: Cycle
+    voxel_mm: float
+    threshold_mev: float
+    crop: str
+
+
+@dataclass(frozen=True)
+class Converted:
+    """One of our events, and where it comes from.
+
+    origin_mm (3,) float64: the lower corner of our voxel 0, 0, 0 in the source's coordinates.
+    source_voxel_mm (3,) float64: the source's voxels, 0 where it has none.
+    """
+
+    event: Event
+    entry: int
+    number: tuple[int, int, int]
+    origin_mm: np.ndarray
+    source_voxel_mm: np.ndarray
+
+
+@dataclass
+class Counts:
+    """What became of a source. Energies in MeV."""
+
+    source_events: int = 0
+    events: int = 0
+    voxels: int = 0
+    without_voxel: int = 0
+    read_mev: float = 0.0
+    kept_mev: float = 0.0
+    outside_mev: float = 0.0
+    below_mev: float = 0.0
+    no_class_mev: float = 0.0
+    tiled: int = 0
+    lowest_mev: float = np.inf
+    sizes_mm: set[tuple[float, ...]] = field(default_factory=set)
+    remarks: dict[str, None] = field(default_factory=dict)
+    kinds: set[Kind] = field(default_factory=set)
+    labels: set[int] = field(default_factory=set)
+
+
+def convert(source: SourceEvent, settings: Settings, counts: Counts) -> Iterator[Converted]:
+    """Yield what becomes of one event of a source: one event of ours, several with tiles.
+
+    An event without a voxel is yielded empty. A voxel's label is the class that left most energy in
+    it; voxels without any class are left out where the source has classes. Voxels come in order of
+    x, y, z. event_id is the source's; with tiles it counts from 0, since a source's event may
+    become several. ChallengeError where an energy is not a number.
+    """
+    _check(source)
+    labels = label_of_kind(settings.cycle) if source.kind is not None else np.zeros(1, np.uint8)
+    cells = tally(source, settings.voxel_mm, labels)
+    energy = cells.parts_mev.sum(axis=1)
+    is_kept = energy > settings.threshold_mev
+    counts.source_events += 1
+    counts.read_mev += float(energy.sum())
+    counts.below_mev += float(energy[~is_kept].sum())
+    label = None
+    if source.kind is not None:
+        label = cells.parts_mev[:, 1:].argmax(axis=1).astype(np.uint8) + np.uint8(1)
+        has_class = (cells.parts_mev[:, 1:] > 0).any(axis=1)
+        counts.no_class_mev += float(energy[is_kept & ~has_class].sum())
+        is_kept &= has_class
+    _note(source, counts)
+    cell, energy = cells.cell[is_kept], energy[is_kept]
+    if label is not None:
+        label = label[is_kept]
+        counts.labels.update(np.unique(label).tolist())
+    cubes = corners(settings.crop, source, cell, energy, settings.voxel_mm)
+    counts.tiled += len(cubes) > 1
+    kept_mev = 0.0
+    for corner in cubes:
+        mine = inside(cell, corner)
+        event_id = counts.events + counts.without_voxel
+        event = Event(
+            event_id if settings.crop == "tiles" else source.event_id,
+            (cell[mine] - corner).astype(np.uint8),
+            energy[mine].astype(np.float32),
+            None if label is None else label[mine],
+        )
+        kept_mev += float(energy[mine].sum())
+        if len(event):
+            counts.events += 1
+            counts.voxels += len(event)
+        else:
+            counts.without_voxel += 1
+        place = source.place
+        yield Converted(
+            event,
+            source.entry,
+            source.number,
+            lattice_mm(place) + corner * settings.voxel_mm,
+            place.grid.voxel_mm if isinstance(place, Voxels) else np.zeros(3),
+        )
+    counts.kept_mev += kept_mev
+    counts.outside_mev += float(energy.sum()) - kept_mev
+
+
+def _check(source: SourceEvent) -> None:
+    if not np.isfinite(source.energy_mev).all():
+        raise ChallengeError(f"event {source.event_id}: an energy is not a number")
+    if not 0 <= source.event_id <= np.iinfo(np.uint32).max:
+        raise ChallengeError(
+            f"event {source.event_id}: its number is not a 32-bit one, 0 to 4294967295"
+        )
+
+
+def _note(source: SourceEvent, counts: Counts) -> None:
+    counts.remarks.update(dict.fromkeys(source.remarks))
+    if source.kind is not None and len(source.kind):
+        counts.kinds.update(Kind(kind) for kind in np.unique(source.kind).tolist())
+    if isinstance(source.place, Voxels):
+        counts.sizes_mm.add(tuple(np.round(source.place.grid.voxel_mm, 4).tolist()))
+        positive = source.energy_mev[source.energy_mev > 0]
+        if len(positive):
+            counts.lowest_mev = min(counts.lowest_mev, float(positive.min()))
+
+
+def summary(counts: Counts, settings: Settings) -> list[str]:
+    """Sentences about a run: energy kept, thresholds before and after, what the source lacks."""
+    lines = [_energy_line(counts, settings), *_threshold_lines(counts, settings)]
+    if counts.tiled:
+        lines.append(f"{counts.tiled:,} events are larger than the cube and became several tiles")
+    lines += ambiguities(counts.kinds, settings.cycle)
+    if counts.labels:
+        names = settings.cycle.class_names
+        missing = [name for i, name in enumerate(names, 1) if i not in counts.labels]
+        if missing:
+            lines.append(f"no voxel is {' or '.join(missing)}")
+    return lines
+
+
+def _energy_line(counts: Counts, settings: Settings) -> str:
+    total = counts.read_mev or 1.0
+    parts = [
+        f"{counts.outside_mev / total:.1%} lies outside of the cube (--crop {settings.crop})",
+        f"{counts.below_mev / total:.1%} in voxels of {settings.threshold_mev:g} MeV or less",
+    ]
+    if counts.no_class_mev:
+        parts.append(f"{counts.no_class_mev / total:.1%} in voxels without a class")
+    return (
+        f"kept {counts.kept_mev / total:.1%} of the energy, {counts.kept_mev:,.1f} of "
+        f"{counts.read_mev:,.1f} MeV: {', '.join(parts)}"
+    )
+
+
+def _threshold_lines(counts: Counts, settings: Settings) -> list[str]:
+    ours = f"above {settings.threshold_mev:g} MeV in voxels of {settings.voxel_mm:g} mm"
+    if not counts.sizes_mm:
+        return [f"threshold: none in the source, its deposits are no voxels; now {ours}"]
+    size = max(counts.sizes_mm)
+    edges = " x ".join(f"{edge:g}" for edge in size) if len(set(size)) > 1 else f"{size[0]:g}"
+    before = f"{counts.lowest_mev:.3g} MeV is the lowest of the source, in voxels of {edges} mm"
+    lines = [f"threshold: {before}; now {ours}"]
+    ratio = np.array(size) / settings.voxel_mm
+    if (np.abs(ratio - 1) > SAME_SIZE).any():
+        n = float(np.prod(ratio))
+        lowest, cut = counts.lowest_mev / max(n, 1), settings.threshold_mev * max(n, 1)
+        lines.append(
+            f"resampled by energy: a voxel of the source is {n:.3g} of ours; its lowest energy "
+            f"became {lowest:.3g} MeV, and our threshold is {cut:.3g} MeV of one of its voxels"
+        )
+    return lines

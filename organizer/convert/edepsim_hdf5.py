@@ -1,0 +1,199 @@
+"""edep-sim's energy deposits in the HDF5 layout that larnd-sim reads.
+
+Data set `segments`, a row a straight piece of a track: event, PDG code, dE [MeV], start and end
+x, y, z [cm]. The names of the first two have changed over the years (eventID, event_id; pdgId,
+pdg_id). A segment's energy is spread over the voxels that it crosses, by path length. Where the
+file has the data set `trajectories`, deltas and Michel electrons are told from showers.
+Source of the layout: DUNE/larnd-sim, cli/dumpTree.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lartpc_challenge.files import open_h5, reading
+from lartpc_challenge.format import ChallengeError
+from organizer.convert.deposits import NOT_KNOWN, ReadOptions, Segments, SourceEvent
+from organizer.convert.edepsim_tracks import (
+    NO_PROCESS,
+    NO_TRAJECTORIES,
+    kind_of_hits,
+    kind_of_tracks,
+)
+from organizer.convert.taxonomy import Kind, kind_of_pdg
+
+PLACES = ("segments", "mc_truth/segments/data", "tracks")
+_TRAJECTORY_PLACES = ("trajectories", "mc_truth/trajectories/data")
+_VERTEX_PLACES = ("vertices", "mc_truth/interactions/data")
+_EVENT = ("eventid", "event_id")
+_PDG = ("pdgid", "pdg_id", "pdg")
+_TRACK = ("trackid", "traj_id", "track_id")
+_NAMES = {
+    "event": _EVENT,
+    "pdg": _PDG,
+    "energy": ("de",),
+    **{f"{axis}_{end}": (f"{axis}_{end}",) for axis in "xyz" for end in ("start", "end")},
+}
+_TRAJECTORY_NAMES = {
+    "event": _EVENT,
+    "track": _TRACK,
+    "parent": ("parentid", "parent_id"),
+    "pdg": _PDG,
+    "process": ("start_process",),
+    "subprocess": ("start_subprocess",),
+}
+_VERTEX_NAMES = {"event": _EVENT, "x": ("x_vert",), "y": ("y_vert",), "z": ("z_vert",)}
+_MM_PER_CM = 10.0
+_WORLD_MM = 1e6
+_BLOCK_ROWS = 1 << 18
+
+
+def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
+    """Yield the events of an edep-sim file in the order of their numbers."""
+    with open_h5(path) as file:
+        segments, fields = _segments(file, path)
+        event = _read(segments, fields["event"], slice(None), path)
+        if len(event) and (event.min() < 0 or event.max() > np.iinfo(np.uint32).max):
+            raise ChallengeError(f"{path}: an event number is not a 32-bit one, 0 to 4294967295")
+        order = np.argsort(event, kind="stable")
+        numbers, first = np.unique(event[order], return_index=True)
+        rows_of = np.split(order, first[1:]) if len(numbers) else []
+        tracks = _Table(file, path, _TRAJECTORY_PLACES, _TRAJECTORY_NAMES)
+        vertices = _Table(file, path, _VERTEX_PLACES, _VERTEX_NAMES)
+        for entry, columns in enumerate(_columns(segments, fields, rows_of, path)):
+            number = int(numbers[entry])
+            where = f"{path}: event {number}"
+            kind, remarks = _kinds(columns, tracks.rows(number))
+            yield SourceEvent(
+                entry,
+                number,
+                (NOT_KNOWN, NOT_KNOWN, number),
+                _place(where, columns),
+                columns["energy"].astype(np.float64),
+                kind,
+                vertex_mm=_vertex_mm(vertices.rows(number)),
+                remarks=remarks,
+                n_events=len(numbers),
+            )
+
+
+def _segments(file: h5py.File, path: Path) -> tuple[h5py.Dataset, dict[str, str]]:
+    """The data set, and our name -> its name of every field that we read."""
+    for place in PLACES:
+        segments = file.get(place)
+        if isinstance(segments, h5py.Dataset) and segments.dtype.names:
+            fields = _fields(segments, {**_NAMES, "track": _TRACK})
+            missing = [ours for ours in _NAMES if ours not in fields]
+            if missing:
+                raise ChallengeError(
+                    f"{path}: {place} has no field for {', '.join(missing)}; expected eventID, "
+                    "pdgId, dE [MeV], x_start, x_end, y_start, ... [cm]"
+                )
+            return segments, fields
+    raise ChallengeError(f"{path}: expected edep-sim's data set `segments`, a table")
+
+
+def _fields(dataset: h5py.Dataset, names: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Our name -> the data set's name, of those fields that it has."""
+    there = {name.lower(): name for name in dataset.dtype.names or ()}
+    found = {ours: [there[n] for n in theirs if n in there] for ours, theirs in names.items()}
+    return {ours: theirs[0] for ours, theirs in found.items() if theirs}
+
+
+def _columns(
+    segments: h5py.Dataset, fields: dict[str, str], rows_of: list[np.ndarray], path: Path
+) -> Iterator[dict[str, np.ndarray]]:
+    """The columns of each event, given the rows (ascending) of each.
+
+    Rows are read in blocks of whole events. Events are nearly always in one piece each; where they
+    mingle, a block spans more rows than it needs.
+    """
+    start = 0
+    while start < len(rows_of):
+        stop, low, high = start + 1, rows_of[start][0], rows_of[start][-1]
+        while stop < len(rows_of):
+            wider = min(low, rows_of[stop][0]), max(high, rows_of[stop][-1])
+            if wider[1] - wider[0] >= _BLOCK_ROWS:
+                break
+            (low, high), stop = wider, stop + 1
+        with reading(f"{path}: {segments.name}"):
+            block = segments[low : high + 1]
+        for rows in rows_of[start:stop]:
+            mine = block[rows - low]
+            yield {ours: mine[theirs] for ours, theirs in fields.items()}
+        start = stop
+
+
+def _read(dataset: h5py.Dataset, field: str, rows: slice, path: Path) -> np.ndarray:
+    with reading(f"{path}: {dataset.name}"):
+        return dataset.fields(field)[rows]
+
+
+def _place(where: str, columns: dict[str, np.ndarray]) -> Segments:
+    ends = [
+        np.column_stack([columns[f"{axis}_{end}"] for axis in "xyz"]).astype(np.float64)
+        * _MM_PER_CM
+        for end in ("start", "end")
+    ]
+    if not (np.abs(ends) < _WORLD_MM).all():
+        raise ChallengeError(f"{where}: a segment's place is not a number, or 1 km away")
+    return Segments(*ends)
+
+
+def _kinds(
+    columns: dict[str, np.ndarray], tracks: dict[str, np.ndarray] | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(D,) uint8 kinds of an event's segments, and remarks."""
+    kind = kind_of_pdg(columns["pdg"].astype(np.int64))
+    if tracks is None or "track" not in columns or not {"track", "parent", "pdg"} <= set(tracks):
+        return kind, (NO_TRAJECTORIES,)
+    number, parent, pdg = (tracks[name].astype(np.int64) for name in ("track", "parent", "pdg"))
+    not_known = np.full(len(number), NO_PROCESS)
+    process, subprocess = (
+        tracks.get(name, not_known).astype(np.int64) for name in ("process", "subprocess")
+    )
+    of_track = kind_of_tracks(number, parent, pdg, process, subprocess)
+    found = kind_of_hits(columns["track"].astype(np.int64), number, of_track)
+    return np.where(found == Kind.NO_CLASS, kind, found).astype(np.uint8), ()
+
+
+def _vertex_mm(vertices: dict[str, np.ndarray] | None) -> np.ndarray | None:
+    if vertices is None or not len(vertices["event"]) or not {"x", "y", "z"} <= set(vertices):
+        return None
+    return np.array([vertices[axis][0] for axis in "xyz"], np.float64) * _MM_PER_CM
+
+
+class _Table:
+    """A table beside the segments, such as the trajectories: its rows of an event.
+
+    In memory: its columns that we read, some 40 bytes a row.
+    """
+
+    def __init__(
+        self,
+        file: h5py.File,
+        path: Path,
+        places: tuple[str, ...],
+        names: dict[str, tuple[str, ...]],
+    ):
+        self._columns: dict[str, np.ndarray] | None = None
+        for place in places:
+            dataset = file.get(place)
+            if isinstance(dataset, h5py.Dataset) and dataset.dtype.names:
+                fields = _fields(dataset, names)
+                if "event" in fields:
+                    found = {o: _read(dataset, f, slice(None), path) for o, f in fields.items()}
+                    order = np.argsort(found["event"], kind="stable")
+                    self._columns = {ours: column[order] for ours, column in found.items()}
+                    return
+
+    def rows(self, event: int) -> dict[str, np.ndarray] | None:
+        """The columns of one event; None where the file has no such table."""
+        if self._columns is None:
+            return None
+        low, high = np.searchsorted(self._columns["event"], [event, event + 1])
+        return {name: column[low:high] for name, column in self._columns.items()}

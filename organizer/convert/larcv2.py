@@ -1,0 +1,235 @@
+"""LArCV2's sparse 3D tensors and clusters in ROOT files, read by uproot without LArCV.
+
+Trees sparse3d_PRODUCER_tree (energy, MeV) and another one with classes, or cluster3d_PRODUCER_tree
+with particle_PRODUCER_tree; an entry an event. Size, origin and unit of the voxels are read from
+the file; a voxel's id is z*(nx*ny) + y*nx + x. Which producers are read is said; --energy-from and
+--labels-from choose others. edep2supera writes these files, too.
+Source of the layout: DeepLearnPhysics/larcv2, larcv/core/DataFormat/{Voxel,Voxel3D,Voxel3DMeta}.h.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lartpc_challenge.format import ChallengeError
+from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent, Voxels
+from organizer.convert.larcv_kinds import (
+    Products,
+    choose_products,
+    kinds_of_particles,
+    kinds_of_types,
+    look_up,
+    strongest,
+    with_particles,
+)
+from organizer.convert.root_file import (
+    blocks,
+    columns,
+    find_branch,
+    need_branch,
+    open_root,
+    raw_entries,
+    reading_root,
+)
+from organizer.convert.taxonomy import Kind
+
+_TREE = re.compile(r"(sparse3d|cluster3d|particle|sparse2d|cluster2d|image2d)_(.+)_tree")
+_CM, _MM_PER_CM = 1, 10.0
+_UNITS = {0: "wire and time", 2: "unknown"}
+_MEMBERWISE = 0x4000
+_VECTOR_HEADER = 8  # byte count, version, version of the class; 4 more if that is 0: a checksum
+_NUMBERS = ("_run", "_subrun", "_event")
+_META = tuple(
+    f"_meta.{name}{axis}" if name.endswith(".") else f"_meta._{axis}{name}"
+    for name in ("num", "len", "_p1.")
+    for axis in "xyz"
+)
+
+
+@dataclass(frozen=True)
+class _Clusters:
+    """One entry of cluster3d: id, value of all voxels, and which cluster each is in."""
+
+    id: np.ndarray
+    value: np.ndarray
+    cluster: np.ndarray
+
+
+def producers(file: Any) -> dict[str, list[str]]:
+    """Kind of product (sparse3d, cluster3d, particle, image2d ...) -> its producers in a file."""
+    found: dict[str, list[str]] = {}
+    for name in file.keys(cycle=False):
+        match = _TREE.fullmatch(name)
+        if match:
+            found.setdefault(match[1], []).append(match[2])
+    return found
+
+
+def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
+    """Yield the events of a LArCV2 file; event_id is the entry."""
+    with open_root(path) as file:
+        found = producers(file)
+        if not (found.get("sparse3d") or found.get("cluster3d")):
+            raise ChallengeError(
+                f"{path}: has no tree sparse3d_*_tree or cluster3d_*_tree; "
+                f"it has {file.keys(cycle=False)}"
+            )
+        products = choose_products(
+            path, *(found.get(kind, []) for kind in ("sparse3d", "cluster3d", "particle")), options
+        )
+        yield from _events(path, file, products, options)
+
+
+def _events(
+    path: Path, file: Any, products: Products, options: ReadOptions
+) -> Iterator[SourceEvent]:
+    sparse = {
+        name: file[f"sparse3d_{name}_tree"] for name in (products.energy, products.label) if name
+    }
+    clusters = file[f"cluster3d_{products.clusters}_tree"] if products.clusters else None
+    particles = file[f"particle_{products.particles}_tree"] if products.particles else None
+    first = sparse[products.energy] if products.energy else clusters
+    trees = [*sparse.values(), *(tree for tree in (clusters, particles) if tree is not None)]
+    n_events = first.num_entries
+    if any(tree.num_entries != n_events for tree in trees):
+        raise ChallengeError(
+            f"{path}: the trees {', '.join(tree.name for tree in trees)} differ in their events"
+        )
+    meta = [find_branch(first, name) for name in _META]
+    unit = find_branch(first, "_meta._unit")
+    for axis, branch in zip("xyz", meta):
+        if branch is None:
+            raise ChallengeError(f"{path}: the tree {first.name} has no branch _meta._{axis}num")
+    numbers = [find_branch(first, name) for name in _NUMBERS]
+    for start, stop in blocks(n_events):
+        shapes = _metas(path, meta, unit, start, stop, options)
+        number = np.full((stop - start, len(numbers)), NOT_KNOWN)
+        if None not in numbers:
+            number = np.column_stack(columns(path, numbers, start, stop)).astype(np.int64)
+        tensors = {name: _tensors(path, tree, start, stop) for name, tree in sparse.items()}
+        of_clusters = _clusters(path, clusters, start, stop) if clusters is not None else None
+        of_particles = _particles(path, particles, start, stop) if particles is not None else None
+        for i, entry in enumerate(range(start, stop)):
+            where = f"{path}: event {entry}"
+            shape, grid = shapes[i]
+            cluster = of_clusters[i] if of_clusters is not None else None
+            if products.energy:
+                voxel, energy = tensors[products.energy][i]
+            else:
+                voxel, energy = cluster.id, cluster.value
+            kind = None
+            if products.label:
+                types = look_up(voxel, *tensors[products.label][i], missing=-1)
+                kind = kinds_of_types(where, types, products.taxonomy)
+            if cluster is not None and of_particles is not None:
+                told = _kinds_of_clusters(cluster, of_particles[i])
+                if products.energy:
+                    told = strongest(voxel, cluster.id, cluster.value, told)
+                kind = told if kind is None else with_particles(kind, told)
+            yield SourceEvent(
+                entry,
+                entry,
+                tuple(number[i].tolist()),
+                Voxels(index_of_id(where, voxel, shape), grid),
+                energy.astype(np.float64),
+                kind,
+                remarks=(products.remark,),
+                n_events=n_events,
+            )
+
+
+def index_of_id(where: str, voxel: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """(V, 3) int64 x, y, z of voxel ids (V,) in a grid of `shape` nx, ny, nz."""
+    if len(voxel) and int(voxel.max()) >= int(np.prod([int(n) for n in shape])):
+        raise ChallengeError(f"{where}: voxel id {voxel.max()} lies outside {shape}")
+    z, y, x = np.unravel_index(voxel.astype(np.int64), shape[::-1])
+    return np.column_stack((x, y, z))
+
+
+def _metas(
+    path: Path, meta: list[Any], unit: Any, start: int, stop: int, options: ReadOptions
+) -> list[tuple[tuple[int, int, int], Grid]]:
+    """Shape and grid of each entry."""
+    if any(branch is None for branch in meta[3:]) and options.voxel_mm is None:
+        raise ChallengeError(f"{path}: keeps no voxel size; say it with --source-voxel-mm")
+    there = [branch for branch in meta if branch is not None]
+    values = np.column_stack(columns(path, there, start, stop)).astype(np.float64)
+    units = columns(path, [unit], start, stop)[0] if unit is not None else np.full(len(values), 2)
+    found = []
+    for row, its_unit in zip(values, units.tolist()):
+        shape = (int(row[0]), int(row[1]), int(row[2]))
+        if options.voxel_mm is not None:
+            voxel, origin = np.full(3, options.voxel_mm), np.zeros(3)
+        elif its_unit == _CM:
+            voxel, origin = row[3:6] * _MM_PER_CM, row[6:9] * _MM_PER_CM
+        else:
+            raise ChallengeError(
+                f"{path}: its voxels are in the unit {its_unit} "
+                f"({_UNITS.get(its_unit, 'none of LArCV2')}), expected 1 (cm); "
+                "say their size with --source-voxel-mm"
+            )
+        if not (voxel > 0).all() or min(shape) < 1:
+            raise ChallengeError(f"{path}: its voxels are {voxel} mm, {shape} of them")
+        found.append((shape, Grid(voxel, origin)))
+    return found
+
+
+def _tensors(path: Path, tree: Any, start: int, stop: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """id and value of the voxels of each entry of a sparse3d tree."""
+    branches = [need_branch(path, tree, f"_voxel_v.{name}") for name in ("_id", "_value")]
+    return list(zip(*columns(path, branches, start, stop)))
+
+
+def _clusters(path: Path, tree: Any, start: int, stop: int) -> list[_Clusters]:
+    branch = need_branch(path, tree, "_voxel_vv._voxel_v")
+    entries = raw_entries(path, branch, start, stop)
+    with reading_root(f"{path}: {tree.name}"):
+        return [_clusters_of_entry(entry) for entry in entries]
+
+
+def _clusters_of_entry(entry: np.ndarray) -> _Clusters:
+    """The clusters in one entry's bytes of vector<vector<Voxel>>, which ROOT stores memberwise.
+
+    After the header, for each cluster: n (4 bytes), n ids (8 each), n values (float, 4 each).
+    """
+    raw = entry.tobytes()
+    if not int.from_bytes(raw[4:6], "big") & _MEMBERWISE:
+        raise ValueError("clusters are not stored memberwise")
+    at = _VECTOR_HEADER if int.from_bytes(raw[6:8], "big") else _VECTOR_HEADER + 4
+    ids, values = [np.zeros(0, np.uint64)], [np.zeros(0, np.float32)]
+    while at < len(raw):
+        n = int.from_bytes(raw[at : at + 4], "big", signed=True)
+        if n < 0 or at + 4 + 12 * n > len(raw):
+            raise ValueError(f"{n} voxels do not fit")
+        ids.append(np.frombuffer(raw, ">u8", n, at + 4))
+        values.append(np.frombuffer(raw, ">f4", n, at + 4 + 8 * n))
+        at += 4 + 12 * n
+    sizes = [len(one) for one in ids[1:]]
+    return _Clusters(
+        np.concatenate(ids).astype(np.uint64),
+        np.concatenate(values).astype(np.float32),
+        np.repeat(np.arange(len(sizes)), sizes),
+    )
+
+
+def _particles(path: Path, tree: Any, start: int, stop: int) -> list[np.ndarray]:
+    """The kinds (uint8) of the particles of each entry."""
+    (pdgs,) = columns(path, [need_branch(path, tree, "_part_v._pdg")], start, stop)
+    process = find_branch(tree, "_part_v._process")
+    names = columns(path, [process], start, stop)[0] if process is not None else [None] * len(pdgs)
+    return [
+        kinds_of_particles(pdg.astype(np.int64), None if name is None else list(name))
+        for pdg, name in zip(pdgs, names)
+    ]
+
+
+def _kinds_of_clusters(clusters: _Clusters, particle_kind: np.ndarray) -> np.ndarray:
+    """(V,) uint8: the kind of each voxel's particle; clusters beyond the particles have none."""
+    kind = np.append(particle_kind, np.uint8(Kind.NO_CLASS))
+    return kind[np.minimum(clusters.cluster, len(particle_kind))]

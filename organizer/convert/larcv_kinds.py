@@ -1,0 +1,233 @@
+"""The classes of LArCV's tensors, and which of a file's products hold energy and which classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lartpc_challenge.format import ChallengeError
+from organizer.convert.deposits import ReadOptions
+from organizer.convert.taxonomy import Kind, Taxonomy, is_electron, kind_of_pdg
+
+FIVE_TYPES, SPINE = "fivetypes", "spine"
+TAXONOMIES = (FIVE_TYPES, SPINE)
+
+_FIVE_TYPES = (
+    ("0 proton", Kind.PROTON),
+    ("1 minimum-ionising", Kind.MIP),
+    ("2 shower", Kind.SHOWER),
+    ("3 delta", Kind.DELTA),
+    ("4 Michel", Kind.MICHEL),
+)
+_SPINE = (
+    ("0 shower", Kind.SHOWER),
+    ("1 track", Kind.TRACK),
+    ("2 Michel", Kind.MICHEL),
+    ("3 delta", Kind.DELTA),
+    ("4 low-energy scatter", Kind.LOW_ENERGY),
+    ("5 ghost, 6 or -1 unknown", Kind.NO_CLASS),
+)
+TABLES = (
+    Taxonomy(
+        "LArCV2 and 3, five types (producers called *fivetypes*)",
+        (*_FIVE_TYPES, ("anything else", Kind.NO_CLASS)),
+        ("low-energy scatters: they are showers", "nuclei: they are minimum-ionising"),
+    ),
+    Taxonomy(
+        "LArCV2 and 3, SPINE's semantics (producers called *semantics*; edep2supera), SPINE's HDF5",
+        (
+            ("1 track of a proton (clusters and particles, or pid)", Kind.PROTON),
+            ("1 track of another particle", Kind.MIP),
+            ("1 track in a file that has neither", Kind.TRACK),
+            *(row for row in _SPINE if row[1] != Kind.TRACK),
+        ),
+        ("where a particle comes from (beam, cosmic)",),
+    ),
+    Taxonomy(
+        "LArCV2 and 3, cluster3d alone: each cluster's particle, by PDG code and process",
+        (
+            ("p", Kind.PROTON),
+            ("nuclei", Kind.ION),
+            ("mu, pi, K and other charged hadrons", Kind.MIP),
+            ("gamma; e of a primary, a conversion", Kind.SHOWER),
+            ("e of muIoni, hIoni, ionIoni", Kind.DELTA),
+            ("e of a muon's decay or capture", Kind.MICHEL),
+            ("clusters without a particle (the last one)", Kind.NO_CLASS),
+        ),
+        ("where a particle comes from (beam, cosmic)",),
+    ),
+)
+
+_IONISATION = ("muIoni", "hIoni", "ionIoni")
+_DECAY = ("Decay", "muMinusCaptureAtRest", "muPlusCaptureAtRest")
+# Parts of names that stand for neither energy nor classes.
+_OTHER_WORDS = ("ghost", "dedx", "key", "chi2", "index", "group", "cosmic", "mask", "score", "flag")
+
+
+@dataclass(frozen=True)
+class Products:
+    """The producers to read. energy or clusters is there; `label` and `particles` may be None."""
+
+    energy: str | None
+    label: str | None
+    clusters: str | None
+    particles: str | None
+    taxonomy: str | None
+
+    @property
+    def remark(self) -> str:
+        """What is read, for the user."""
+        parts = [f"sparse3d_{self.energy} (energy)"] if self.energy else []
+        if self.label:
+            parts.append(f"sparse3d_{self.label} (classes: {self.taxonomy})")
+        if self.clusters:
+            what = "particles" if self.energy else "energy, particles"
+            parts.append(f"cluster3d_{self.clusters} ({what})")
+        return f"reads {', '.join(parts)}"
+
+
+def choose_products(
+    path: object, sparse: list[str], clusters: list[str], particles: list[str], options: ReadOptions
+) -> Products:
+    """Which of a file's producers of sparse3d, cluster3d and particle to read.
+
+    The user's choice, else the one pair of energy and classes whose names belong together, else
+    the one cluster3d. ChallengeError, with what there is to choose from, where that is not clear.
+    """
+    for name in (options.energy, options.labels):
+        if name is not None and name not in (*sparse, *clusters):
+            raise ChallengeError(f"{path}: has no producer {name}; {_found(sparse, clusters)}")
+    if options.energy in sparse or (options.energy is None and _energies(sparse)):
+        energy, label = _pair(path, sparse, clusters, options)
+        wanted = label.replace("_semantics", "") if label else energy
+        of = next((c for c in (wanted, energy) if c in clusters and c in particles), None)
+        return Products(energy, label, of, of, _taxonomy(path, label, options))
+    usable = [name for name in clusters if not any(word in name for word in _OTHER_WORDS)]
+    if options.energy is not None:
+        usable = [options.energy]
+    if len(usable) != 1:
+        what = "has several cluster3d" if usable else "has no 3D energy"
+        raise ChallengeError(
+            f"{path}: {what}; {_found(sparse, clusters)}; choose with --energy-from PRODUCER"
+        )
+    of = usable[0] if usable[0] in particles else None
+    label = options.labels
+    return Products(None, label, usable[0], of, _taxonomy(path, label, options))
+
+
+def _pair(
+    path: object, sparse: list[str], clusters: list[str], options: ReadOptions
+) -> tuple[str, str | None]:
+    energies = [options.energy] if options.energy else _energies(sparse)
+    labels = [options.labels] if options.labels else [n for n in sparse if _is_label(n)]
+    if options.energy and options.labels:
+        return options.energy, options.labels
+    if options.labels:
+        pairs = [(e, options.labels) for e in energies if _belong(e, options.labels)]
+        pairs = pairs or [(e, options.labels) for e in energies]
+    else:
+        pairs = [(e, label) for e in energies for label in labels if _belong(e, label)]
+    if len(pairs) == 1:
+        return pairs[0]
+    if not pairs and len(energies) == 1 and not labels:
+        return energies[0], None
+    if not pairs and len(energies) == 1 and len(labels) == 1:
+        return energies[0], labels[0]
+    raise ChallengeError(
+        f"{path}: which of its tensors hold energy and classes is not clear; "
+        f"{_found(sparse, clusters)}; choose with --energy-from PRODUCER --labels-from PRODUCER"
+    )
+
+
+def _energies(sparse: list[str]) -> list[str]:
+    return [n for n in sparse if not _is_label(n) and not any(w in n for w in _OTHER_WORDS)]
+
+
+def _is_label(name: str) -> bool:
+    is_other = any(word in name for word in _OTHER_WORDS)
+    return not is_other and any(word in name for word in ("semantic", "fivetypes", "segment"))
+
+
+def _belong(energy: str, label: str) -> bool:
+    """Whether the names say that `label` holds the classes of `energy`: pcluster_semantics, say."""
+    return label in (
+        f"{energy}_semantics",
+        f"{energy}_fivetypes",
+        f"semantics_{energy}",
+        f"fivetypes_{energy}",
+        energy.replace("data", "fivetypes", 1),
+    )
+
+
+def _taxonomy(path: object, label: str | None, options: ReadOptions) -> str | None:
+    if label is None or options.taxonomy:
+        return options.taxonomy if label else None
+    for word, taxonomy in (("fivetypes", FIVE_TYPES), ("semantic", SPINE)):
+        if word in label:
+            return taxonomy
+    raise ChallengeError(
+        f"{path}: the numbering of sparse3d_{label} is not known; choose --taxonomy fivetypes "
+        "(0 proton, 1 minimum-ionising, 2 shower, 3 delta, 4 Michel) or spine (0 shower, 1 track, "
+        "2 Michel, 3 delta, 4 low-energy)"
+    )
+
+
+def _found(sparse: list[str], clusters: list[str]) -> str:
+    return f"sparse3d: {', '.join(sparse) or 'none'}; cluster3d: {', '.join(clusters) or 'none'}"
+
+
+def kinds_of_types(where: str, types: np.ndarray, taxonomy: str) -> np.ndarray:
+    """(n,) uint8 kinds of the types (n,) of a tensor, numbered as `taxonomy` says."""
+    table = np.full(len(_SPINE), Kind.NO_CLASS, np.uint8)
+    for number, (_, kind) in enumerate(_FIVE_TYPES if taxonomy == FIVE_TYPES else _SPINE):
+        table[number] = kind
+    if not np.isfinite(types).all() or (types != np.floor(types)).any():
+        raise ChallengeError(f"{where}: its classes are not whole numbers")
+    is_known = (types >= 0) & (types < len(table))
+    return np.where(is_known, table[np.where(is_known, types, 0).astype(np.int64)], Kind.NO_CLASS)
+
+
+def look_up(voxel: np.ndarray, known: np.ndarray, value: np.ndarray, missing: float) -> np.ndarray:
+    """(n,) the value of each voxel (n,) among `known` (m,), each once; `missing` if it is none."""
+    if not len(known):
+        return np.full(len(voxel), missing)
+    order = np.argsort(known, kind="stable")
+    at = np.minimum(np.searchsorted(known, voxel, sorter=order), len(known) - 1)
+    row = order[at]
+    return np.where(known[row] == voxel, value[row], missing)
+
+
+def kinds_of_particles(pdg: np.ndarray, process: list[str] | None) -> np.ndarray:
+    """(n,) uint8 kinds of particles (n,); `process` names what made each, None if not known."""
+    kind = kind_of_pdg(pdg)
+    if process is not None:
+        names = np.array(process, dtype=object)
+        kind[kind == Kind.ELECTRON] = Kind.SHOWER
+        kind[is_electron(pdg) & np.isin(names, _IONISATION)] = Kind.DELTA
+        kind[is_electron(pdg) & np.isin(names, _DECAY)] = Kind.MICHEL
+    return kind
+
+
+def with_particles(kind: np.ndarray, particle_kind: np.ndarray) -> np.ndarray:
+    """(n,) uint8: `kind` (n,) with tracks told by their particles' kinds (n,), where known."""
+    is_track = kind == Kind.TRACK
+    is_proton = np.isin(particle_kind, (Kind.PROTON, Kind.ION))
+    told = np.where(
+        particle_kind == Kind.NO_CLASS, kind, np.where(is_proton, particle_kind, Kind.MIP)
+    )
+    return np.where(is_track, told, kind).astype(np.uint8)
+
+
+def strongest(
+    voxel: np.ndarray, cluster_voxel: np.ndarray, value: np.ndarray, kind: np.ndarray
+) -> np.ndarray:
+    """(n,) uint8: of each voxel (n,) the kind of the cluster that left most in it.
+
+    cluster_voxel, value, kind (m,): ids, energies and kinds of the clusters' voxels.
+    """
+    order = np.lexsort((value, cluster_voxel))
+    ids = cluster_voxel[order]
+    last = np.append(ids[1:] != ids[:-1], True) if len(ids) else np.zeros(0, bool)
+    best = order[last]
+    return look_up(voxel, cluster_voxel[best], kind[best], missing=Kind.NO_CLASS).astype(np.uint8)

@@ -1,0 +1,46 @@
+"""PILArNet-M in HDF5, versions 1 to 3: a row of variable length an event (`pilarnet_rows`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+
+from lartpc_challenge.files import open_h5, reading
+from lartpc_challenge.format import ChallengeError
+from organizer.convert.deposits import ReadOptions, SourceEvent
+from organizer.convert.pilarnet_rows import event_of_rows
+
+_BLOCK_EVENTS = 64
+
+
+def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
+    """Yield the events of a PILArNet file; event_id is the row."""
+    with open_h5(path) as file:
+        points, clusters = file.get("point"), file.get("cluster")
+        extra = file.get("cluster_extra")
+        if not (has_rows(points) and has_rows(clusters)):
+            raise ChallengeError(
+                f"{path}: expected PILArNet's data sets `point` and `cluster`, "
+                "each with a row of variable length an event"
+            )
+        if len(points) != len(clusters):
+            raise ChallengeError(
+                f"{path}: point has {len(points)} events, cluster has {len(clusters)}"
+            )
+        if not has_rows(extra) or len(extra) != len(points):
+            extra = None
+        for start in range(0, len(points), _BLOCK_EVENTS):
+            rows = slice(start, start + _BLOCK_EVENTS)
+            with reading(f"{path}: row {start} or one of the next"):
+                block = [None if data is None else data[rows] for data in (points, clusters, extra)]
+            for i in range(len(block[0])):
+                where = f"{path} row {start + i}"
+                row = [None if column is None else column[i] for column in block]
+                yield event_of_rows(where, start + i, len(points), *row, options)
+
+
+def has_rows(dataset: object) -> bool:
+    """Whether it is a data set with a row of variable length for each event."""
+    return isinstance(dataset, h5py.Dataset) and h5py.check_vlen_dtype(dataset.dtype) is not None

@@ -1,0 +1,187 @@
+"""From a source's coordinates to 3 mm voxels: energy is spread by length or volume, never moved.
+
+Segments are cut where they cross voxels. Voxels of another size are cut, too: each leaves its
+energy in the voxels that it overlaps, by volume. Voxels of the wanted size stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lartpc_challenge.format import ChallengeError
+from organizer.convert.deposits import Segments, SourceEvent, Voxels
+
+SAME_SIZE = 1e-4  # relative: LArCV keeps the size as a difference of float32 corners
+_BLOCK_PIECES = 1 << 20
+_MOST_CELLS = float(1 << 62)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Parts of deposits, each within one voxel. P is their number.
+
+    row (P,) int64: which deposit. cell (P, 3) int64: which voxel. share (P,) float64 of its energy.
+    """
+
+    row: np.ndarray
+    cell: np.ndarray
+    share: np.ndarray
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What an event leaves in voxels of the wanted size, before crop and threshold.
+
+    cell (C, 3) int64, in order of x, y, z, none twice; parts_mev (C, n_labels) float64: the energy
+    of each label, column 0 that without a class.
+    """
+
+    cell: np.ndarray
+    parts_mev: np.ndarray
+
+
+def is_same_size(place: Voxels | Segments, voxel_mm: float) -> bool:
+    """Whether the source's voxels are the wanted ones already."""
+    return isinstance(place, Voxels) and bool(
+        (np.abs(place.grid.voxel_mm - voxel_mm) <= SAME_SIZE * voxel_mm).all()
+    )
+
+
+def lattice_mm(place: Voxels | Segments) -> np.ndarray:
+    """(3,) float64: where voxel 0, 0, 0 of `cut` has its lower corner, in the source's mm."""
+    return place.grid.origin_mm if isinstance(place, Voxels) else np.zeros(3)
+
+
+def cut(place: Voxels | Segments, voxel_mm: float) -> Iterator[Pieces]:
+    """Cut deposits into pieces within one voxel each; in blocks of bounded size.
+
+    The shares of every deposit add up to 1.
+    """
+    if isinstance(place, Segments):
+        for rows in _blocks(_crossings(place, voxel_mm)):
+            start, end = place.start_mm[rows] / voxel_mm, place.end_mm[rows] / voxel_mm
+            segment, cell, share = split_by_cell(start, end)
+            yield Pieces(segment + rows.start, cell, share)
+    elif is_same_size(place, voxel_mm):
+        n = len(place.index)
+        yield Pieces(np.arange(n), place.index, np.ones(n))
+    else:
+        ratio = place.grid.voxel_mm / voxel_mm
+        most = np.prod(np.floor(ratio) + 2)
+        for rows in _blocks(np.full(len(place.index), most)):
+            row, cell, share = split_voxels(place.index[rows], ratio)
+            yield Pieces(row + rows.start, cell, share)
+
+
+def tally(event: SourceEvent, voxel_mm: float, label_of_kind: np.ndarray) -> Cells:
+    """Sum an event's energy by voxel and label. label_of_kind: `taxonomy.label_of_kind`."""
+    n_labels = int(label_of_kind.max()) + 1
+    label = np.zeros(len(event.energy_mev), np.int64)
+    if event.kind is not None:
+        label = label_of_kind[event.kind].astype(np.int64)
+    energy = event.energy_mev.astype(np.float64)
+    low, shape = _bounding_box(event, voxel_mm)
+    keys, parts = [np.zeros(0, np.int64)], [np.zeros((0, n_labels))]
+    for pieces in cut(event.place, voxel_mm):
+        offset = pieces.cell - low
+        key = (offset[:, 0] * shape[1] + offset[:, 1]) * shape[2] + offset[:, 2]
+        found, inverse = np.unique(key, return_inverse=True)
+        weight = energy[pieces.row] * pieces.share
+        flat = inverse.ravel() * n_labels + label[pieces.row]
+        summed = np.bincount(flat, weight, minlength=len(found) * n_labels)
+        keys.append(found)
+        parts.append(summed.reshape(-1, n_labels))
+    key, part = np.concatenate(keys), np.concatenate(parts)
+    if len(keys) > 2:  # several blocks may share a voxel
+        key, inverse = np.unique(key, return_inverse=True)
+        summed = np.zeros((len(key), n_labels))
+        np.add.at(summed, inverse.ravel(), part)
+        part = summed
+    cell = np.column_stack(np.unravel_index(key, tuple(shape))) + low if len(key) else key[:, None]
+    return Cells(cell.reshape(-1, 3).astype(np.int64), part)
+
+
+def _bounding_box(event: SourceEvent, voxel_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest cell (3,) int64 of what `cut` makes, and how many there are along each axis."""
+    place = event.place
+    if not len(event.energy_mev):
+        return np.zeros(3, np.int64), np.ones(3, np.int64)
+    if isinstance(place, Segments):
+        ends = np.concatenate([place.start_mm, place.end_mm])
+        low, high = ends.min(axis=0) / voxel_mm, ends.max(axis=0) / voxel_mm
+    else:
+        scale = 1.0 if is_same_size(place, voxel_mm) else place.grid.voxel_mm / voxel_mm
+        low, high = place.index.min(axis=0) * scale, (place.index.max(axis=0) + 1) * scale
+    low, high = np.floor(low) - 1, np.floor(high) + 2  # rounding moves a border by less than 1
+    if np.prod(high - low) > _MOST_CELLS:
+        km = (high - low).max() * voxel_mm / 1e6
+        raise ChallengeError(
+            f"event {event.event_id}: its deposits lie {km:.3g} km apart; a coordinate is wrong, "
+            "or its unit is"
+        )
+    return low.astype(np.int64), (high - low).astype(np.int64)
+
+
+def _blocks(pieces: np.ndarray) -> Iterator[slice]:
+    """Slices of the deposits, each of about _BLOCK_PIECES pieces; pieces (D,): of each deposit."""
+    start, end = 0, np.cumsum(pieces)
+    while start < len(pieces):
+        done = end[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(end, done + _BLOCK_PIECES, side="right")))
+        yield slice(start, stop)
+        start = stop
+
+
+def _crossings(place: Segments, voxel_mm: float) -> np.ndarray:
+    way = np.abs(np.floor(place.start_mm / voxel_mm) - np.floor(place.end_mm / voxel_mm))
+    return way.sum(axis=1) + 1
+
+
+def split_voxels(index: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Cut voxels of `ratio` (3,) times the wanted size; `index` (D, 3) int64 counts them.
+
+    Returns, a row for each overlap: row (P,) int64, cell (P, 3) int64, share (P,) of the volume,
+    which adds up to 1 for every voxel.
+    """
+    row, cells, share = np.arange(len(index)), [], np.ones(len(index))
+    for axis in range(3):
+        low, high = index[row, axis] * ratio[axis], (index[row, axis] + 1) * ratio[axis]
+        first = np.floor(low).astype(np.int64)
+        steps = np.arange(int(np.floor(ratio[axis])) + 2)
+        start = first[:, None] + steps
+        overlap = np.minimum(high[:, None], start + 1) - np.maximum(low[:, None], start)
+        where, step = np.nonzero(overlap > 1e-9 * ratio[axis])
+        share = share[where] * overlap[where, step] / ratio[axis]
+        row, cells = row[where], [cell[where] for cell in cells]
+        cells.append(start[where, step])
+    return row, np.column_stack(cells), share
+
+
+def split_by_cell(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The cells that straight segments cross, exactly.
+
+    start, end (S, 3) in cells. Returns, a row a piece within one cell: segment (P,) int64, cell
+    (P, 3) int64, share (P,) of the segment's length, which adds up to 1 for every segment.
+    """
+    low, high = np.floor(np.minimum(start, end)), np.floor(np.maximum(start, end))
+    rows = np.arange(len(start))
+    segments, fractions = [rows, rows], [np.zeros(len(start)), np.ones(len(start))]
+    for axis in range(3):
+        # Planes low + 1 ... high lie between the ends; where each is crossed, as a fraction.
+        crossings = (high - low)[:, axis].astype(np.int64)
+        segment = np.repeat(rows, crossings)
+        nth = np.arange(len(segment)) - np.repeat(np.cumsum(crossings) - crossings, crossings)
+        plane = low[segment, axis] + 1 + nth
+        segments.append(segment)
+        fractions.append((plane - start[segment, axis]) / (end - start)[segment, axis])
+    segment, fraction = np.concatenate(segments), np.concatenate(fractions)
+    order = np.lexsort((fraction, segment))
+    segment, fraction = segment[order], fraction[order]
+    piece = np.flatnonzero(segment[1:] == segment[:-1])
+    middle = (fraction[piece] + fraction[piece + 1]) / 2
+    segment = segment[piece]
+    place = start[segment] + (end - start)[segment] * middle[:, None]
+    return segment, np.floor(place).astype(np.int64), np.diff(fraction)[piece]

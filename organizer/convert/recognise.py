@@ -1,0 +1,188 @@
+"""What kind a file is, by looking into it: a file of another kind is not called damaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from lartpc_challenge.files import open_h5
+from lartpc_challenge.format import FORMAT, ChallengeError
+from organizer.convert import arrays, larcv2, larcv3, spine
+from organizer.convert.edepsim_hdf5 import PLACES
+from organizer.convert.edepsim_root import TREE
+from organizer.convert.pilarnet_hdf5 import has_rows
+from organizer.convert.pilarnet_parquet import columns_of
+from organizer.convert.root_file import open_root
+
+_CONVERT = "python -m organizer.convert"
+_SHOWN_NAMES = 12
+_PLANE_KINDS = ("sparse2d", "cluster2d", "image2d")
+_PACKETS = ("packets", "mc_packets_assn")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file is. reader: the name of the module that reads it, None if nothing here does.
+
+    source: the SOURCE of the command line that it belongs to. what: in words; content: what was
+    found in it; advice: what to do with it where nothing here reads it.
+    """
+
+    what: str
+    content: str = ""
+    source: str | None = None
+    reader: str | None = None
+    advice: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What it is, with what was found in it and what reads it."""
+        content = f" ({self.content})" if self.content else ""
+        if self.source is not None:
+            return f"is {self.what}{content}; {_CONVERT} {self.source} reads it"
+        return f"is {self.what}{content}" + (f"; {self.advice}" if self.advice else "")
+
+
+def recognise(path: Path) -> Found:
+    """What the file or folder `path` is. ChallengeError where it is missing, or damaged."""
+    path = Path(path)
+    if path.is_dir():
+        if arrays.event_folders(path):
+            return Found("a folder of pimm's events", "coord.npy ...", "pilarnet", "folder")
+        return Found("a folder without events", advice="expected event_*/coord.npy, as pimm has")
+    if not path.is_file():
+        found = ", but a pipe or device" if path.exists() else ""
+        raise ChallengeError(f"{path}: no such file{found}")
+    try:
+        with open(path, "rb") as file:
+            start = file.read(16)
+    except OSError as reason:
+        raise ChallengeError(f"{path}: {reason.strerror}") from reason
+    if not start:
+        raise ChallengeError(f"{path}: is empty")
+    if start[:4] == b"root":
+        return _root(path)
+    if start[:4] == b"PAR1":
+        return _parquet(path)
+    if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return _zip(path)
+    if start[:6] == b"\x93NUMPY":
+        return Found("one array (.npy)", advice="coordinates and energies in one .npz are read")
+    if start[:8] == b"\x89HDF\r\n\x1a\n" or h5py.is_hdf5(path):
+        return _hdf5(path)
+    return _text(path)
+
+
+def _names(names: Any) -> str:
+    names = list(map(str, names))
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    return ", ".join(names[:_SHOWN_NAMES]) + more
+
+
+def _hdf5(path: Path) -> Found:
+    with open_h5(path) as file:
+        content = _names(file)
+        if file.attrs.get("format") == FORMAT:
+            kind = str(file.attrs.get("kind"))
+            source = "mlhep" if kind in ("train", "test", "simulation") else None
+            return Found(f"a {kind} file of this challenge", content, source, source)
+        if spine.is_spine(file):
+            return Found("SPINE's HDF5", _names(spine.product_names(file)), "spine", "spine")
+        if "Data" in file and larcv3.producers(file):
+            return _larcv(larcv3.producers(file), "LArCV3's HDF5", "larcv3")
+        for place in PLACES:
+            if isinstance(file.get(place), h5py.Dataset) and file[place].dtype.names:
+                return Found("edep-sim's HDF5", content, "edepsim", "edepsim_hdf5")
+        if has_rows(file.get("point")) and has_rows(file.get("cluster")):
+            return Found("PILArNet-M's HDF5", content, "pilarnet", "pilarnet_hdf5")
+        shapes = {name: getattr(file.get(name), "shape", ()) for name in file}
+        if any(len(shape) == 4 for shape in shapes.values()):
+            if any(name.lower() in ("data", "val") for name in shapes):
+                return Found("dense HDF5 of 2018", content, "mlhep", "mlhep")
+            if "pred" in shapes:
+                return Found(
+                    "a dense submission", content, advice="lartpc_challenge check reads it"
+                )
+        if "StartXPos" in file:
+            return Found(
+                "an early table of edep-sim's segments",
+                content,
+                advice="make it again with today's dumpTree.py",
+            )
+        if any(name in file for name in _PACKETS):
+            return Found(
+                "larnd-sim's read-out without true segments",
+                content,
+                advice="nothing in it is a true deposit",
+            )
+        return Found("an HDF5 file of no known kind", content or "empty")
+
+
+def _larcv(found: dict[str, list[str]], what: str, reader: str) -> Found:
+    content = _names(f"{kind}_{name}" for kind, names in found.items() for name in names)
+    if found.get("sparse3d") or found.get("cluster3d"):
+        return Found(what, content, "larcv", reader)
+    if any(found.get(kind) for kind in _PLANE_KINDS):
+        return Found(f"2D data in {what}", content, advice="only 3D data are read")
+    return Found(f"{what} without voxels", content, advice="sparse3d or cluster3d is needed")
+
+
+def _root(path: Path) -> Found:
+    with open_root(path) as file:
+        classes = dict(file.classnames(cycle=False))
+        content = _names(classes) or "nothing"
+        if TREE in classes:
+            return Found("edep-sim's ROOT file", content, "edepsim", "edepsim_root")
+        if larcv2.producers(file):
+            return _larcv(larcv2.producers(file), "LArCV2's ROOT file", "larcv2")
+        tables = [name for name, kind in classes.items() if "RNTuple" in kind]
+        if tables:
+            return Found(
+                "a ROOT file with RNTuples",
+                _names(tables),
+                advice="edep-sim and LArCV2 write TTrees; neither is in it",
+            )
+        return Found("a ROOT file of no known kind", content)
+
+
+def _parquet(path: Path) -> Found:
+    names = columns_of(path)
+    if {"point", "cluster"} <= set(names):
+        return Found("PILArNet-M's parquet", _names(names), "pilarnet", "pilarnet_parquet")
+    return Found("a parquet file of no known kind", _names(names))
+
+
+def _zip(path: Path) -> Found:
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as reason:
+        raise ChallengeError(
+            f"{path}: not a readable .npz or zip file (damaged or cut short); download or make it "
+            "again"
+        ) from reason
+    if names and all(name.endswith(".npy") for name in names):
+        content = _names(name[: -len(".npy")] for name in names)
+        return Found("arrays of numpy (.npz)", content, "pilarnet", "npz")
+    return Found("a zip", _names(names), advice="unpack it; submissions are read by check")
+
+
+def _text(path: Path) -> Found:
+    names = arrays.header(path)
+    if names is None or len(names) < 2:
+        return Found(
+            "of no known kind",
+            advice="read are HDF5, ROOT, parquet, .npz and CSV; is it damaged, or cut short?",
+        )
+    content = _names(names)
+    if {"event", "x", "y", "z", "val"} <= set(names):
+        return Found("a CSV of 2018", content, "mlhep", "mlhep")
+    known = arrays.known_names(names)
+    if {"x", "y", "z"} <= set(names) and "energy" in known:
+        return Found("a CSV of voxels", content, "pilarnet", "csv")
+    return Found("a text file of no known kind", content)

@@ -1,0 +1,109 @@
+"""The group `source/` of converted files: what leads back to the source (FORMAT.md, "Source")."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lartpc_challenge.files import open_h5, reading
+from lartpc_challenge.format import ChallengeError
+from organizer.convert.converted import Converted, Settings
+from organizer.convert.deposits import ReadOptions
+
+GROUP = "source"
+_FINGERPRINT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class SourceGroup:
+    """What a converted file says of its source. N is the number of its events.
+
+    entry (N,), number (N, 3) int64; origin_mm, voxel_mm (N, 3) float64: `Converted`.
+    """
+
+    path: str
+    reader: str
+    options: ReadOptions
+    our_voxel_mm: float
+    fingerprint: str
+    entry: np.ndarray
+    number: np.ndarray
+    origin_mm: np.ndarray
+    voxel_mm: np.ndarray
+
+
+def write_source(
+    file: h5py.File,
+    path: Path,
+    reader: str,
+    options: ReadOptions,
+    settings: Settings,
+    rows: Sequence[Converted],
+) -> None:
+    """Write the group into an events file whose events are `rows`, in that order."""
+    group = file.create_group(GROUP)
+    group.attrs.update(
+        {
+            "path": str(path),
+            "reader": reader,
+            "options": json.dumps(asdict(options)),
+            "fingerprint": fingerprint(path),
+            "crop": settings.crop,
+            "threshold_mev": settings.threshold_mev,
+            "our_voxel_mm": settings.voxel_mm,
+        }
+    )
+    group["entry"] = np.array([row.entry for row in rows], np.int64)
+    group["number"] = np.array([row.number for row in rows], np.int64).reshape(-1, 3)
+    group["origin_mm"] = np.array([row.origin_mm for row in rows]).reshape(-1, 3)
+    group["voxel_mm"] = np.array([row.source_voxel_mm for row in rows]).reshape(-1, 3)
+
+
+def read_source(path: Path) -> SourceGroup | None:
+    """The group of a converted file; None if it has none. ChallengeError where it is damaged."""
+    with open_h5(path) as file:
+        group = file.get(GROUP)
+        if not isinstance(group, h5py.Group):
+            return None
+        with reading(f"{path}: {GROUP}"):
+            found = SourceGroup(
+                str(group.attrs["path"]),
+                str(group.attrs["reader"]),
+                ReadOptions(**json.loads(group.attrs["options"])),
+                float(group.attrs["our_voxel_mm"]),
+                str(group.attrs["fingerprint"]),
+                *(group[name][:] for name in ("entry", "number", "origin_mm", "voxel_mm")),
+            )
+        if len({len(found.entry), len(found.number), len(found.origin_mm)}) != 1:
+            raise ChallengeError(f"{path}: {GROUP}: its data sets differ in length; damaged")
+        return found
+
+
+def fingerprint(path: Path) -> str:
+    """16 bytes in hexadecimal that tell a file from others: of its size, its start and its end.
+
+    Of a folder: of the names and sizes of the files in it.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for block in _telling_bytes(Path(path)):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _telling_bytes(path: Path) -> Iterator[bytes]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            yield f"{file.relative_to(path)} {file.stat().st_size}\n".encode()
+        return
+    size = path.stat().st_size
+    yield str(size).encode()
+    with open(path, "rb") as file:
+        yield file.read(_FINGERPRINT_BYTES)
+        file.seek(max(0, size - _FINGERPRINT_BYTES))
+        yield file.read(_FINGERPRINT_BYTES)

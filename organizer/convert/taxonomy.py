@@ -1,0 +1,150 @@
+"""What sources call their classes, and which class of a cycle each of them becomes.
+
+A reader translates its source's own classes to `Kind`: one table per source, printed by --help.
+A kind becomes the first class of the cycle with one of the names in CLASS_NAMES_OF_KIND; so every
+cycle whose classes have these names can be written, those that are declared later included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
+
+
+class Kind(IntEnum):
+    """What left a deposit, as finely as any source tells it."""
+
+    NO_CLASS = 0  # charge that the source gives no class, or says is none (a ghost)
+    PROTON = 1
+    ION = 2  # deuterons and heavier nuclei
+    MIP = 3  # muons, pions, kaons and other charged hadrons
+    TRACK = 4  # one of the three above, the source does not say which
+    SHOWER = 5
+    DELTA = 6
+    MICHEL = 7
+    LOW_ENERGY = 8
+    ELECTRON = 9  # an electron, positron or photon, the source does not say whose
+
+
+_SHOWER_NAMES = ("shower", "electron/positron")
+CLASS_NAMES_OF_KIND = {
+    Kind.PROTON: ("proton", "HIP", "track", "other"),
+    Kind.ION: ("HIP", "track", "other"),
+    Kind.MIP: ("MIP", "track", "other"),
+    Kind.TRACK: ("track", "MIP", "other"),
+    Kind.SHOWER: _SHOWER_NAMES,
+    Kind.DELTA: ("delta", *_SHOWER_NAMES),
+    Kind.MICHEL: ("Michel", *_SHOWER_NAMES),
+    Kind.LOW_ENERGY: ("low-energy", *_SHOWER_NAMES),
+    Kind.ELECTRON: _SHOWER_NAMES,
+}
+# What a kind may be, where the source does not say.
+_ONE_OF = {
+    Kind.TRACK: (Kind.PROTON, Kind.ION, Kind.MIP),
+    Kind.ELECTRON: (Kind.SHOWER, Kind.DELTA, Kind.MICHEL),
+}
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """A source's classes in its own words, and what it does not know."""
+
+    title: str
+    classes: tuple[tuple[str, Kind], ...]
+    not_known: tuple[str, ...] = ()
+
+
+def class_of_kind(kind: Kind, cycle: Cycle) -> str | None:
+    """The name of the cycle's class for `kind`; None if the cycle has none for it."""
+    for name in CLASS_NAMES_OF_KIND.get(kind, ()):
+        if name in cycle.class_names:
+            return name
+    return None
+
+
+def label_of_kind(cycle: Cycle) -> np.ndarray:
+    """(number of kinds,) uint8: the cycle's label of every kind, 0 for NO_CLASS.
+
+    ChallengeError where the cycle's classes are other things than what leaves charge.
+    """
+    labels = np.zeros(len(Kind), np.uint8)
+    for kind in CLASS_NAMES_OF_KIND:
+        name = class_of_kind(kind, cycle)
+        if name is None:
+            raise ChallengeError(
+                f"cycle {cycle.number} has the classes {', '.join(cycle.class_names)}: none is for "
+                f"{_said(kind)}. Other people's files tell which particle left the charge, nothing "
+                "else; choose another --cycle"
+            )
+        labels[kind] = cycle.class_names.index(name) + 1
+    return labels
+
+
+def ambiguities(kinds: Iterable[Kind], cycle: Cycle) -> list[str]:
+    """A sentence for each kind in a file that may be several of the cycle's classes."""
+    sentences = []
+    for kind in sorted(set(kinds) & set(_ONE_OF)):
+        possible = dict.fromkeys(class_of_kind(one, cycle) for one in _ONE_OF[kind])
+        if len(possible) > 1:
+            sentences.append(
+                f"the source does not tell {' from '.join(map(str, possible))}: all {_said(kind)} "
+                f"is `{class_of_kind(kind, cycle)}`"
+            )
+    return sentences
+
+
+def table(taxonomy: Taxonomy) -> str:
+    """The table of one source: its classes, and what they become in every cycle."""
+    columns: dict[tuple[str, ...], list[str]] = {}
+    for cycle in CYCLES.values():
+        if class_of_kind(Kind.SHOWER, cycle):
+            columns.setdefault(cycle.class_names, []).append(str(cycle.number))
+    of_names = {cycle.class_names: cycle for cycle in CYCLES.values()}
+    rows = [["its class", *(f"cycle {', '.join(numbers)}" for numbers in columns.values())]]
+    for words, kind in taxonomy.classes:
+        becomes = (class_of_kind(kind, of_names[names]) for names in columns)
+        rows.append([words, *(name or "left out" for name in becomes)])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]
+    lines = [taxonomy.title, *(f"  {line.rstrip()}" for line in lines)]
+    return "\n".join([*lines, *(f"  Not known: {words}" for words in taxonomy.not_known)])
+
+
+def _said(kind: Kind) -> str:
+    return kind.name.lower().replace("_", "-")
+
+
+# ---- particles by their numbers in the scheme of the Particle Data Group
+
+_PHOTON, _ELECTRON, _MUON, _PROTON = 22, 11, 13, 2212
+_NUCLEUS = 1_000_000_000
+
+
+def kind_of_pdg(pdg: np.ndarray) -> np.ndarray:
+    """(n,) uint8: the kind of what particles with PDG codes (n,) leave, without their ancestry."""
+    size = np.abs(pdg)
+    kind = np.full(len(pdg), Kind.MIP, np.uint8)
+    kind[np.isin(size, (_ELECTRON, _PHOTON))] = Kind.ELECTRON
+    kind[pdg == _PROTON] = Kind.PROTON
+    kind[size > _NUCLEUS] = Kind.ION
+    return kind
+
+
+def is_electromagnetic(pdg: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether it is an electron, a positron or a photon."""
+    return np.isin(np.abs(pdg), (_ELECTRON, _PHOTON))
+
+
+def is_electron(pdg: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether it is an electron or a positron."""
+    return np.abs(pdg) == _ELECTRON
+
+
+def is_muon(pdg: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether it is a muon of either charge."""
+    return np.abs(pdg) == _MUON
