@@ -1,8 +1,8 @@
 """Check the physics against published numbers:  python -m organizer.physics --out build/report
 
-Shoots single particles into the simulation's argon (ranges, energy loss, photons, showers, decay
-and capture, pion reactions) and writes OUT/physics.html: a table of measured and published numbers
-with limits and odds, and figures. Exit status 1 if a check fails.
+Shoots single particles into the simulation's argon (ranges, energy loss, scattering, photons,
+showers, decay and capture, reactions, quenching) and writes OUT/physics.html: a table of measured
+and published numbers with limits and odds, and figures. Exit status 1 if a check fails.
 """
 
 import os
@@ -51,7 +51,9 @@ def _parse(arguments):
     parser = new_parser("python -m organizer.physics", __doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for physics.html")
     parser.add_argument(
-        "--quick", action="store_true", help="fewer particles: 1 minute of one core instead of 6"
+        "--quick",
+        action="store_true",
+        help="fewer particles: half a minute of one core",
     )
     parser.add_argument(
         "--events", type=Path, nargs="*", metavar="FILE",

@@ -8,11 +8,9 @@ from organizer.simulate.geant4 import Particle, Settings
 # The product's settings (step limit, production cut, physics) in worlds of other sizes; what would
 # blur a measurement is switched off.
 DEEP = Settings(half_size_mm=7000, hadronic=False, decay=False)
-DEEP_SHOWER = Settings(half_size_mm=10_000, hadronic=False)
 SLAB = Settings(half_size_mm=100, decay=False)
-THIN_SLAB = Settings(half_size_mm=50)
 # For what happens first: no delta electrons, no bremsstrahlung and long steps, to be quick.
-BARE = Settings(half_size_mm=5000, hadronic=False, production_cut_mm=1e5, max_step_mm=1e4)
+BARE = Settings(half_size_mm=100, production_cut_mm=1e5, max_step_mm=1e4)
 
 AT_REST_MEV = 1e-3
 
@@ -39,36 +37,43 @@ class Beam:
 
 def _range_beam(pdg: int, row: int) -> Beam:
     energy = published.STOPPING[pdg][row, 0]
-    return Beam(f"range {pdg} {energy:.0f}", pdg, energy, "stopping_track", DEEP, 60, 500)
+    return Beam(f"range {pdg} {energy:.0f}", pdg, energy, "stopping_track", DEEP, 60, 600)
 
 
 # (pdg, row of published.STOPPING)
 RANGES = {
     (pdg, row): _range_beam(pdg, row) for pdg, rows in published.RANGE_ROWS.items() for row in rows
 }
-CROSSING_MUONS = Beam("crossing muons", 13, 300, "crossing_track", SLAB, 1500, 15_000, True)
-# MeV
+# Kinetic energies in MeV.
+ELECTRONS = {
+    energy: Beam(f"range 11 {energy}", 11, energy, "track_length", DEEP, quick, 5000)
+    for energy, quick in ((1, 400), (5, 300))
+}
+CROSSING_MUONS = Beam("crossing muons", 13, 300, "crossing_track", SLAB, 1000, 15_000, True)
 PHOTONS = {
-    energy: Beam(f"photons {energy}", 22, energy, "first_interaction", BARE, 6000, 20_000, True)
+    energy: Beam(f"photons {energy}", 22, energy, "first_interaction", BARE, 4000, 40_000, True)
     for energy in published.XCOM_BARN
 }
-SHOWERS = {
-    energy: Beam(f"showers {energy}", 11, energy, "shower", DEEP_SHOWER, quick, full)
-    for energy, quick, full in ((500, 100, 1000), (1000, 50, 600))
-}
-STOPPED_ANTIMUONS = Beam("mu+ at rest", -13, AT_REST_MEV, "decay_electron", BARE, 10_000, 100_000)
-STOPPED_MUONS = Beam("mu- at rest", 13, AT_REST_MEV, "muon_decay", THIN_SLAB, 2000, 20_000)
+SHOWERS = Beam("showers", 11, 1000, "shower", DEEP, 50, 600)
+STOPPED_ANTIMUONS = Beam("mu+ at rest", -13, AT_REST_MEV, "decay_electron", BARE, 4000, 100_000)
+STOPPED_MUONS = Beam("mu- at rest", 13, AT_REST_MEV, "muon_decay", BARE, 1500, 20_000)
+STOPPED_PIONS = Beam("pi+ at rest", 211, AT_REST_MEV, "pion_decay", BARE, 300, 3000)
 PIONS = {
-    pdg: Beam(f"pions {pdg}", pdg, 200, "pion_reaction", THIN_SLAB, 6000, 20_000, True)
+    pdg: Beam(f"pions {pdg}", pdg, 200, "pion_reaction", BARE, 4000, 40_000)
     for pdg in published.PION_REACTION_MB
 }
+NEUTRONS = Beam("neutrons", 2112, 5, "neutron_reactions", SLAB, 1500, 15_000, True)
 
+# The world that takes longest comes first.
 BEAMS = (
-    *RANGES.values(),
-    CROSSING_MUONS,
     *PHOTONS.values(),
-    *SHOWERS.values(),
+    *PIONS.values(),
     STOPPED_ANTIMUONS,
     STOPPED_MUONS,
-    *PIONS.values(),
+    STOPPED_PIONS,
+    *RANGES.values(),
+    *ELECTRONS.values(),
+    SHOWERS,
+    CROSSING_MUONS,
+    NEUTRONS,
 )

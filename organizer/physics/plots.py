@@ -15,7 +15,13 @@ from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CLASS_NAMES, SemanticLabel
 from lartpc_challenge.page.colours import ON_LIGHT, as_hex
 from organizer.physics import beams, checks, published
-from organizer.physics.observe import DEPTH_BINS_X0, RADIUS_BINS_CM, RESIDUAL_BINS_CM
+from organizer.physics.observe import (
+    DEPTH_BINS_X0,
+    LINE_BINS_MEV,
+    RADIUS_BINS_CM,
+    RECOIL_BINS_KEV,
+    RESIDUAL_BINS_CM,
+)
 from organizer.physics.runs import Samples
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
 from organizer.simulate.voxels import VOXEL_SIZE_MM
@@ -49,6 +55,7 @@ def all_figures(
             "photons": _draw_photons(samples),
             "showers": _draw_showers(samples),
             "michel": _draw_michel(samples),
+            "nuclei": _draw_nuclei(samples),
         }
         if shares:
             figures["classes"] = _draw_class_shares(shares)
@@ -74,7 +81,7 @@ def _draw_ranges(samples: Samples) -> tuple[Figure, str]:
         )  # fmt: skip
     left.set(xlabel="kinetic energy (MeV)", ylabel="range (cm)", xlim=(9, 1500))
     left.legend(title="points: simulated, lines: published")
-    right.axhspan(0.98, 1.02, color="grey", alpha=0.15, lw=0, label="tolerance")
+    right.axhspan(0.99, 1.01, color="grey", alpha=0.15, lw=0, label="tolerance")
     right.axhline(1, **PUBLISHED)
     right.set(
         xscale="log", xlabel="kinetic energy (MeV)", ylabel="simulated / published range",
@@ -134,7 +141,7 @@ def _draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
     left.legend()
     lags = np.arange(1, 9)
     right.bar(lags, [checks.rank_correlation(slices, lag) for lag in lags], color=MUON, alpha=0.6)
-    right.axhspan(-0.15, 0.15, color="grey", alpha=0.15, lw=0, label="tolerance")
+    right.axhspan(0, 0.12, color="grey", alpha=0.15, lw=0, label="tolerance")
     right.axhline(0, **PUBLISHED)
     right.set(
         xlabel=f"distance ({VOXEL_SIZE_MM:.0f} mm slices)", ylabel="rank correlation",
@@ -151,56 +158,51 @@ def _draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
 def _draw_photons(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     energies = np.array(list(beams.PHOTONS))
-    measured = [
-        checks.mean_and_error(samples[beam.name]["distance"]) for beam in beams.PHOTONS.values()
-    ]
-    mean, error = np.array(measured).T
+    distances = [samples[beam.name]["distance"] for beam in beams.PHOTONS.values()]
+    mean, error = np.array([checks.photon_path(distance) for distance in distances]).T
     expected = np.array([published.photon_path_cm(energy) for energy in beams.PHOTONS])
-    left.plot(energies, expected, "*", ms=12, color="black", label="XCOM, without coherent")
+    left.plot(energies, expected, "*", ms=12, color="black", label="XCOM")
     left.errorbar(energies, mean, error, fmt="o", ms=5, color=PHOTON, label="simulated")
-    left.set(
-        xscale="log", xlabel="photon energy (MeV)", ylabel="mean free path (cm)", ylim=(15, 30)
-    )
+    left.set(xscale="log", xlabel="photon energy (MeV)", ylabel="mean free path (cm)")
+    pairs = [
+        checks.mean_and_error(samples[beam.name]["is_pair"][np.isfinite(distance)])
+        for beam, distance in zip(beams.PHOTONS.values(), distances)
+    ]
+    share, error = np.array(pairs).T
+    expected = np.array([published.pair_share(energy) for energy in beams.PHOTONS])
+    right.plot(energies, expected, "*", ms=12, color="black", label="XCOM less Klein-Nishina")
+    right.errorbar(energies, share, error, fmt="o", ms=5, color=PHOTON, label="simulated")
+    right.set(xscale="log", xlabel="photon energy (MeV)", ylabel="share of pair production")
     left.legend()
-    depth = np.arange(0, 101, 5.0)
-    distance = samples[beams.PHOTONS[300].name]["distance"]
-    alive = np.array([(distance > cm).mean() for cm in depth])
-    spread = np.sqrt(alive * (1 - alive) / len(distance))
-    right.errorbar(depth, alive, spread, fmt="o", ms=4, color=PHOTON, label="simulated")
-    right.semilogy(depth, np.exp(-depth / published.photon_path_cm(300)), **PUBLISHED, label="XCOM")
-    right.set(xlabel="depth (cm)", ylabel="photons without interaction", title="300 MeV")
     right.legend()
-    return figure, "Distance to a photon's first interaction."
+    return figure, "A photon's first interaction: where it is, and how often it makes a pair."
 
 
 def _draw_showers(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
+    sample, energy = samples[beams.SHOWERS.name], beams.SHOWERS.kinetic_energy_mev
+    depth, radial = sample["depth"], sample["radial"].sum(axis=0)
     edges = DEPTH_BINS_X0[:-1]
     centre = (edges[:-1] + edges[1:]) / 2
-    contained_to = RADIUS_BINS_CM[1:-1]
-    for energy, colour, dash in zip(beams.SHOWERS, (ELECTRON, MUON), ("-", "--"), strict=True):
-        sample = samples[beams.SHOWERS[energy].name]
-        depth, radial = sample["depth"], sample["radial"].sum(axis=0)
-        maximum, shape = checks.shower_shape(depth)
-        profile = depth[:, :-1].sum(axis=0) / depth.sum() / np.diff(edges)
-        left.plot(centre, profile, "o", ms=3, color=colour, label=f"{energy} MeV, simulated")
-        left.plot(centre, shape(centre), color=colour, lw=1, label=f"gamma fit, max. {maximum:.2f}")
-        left.axvspan(*published.shower_maximum(energy), color=colour, alpha=0.15, lw=0)
-        contained = np.cumsum(radial)[:-1] / radial.sum()
-        right.plot(
-            contained_to, contained, dash, color=colour,
-            label=f"{energy} MeV: 90 % in {checks.radius_holding_90(sample['radial']):.1f} cm",
-        )  # fmt: skip
-    left.axvspan(np.nan, np.nan, color="grey", alpha=0.3, label="maximum: Rossi to PDG")
+    maximum, shape = checks.shower_shape(depth)
+    profile = depth[:, :-1].sum(axis=0) / depth.sum() / np.diff(edges)
+    left.plot(centre, profile, "o", ms=3, color=ELECTRON, label=f"{energy:.0f} MeV, simulated")
+    left.plot(centre, shape(centre), color=ELECTRON, lw=1, label=f"gamma fit, max. {maximum:.2f}")
+    left.axvspan(
+        *published.shower_maximum(energy), color="grey", alpha=0.15, lw=0,
+        label="maximum: Rossi to PDG",
+    )  # fmt: skip
     left.set(
-        xlabel="depth (radiation lengths)", ylabel="share of energy a radiation length",
+        xlabel="depth (radiation lengths)", ylabel="share of energy per radiation length",
         xlim=(0, 12), ylim=(0, None),
     )  # fmt: skip
     left.legend()
+    contained = np.cumsum(radial)[:-1] / radial.sum()
+    right.plot(
+        RADIUS_BINS_CM[1:-1], contained, color=ELECTRON,
+        label=f"90 % in {checks.radius_holding_90(sample['radial']):.1f} cm",
+    )  # fmt: skip
     right.axhline(0.9, **PUBLISHED)
-    right.axvspan(
-        *published.SHOWER_RADIUS_CM, color="grey", alpha=0.15, lw=0, label="1 to 1.75 Molière radii"
-    )
     right.set(xlabel="radius (cm)", ylabel="share of energy within", xlim=(0, 40), ylim=(0, 1))
     right.legend(loc="lower right")
     return figure, "Mean profile of electron showers along and across their axis."
@@ -218,6 +220,24 @@ def _draw_michel(samples: Samples) -> tuple[Figure, str]:
     axes.set(xlabel=r"energy of the positron (MeV)", ylabel="density (1/MeV)", xlim=(0, 56))
     axes.legend(loc="upper left")
     return figure, "Decay of mu+ at rest."
+
+
+def _draw_nuclei(samples: Samples) -> tuple[Figure, str]:
+    figure, (left, right) = plt.subplots(1, 2)
+    sample = samples[beams.NEUTRONS.name]
+    centre = (RECOIL_BINS_KEV[:-1] + RECOIL_BINS_KEV[1:]) / 2
+    share = sample["recoil_ionising"].sum(axis=0) / sample["recoil"].sum(axis=0)
+    left.plot(centre, share, "o", ms=4, color=PROTON, label="simulated")
+    for (lowest, highest), (least, most) in published.RECOIL_SHARE.items():
+        left.fill_between((lowest, highest), least, most, color="grey", alpha=0.2, lw=0)
+    left.fill_between([], [], color="grey", alpha=0.2, label="measured")
+    left.set(xlabel="recoil energy (keV)", ylabel="ionising share", xlim=(0, 200), ylim=(0, 0.5))
+    left.legend()
+    right.stairs(sample["gammas"].sum(axis=0), LINE_BINS_MEV, color=PHOTON, label="simulated")
+    right.axvline(published.ARGON_LINE_MEV, **PUBLISHED, label="first level of argon-40")
+    right.set(xlabel="energy of gammas (MeV)", ylabel="gammas per 2 keV", xlim=(1.35, 1.55))
+    right.legend()
+    return figure, "Neutrons of 5 MeV: recoils of argon nuclei, and gammas of excited ones."
 
 
 def _draw_class_shares(shares: Mapping[str, Mapping[str, float]]) -> tuple[Figure, str]:

@@ -5,6 +5,12 @@ Ranges and stopping powers of PDG and PSTAR are per mass: divide or multiply by 
 
 import numpy as np
 
+from organizer.simulate.argon_data import (
+    ELECTRON_RADIUS_CM,
+    ESTAR_ENERGY_MEV,
+    ESTAR_RADIATIVE_MEV_CM2_G,
+    log_log,
+)
 from organizer.simulate.constants import (
     ARGON_MOLAR_MASS_G,
     ARGON_Z,
@@ -52,7 +58,7 @@ PDG_PION = PDG_MUON * (PION_MASS_MEV / MUON_MASS_MEV, 1, PION_MASS_MEV / MUON_MA
 STOPPING = {13: PDG_MUON, 211: PDG_PION, 2212: PSTAR_PROTON}
 STOPPING_SOURCE = {13: PDG_MUON_SOURCE, 211: PION_SOURCE, 2212: PSTAR_SOURCE}
 # Rows of the tables above whose ranges are measured.
-RANGE_ROWS = {13: (8, 10, 13, 16), 211: (7, 9, 12, 15), 2212: (5, 9, 12, 15)}
+RANGE_ROWS = {13: (8, 10, 13), 211: (7, 9, 12), 2212: (5, 9, 15)}
 
 
 def range_cm(pdg: int, row: int) -> float:
@@ -66,6 +72,29 @@ def energy_at_residual_range(pdg: int, residual_cm: float) -> float:
     return float(
         np.exp(np.interp(np.log(residual_cm * LAR_DENSITY_G_CM3), np.log(reach), np.log(energy)))
     )
+
+
+# Electrons: collision stopping power of S. M. Seltzer, M. J. Berger (ICRU report 37, 1984), which
+# is ESTAR's, with the constants for liquid argon below, and ESTAR's radiative one.
+ELECTRON_SOURCE = "CSDA range, integral of ESTAR's stopping powers: ICRU report 37 and NISTIR 4999"
+
+
+def electron_range_cm(kinetic_energy_mev: float) -> float:
+    """CSDA range of an electron in liquid argon."""
+    energy = np.geomspace(1e-3, kinetic_energy_mev, 2000)
+    radiative = log_log(energy, ESTAR_ENERGY_MEV, ESTAR_RADIATIVE_MEV_CM2_G)
+    inverse = 1 / (_electron_collision_mev_cm2_g(energy) + radiative)
+    # Below 1 keV, where the formula ends, an electron goes another 0.1 um.
+    return float(np.trapezoid(inverse, energy) / LAR_DENSITY_G_CM3)
+
+
+def _electron_collision_mev_cm2_g(energy_mev: np.ndarray) -> np.ndarray:
+    tau = energy_mev / ELECTRON_MASS_MEV
+    beta2 = 1 - 1 / (tau + 1) ** 2
+    moller = 1 - beta2 + (tau**2 / 8 - (2 * tau + 1) * np.log(2)) / (tau + 1) ** 2
+    bracket = 2 * np.log(energy_mev / _EXCITATION_MEV) + np.log(1 + tau / 2) + moller
+    density = _density_effect(np.sqrt(tau * (tau + 2)))
+    return _K_MEV_CM2_MOL / 2 * ARGON_Z / ARGON_MOLAR_MASS_G / beta2 * (bracket - density)
 
 
 # Energy loss of 3 mm: Landau's distribution, L. D. Landau, J. Phys. USSR 8 (1944) 201, with the
@@ -86,10 +115,7 @@ def landau_of_muon(kinetic_energy_mev: float, thickness_cm: float) -> tuple[floa
     gamma = 1 + kinetic_energy_mev / MUON_MASS_MEV
     beta2_gamma2 = gamma**2 - 1
     beta2 = beta2_gamma2 / gamma**2
-    s = _STERNHEIMER
-    x = np.log10(np.sqrt(beta2_gamma2))
-    assert s["x0"] < x < s["x1"]
-    density = 2 * np.log(10) * x - s["c"] + s["a"] * (s["x1"] - x) ** s["k"]
+    density = _density_effect(np.sqrt(beta2_gamma2))
     xi = (
         _K_MEV_CM2_MOL / 2 * ARGON_Z / ARGON_MOLAR_MASS_G * LAR_DENSITY_G_CM3 * thickness_cm / beta2
     )
@@ -101,9 +127,50 @@ def landau_of_muon(kinetic_energy_mev: float, thickness_cm: float) -> tuple[floa
     return float(most_probable), float(xi)
 
 
-# Photons: total cross section without coherent scattering, barn an argon atom.
-XCOM_SOURCE = "NIST XCOM (NBSIR 87-3597), argon, total without coherent scattering"
-XCOM_BARN = {50: 1.833, 100: 2.036, 300: 2.313, 1000: 2.488}
+def _density_effect(beta_gamma: np.ndarray) -> np.ndarray:
+    """Sternheimer's density correction, twice the delta/2 of the Bethe formula."""
+    s, x = _STERNHEIMER, np.log10(beta_gamma)
+    below_x1 = s["a"] * np.maximum(s["x1"] - x, 0) ** s["k"]
+    return np.where(x < s["x0"], 0, 2 * np.log(10) * x - s["c"] + below_x1)
+
+
+DELTA_SOURCE = (
+    "PDG 2024, Passage of particles through matter, energetic knock-on electrons; spin 1/2"
+)
+
+
+def delta_rays_per_cm(kinetic_energy_mev: float, above_mev: float) -> float:
+    """Electrons above a kinetic energy that a muon knocks out in 1 cm of liquid argon."""
+    total = kinetic_energy_mev + MUON_MASS_MEV
+    gamma = total / MUON_MASS_MEV
+    beta2 = 1 - 1 / gamma**2
+    ratio = ELECTRON_MASS_MEV / MUON_MASS_MEV
+    highest = 2 * ELECTRON_MASS_MEV * beta2 * gamma**2 / (1 + 2 * gamma * ratio + ratio**2)
+    # Integral of (1 - beta^2 T / Tmax + T^2 / 2 E^2) / T^2.
+    integral = 1 / above_mev - 1 / highest - beta2 / highest * np.log(highest / above_mev)
+    integral += (highest - above_mev) / (2 * total**2)
+    per_g = _K_MEV_CM2_MOL / 2 * ARGON_Z / ARGON_MOLAR_MASS_G / beta2
+    return float(per_g * LAR_DENSITY_G_CM3 * integral)
+
+
+HIGHLAND_SOURCE = "PDG 2024, Passage of particles through matter, multiple scattering (Highland)"
+
+
+def highland_angle(kinetic_energy_mev: float, thickness_cm: float) -> float:
+    """Width (rad) of the plane scattering angle's central 98 % of a muon; accurate to 11 %."""
+    momentum = np.sqrt(kinetic_energy_mev * (kinetic_energy_mev + 2 * MUON_MASS_MEV))
+    beta = momentum / (kinetic_energy_mev + MUON_MASS_MEV)
+    x = thickness_cm / RADIATION_LENGTH_CM
+    return float(13.6 / (beta * momentum) * np.sqrt(x) * (1 + 0.038 * np.log(x / beta**2)))
+
+
+# Photons: total cross section, barn per argon atom. Coherent scattering adds less than 0.1 %.
+XCOM_SOURCE = (
+    "NIST XCOM (NBSIR 87-3597), argon; at 5 and 20 MeV as in J. H. Hubbell, S. M. Seltzer, "
+    "NISTIR 5632 (0.02802 and 0.02453 cm2/g)"
+)
+XCOM_BARN = {5: 1.859, 20: 1.627, 100: 2.036, 1000: 2.488}
+PAIR_SOURCE = f"what the Klein-Nishina formula leaves of the total: {XCOM_SOURCE}"
 ATOMS_PER_BARN_CM = LAR_DENSITY_G_CM3 * AVOGADRO / ARGON_MOLAR_MASS_G * 1e-24
 
 
@@ -112,19 +179,27 @@ def photon_path_cm(energy_mev: float) -> float:
     return 1 / (XCOM_BARN[energy_mev] * ATOMS_PER_BARN_CM)
 
 
+def pair_share(energy_mev: float) -> float:
+    """Share of a photon's first interactions that make a pair: what isn't Compton scattering."""
+    return 1 - ARGON_Z * klein_nishina_barn(energy_mev) / XCOM_BARN[energy_mev]
+
+
+def klein_nishina_barn(energy_mev: float) -> float:
+    """Total cross section of Compton scattering off a free electron: O. Klein, Y. Nishina, 1929."""
+    k = energy_mev / ELECTRON_MASS_MEV
+    logarithm = np.log(1 + 2 * k)
+    first = (1 + k) / k**2 * (2 * (1 + k) / (1 + 2 * k) - logarithm / k)
+    radius2_barn = (ELECTRON_RADIUS_CM**2) * 1e24
+    bracket = first + logarithm / (2 * k) - (1 + 3 * k) / (1 + 2 * k) ** 2
+    return float(2 * np.pi * radius2_barn * bracket)
+
+
 # Showers: PDG 2024, table 6.1 and "Passage of particles through matter", electromagnetic cascades.
 RADIATION_LENGTH_CM = 19.55 / LAR_DENSITY_G_CM3
 CRITICAL_ENERGY_MEV = 32.84  # of electrons
 SHOWER_MAXIMUM_SOURCE = (
     "ln(E / Ec) - 1 (B. Rossi, High-Energy Particles, 1952, approximation B) to ln(E / Ec) - 0.5 "
     "(PDG 2024, electromagnetic cascades, fitted from 1 GeV up)"
-)
-# One Moliere radius holds 90 % of a shower: a rule of thumb, from heavy elements. In argon, photons
-# of a few MeV go thrice that radius (attenuation length 25-29 cm, XCOM) and carry energy outward.
-MOLIERE_RADIUS_CM = 9.04
-SHOWER_RADIUS_CM = (MOLIERE_RADIUS_CM, 1.75 * MOLIERE_RADIUS_CM)
-SHOWER_RADIUS_SOURCE = (
-    "1 to 1.75 Moliere radii of 9.04 cm (PDG 2024, electromagnetic cascades: about 90 % within one)"
 )
 
 
@@ -159,7 +234,7 @@ FREE_MUON_LIFETIME_NS = 2197.0  # PDG 2024
 ARGON_MUON_LIFETIME_NS, ARGON_MUON_LIFETIME_ERROR_NS = 537.0, 32.0
 ARGON_MUON_SOURCE = (
     "lifetime of mu- in argon, 537 +- 32 ns (T. Suzuki, D. F. Measday, J. P. Roalsvig, "
-    "Phys. Rev. C 35 (1987) 2212), over 2197 ns; limits: four of its errors"
+    "Phys. Rev. C 35 (1987) 2212), over 2197 ns; limits: three of its errors"
 )
 
 # Reaction (inelastic) cross sections at 190 MeV, interpolated between the evaluation's 180 and
@@ -183,3 +258,25 @@ def pion_path_cm() -> float:
         for mass, mb in neighbours.items()
     ]
     return float(1 / (np.mean(barn) * ATOMS_PER_BARN_CM))
+
+
+# A pi+ at rest: PDG 2024, "pi+ decay modes": 99.988 % to mu+ nu, of one energy by the masses.
+PION_DECAY_SOURCE = "decay at rest into two: (m_pi - m_mu)^2 / (2 m_pi), masses of PDG 2024"
+PION_DECAY_MUON_MEV = (PION_MASS_MEV - MUON_MASS_MEV) ** 2 / (2 * PION_MASS_MEV)
+
+# Nuclear recoils in liquid argon at no field: light relative to electrons' of the same energy, that
+# is, the share of the energy that excites and ionises. Lowest and highest of the measurements.
+RECOIL_SOURCE = (
+    "D. Gastler et al., Phys. Rev. C 85 (2012) 065811 (0.25 from 20 keV on); SCENE, H. Cao et al., "
+    "Phys. Rev. D 91 (2015) 092007; ARIS, P. Agnes et al., Phys. Rev. D 97 (2018) 112005"
+)
+RECOIL_SHARE = {(20, 60): (0.25, 0.32), (70, 120): (0.25, 0.36)}  # recoil energy in keV
+
+ARGON_LINE_MEV = 1.46085
+ARGON_LINE_SOURCE = "first excited level of argon-40: J. Chen, Nuclear Data Sheets 140 (2017) 1"
+# Nearly all inelastic scattering passes that level. The cascade model leaves nuclei with energies
+# between the levels, whose first gamma takes what doesn't fit: part of the line is a continuum.
+ARGON_LINE_SHARE = (0.25, 1.0)
+ARGON_LINE_SHARE_SOURCE = (
+    f"{ARGON_LINE_SOURCE}: nearly all reactions would show it; without levels 0.01"
+)

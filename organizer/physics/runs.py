@@ -54,14 +54,18 @@ def shoot(
 
 
 def plan(size: str, jobs: int, only: Sequence[Beam] = BEAMS) -> list[Shots]:
-    """What each process shoots: a share, one of `jobs`, of all beams of a world."""
+    """What each process shoots: a share of all beams of a world, one of `jobs` in the full set.
+
+    The quick set takes a world as a whole: it is shot as quickly as another process starts.
+    """
+    shares = jobs if size == "full" else 1
     worlds = {beam.settings: [] for beam in only}
     for beam in only:
         worlds[beam.settings].append((beam.name, getattr(beam, size)))
     tasks = [
-        [(name, n * share // jobs, n * (share + 1) // jobs) for name, n in beams]
+        [(name, n * share // shares, n * (share + 1) // shares) for name, n in beams]
         for beams in worlds.values()
-        for share in range(jobs)
+        for share in range(shares)
     ]
     # With more processes than particles some shares are empty.
     tasks = [[shot for shot in shots if shot[1] < shot[2]] for shots in tasks]
