@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from lartpc_challenge.seal import SEAL_BYTES, seal
+
 Damage = Callable[[Path], object]  # changes the file at a path
+
+
+@contextlib.contextmanager
+def edited(path) -> Iterator[h5py.File]:
+    """Change a file and seal it again: wrong in what it says, yet as its writer meant it."""
+    with h5py.File(path, "r+") as file:
+        yield file
+    seal(path)
+
+
+def as_version_1(path) -> None:
+    """Make a file one of version 1, which has no seal: HDF5 alone can tell that it is damaged."""
+    with edited(path) as file:
+        file.attrs["format_version"] = 1
+    os.truncate(path, path.stat().st_size - SEAL_BYTES)
 
 
 def attribute(name: str, value, place: str = "/") -> Damage:
     def damage(path):
-        with h5py.File(path, "r+") as file:
+        with edited(path) as file:
             file[place].attrs[name] = value
 
     return damage
@@ -21,7 +40,7 @@ def attribute(name: str, value, place: str = "/") -> Damage:
 
 def lacking(name: str) -> Damage:
     def damage(path):
-        with h5py.File(path, "r+") as file:
+        with edited(path) as file:
             del file[name]
 
     return damage
@@ -31,7 +50,7 @@ def changed(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Damage:
     """Write what `change` makes of a data set in its place, with that dtype and shape."""
 
     def damage(path):
-        with h5py.File(path, "r+") as file:
+        with edited(path) as file:
             values = change(file[name][:])
             del file[name]
             file[name] = values

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import toy
 import yaml
+from damage import edited
 from tiny import N_TEST, ROOT, copy_repository, make_tiny
 
 from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, cycle_of_phase, is_hidden
@@ -274,7 +275,7 @@ def check_events(content: bytes, hidden: dict) -> None:
 )
 def test_event_files_with_more_than_is_public_are_refused(tmp_path, kind, name):
     tiny = make_tiny(tmp_path / "data", baseline=False)
-    with h5py.File(tiny.folder / f"cycle2_{kind}.h5", "a") as file:
+    with edited(tiny.folder / f"cycle2_{kind}.h5") as file:
         file[name] = np.ones(len(file["energy"]), np.uint8)
     assert f"cycle2_{kind}.h5: holds {name}, which a {kind} file for participants must not" in (
         problems(wanted(tiny.folder), tmp_path / "dist")
@@ -295,11 +296,11 @@ def test_event_files_with_more_than_is_public_are_refused(tmp_path, kind, name):
 def test_particles_with_more_than_is_public_are_refused(tmp_path, name, item):
     tiny = make_tiny(tmp_path, baseline=False)
     source = Source.of(tiny.folder)
-    with h5py.File(tiny.folder / "cycle3_train.h5", "a") as file:
+    with edited(tiny.folder / "cycle3_train.h5") as file:
         for column in ("offset", "pdg", "kinetic_energy_mev", "vertex", "direction"):
             file[f"particles/{column}"] = np.arange(4)
     assert list(source_problems(source, scale="full")) == []
-    with h5py.File(tiny.folder / "cycle3_train.h5", "a") as file:
+    with edited(tiny.folder / "cycle3_train.h5") as file:
         file[name] = item
     (said,) = source_problems(source, scale="full")
     assert re.search(rf"cycle3_train\.h5: holds .*\b{name}, which a train file", said)
@@ -308,7 +309,7 @@ def test_particles_with_more_than_is_public_are_refused(tmp_path, name, item):
 @pytest.mark.parametrize("place", ["/", "energy", "particles"])
 def test_event_files_with_a_seed_are_refused(tmp_path, place):
     tiny = make_tiny(tmp_path / "data", baseline=False)
-    with h5py.File(tiny.folder / "cycle1_train.h5", "a") as file:
+    with edited(tiny.folder / "cycle1_train.h5") as file:
         file.require_group("particles")
         file[place].attrs["seed"] = "3e9"
     assert "the attribute seed" in problems(wanted(tiny.folder), tmp_path / "dist")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tomllib
 import toy
+from damage import edited
 from sklearn.metrics import f1_score, jaccard_score
 
 from lartpc_challenge.__main__ import main
@@ -177,7 +178,7 @@ def test_a_page_that_cant_be_written_is_told(folder, capsys):
 
 
 def damaged_reference():
-    with h5py.File("reference.h5", "r+") as file:
+    with edited("reference.h5") as file:
         file["label"][0] = 7
 
 

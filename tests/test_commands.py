@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 import toy
+from damage import edited
 
 from lartpc_challenge.submission.forms import write_submission
 from organizer.convert.formats_2018 import write_csv, write_dense
@@ -139,7 +140,7 @@ def test_bad_input_is_refused_in_a_sentence(folder, capsys, command, fault):
 )
 def test_events_without_end_are_not_believed(folder, capsys, command):
     module, arguments, bad = COMMANDS[command]
-    with h5py.File(bad, "r+") as file:
+    with edited(bad) as file:
         del file["event_id"]
         file.create_dataset("event_id", shape=(10**12,), dtype=np.uint32, chunks=(1 << 15,))
     sentence = check_refused(folder, module, arguments, capsys)

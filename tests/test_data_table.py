@@ -5,6 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+from damage import edited
 
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import CYCLES, ChallengeError
@@ -163,7 +164,7 @@ def test_what_is_no_event_file_is_one_sentence(tmp_path, capsys):
 
 def test_a_damaged_particle_table_is_one_sentence(tmp_path, capsys):
     path = write(tmp_path / "train.h5", THREE)
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file["particles/offset"] = [0, 1]
     assert main([str(path)]) == 1
     assert "damaged, it can't be read" in capsys.readouterr().err

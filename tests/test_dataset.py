@@ -1,10 +1,10 @@
 """Events on their way from files into batches, and what is refused on the way."""
 
-import h5py
 import numpy as np
 import pytest
 import torch
 import toy
+from damage import edited
 
 from baseline.dataset import (
     Ragged,
@@ -29,7 +29,7 @@ def file(tmp_path, events):
 
 
 def change(path, name, rows, values):
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file[name][rows] = values
 
 

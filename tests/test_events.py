@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import toy
-from damage import attribute, changed, lacking, mutations
+from damage import as_version_1, attribute, changed, edited, lacking, mutations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -183,7 +183,7 @@ def test_a_failing_writer_keeps_the_earlier_file_and_nothing_else(train_file):
 
 
 def group_instead(path):
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         del file["label"]
         file.create_group("label")
 
@@ -196,6 +196,11 @@ def flipped_in_a_chunk(path):
     path.write_bytes(content)
 
 
+def flipped_without_a_seal(path):
+    as_version_1(path)
+    flipped_in_a_chunk(path)
+
+
 def swap(offset):
     offset[[1, 2]] = offset[[2, 1]]
     return offset
@@ -206,12 +211,13 @@ DAMAGES = {
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "no such file"),
     "empty": (lambda path: path.write_bytes(b""), "not a readable HDF5 file"),
     "text": (lambda path: path.write_text("event,x,y,z\n"), "not a readable HDF5 file"),
-    "cut short": (
+    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a readable HDF5"),
+    "cut in its seal": (
         lambda path: path.write_bytes(path.read_bytes()[:-1]),
-        "not a readable HDF5 file",
+        "is not as it was written: damaged, cut short or edited; download or make it again",
     ),
     "foreign": (attribute("format", "other"), "not a file of this challenge"),
-    "newer": (attribute("format_version", 2), "format_version 2 is not readable by this package"),
+    "newer": (attribute("format_version", 3), "format_version 3 is not readable by this package"),
     "list of versions": (attribute("format_version", [1, 1]), "format_version an array of shape"),
     "reference": (attribute("kind", "reference"), "is a reference file, expected train or test"),
     "cycle": (attribute("cycle", 4), r"cycle 4 is unknown, expected one of \[1, 2, 3\]"),
@@ -238,7 +244,8 @@ DAMAGES = {
         changed("coords", lambda v: np.full_like(v, 200)),
         "a voxel lies outside the grid",
     ),
-    "flipped": (flipped_in_a_chunk, "coords: damaged, it can't be read"),
+    "flipped": (flipped_in_a_chunk, "is not as it was written"),
+    "flipped in version 1": (flipped_without_a_seal, "coords: damaged, it can't be read"),
 }
 
 
@@ -269,8 +276,19 @@ def test_one_kind_can_be_asked_for(train_file):
         EventFile(train_file, kind="test")
 
 
-def test_any_mutation_is_read_or_told(train_file):
+def test_any_mutation_is_told(train_file):
+    good = train_file.read_bytes()
+    for mutated in mutations(good, seed=41):
+        if mutated == good:
+            continue
+        train_file.write_bytes(mutated)
+        with pytest.raises(ChallengeError, match=r"not as it was written|not a readable HDF5 file"):
+            read_all(train_file)
+
+
+def test_any_mutation_of_a_file_without_a_seal_is_read_or_told(train_file):
     """Bytes changed at random: events or one sentence, never another exception."""
+    as_version_1(train_file)
     told = 0
     for mutated in mutations(train_file.read_bytes(), seed=41):
         train_file.write_bytes(mutated)

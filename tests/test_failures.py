@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import h5py
 import numpy as np
 import pytest
+from damage import edited
 
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES, ChallengeError
@@ -107,7 +108,7 @@ def test_no_voxel_lies_in_a_dead_plane_that_the_seed_tells(tmp_path):
     assert gaps.voxels.sum() == len(label)
     # A gap is five voxels at most, yet 192 wide: some of these thousands of voxels lie beside one.
     assert gaps.voxels[0] > 0
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file.attrs["configuration"] = "another"
     found = study(path, submission)
     assert "another version" in found.gaps_unknown
@@ -117,7 +118,7 @@ def test_no_voxel_lies_in_a_dead_plane_that_the_seed_tells(tmp_path):
 def test_rubbish_is_one_sentence(files, tmp_path, capsys):
     path, submission = files
     out = tmp_path / "page.html"
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         del file["particles/vertex"]
     (tmp_path / "bad.h5").write_text("bad")
     for events, answer, text in (
@@ -133,7 +134,7 @@ def test_rubbish_is_one_sentence(files, tmp_path, capsys):
 
 def test_an_event_without_a_particle_is_refused(files):
     path, submission = files
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file["particles/offset"][:] = [0, 0, 2]
     with pytest.raises(ChallengeError, match="at least one for each event"):
         study(path, submission)
@@ -142,7 +143,7 @@ def test_an_event_without_a_particle_is_refused(files):
 @pytest.mark.parametrize("name", ["particles/vertex", "origin", "second_share"])
 def test_a_column_of_another_shape_is_refused(files, name):
     path, submission = files
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         values = file[name][:].ravel()[:-1]
         del file[name]
         file[name] = values
@@ -152,7 +153,7 @@ def test_a_column_of_another_shape_is_refused(files, name):
 
 def test_an_unknown_origin_is_refused(files):
     path, submission = files
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file["origin"][0] = max(Origin) + 1
     with pytest.raises(ChallengeError, match="origin holds a number that names none"):
         study(path, submission)

@@ -185,7 +185,8 @@ def test_the_page_states_the_limits():
 
 
 def test_the_page_lists_the_version():
-    assert [row["version"] for row in rows(PAGE, "version")] == [str(FORMAT_VERSION)]
+    versions = [str(version) for version in range(1, FORMAT_VERSION + 1)]
+    assert [row["version"] for row in rows(PAGE, "version")] == versions
     assert PAGE.startswith(f"# File formats, version {FORMAT_VERSION}\n")
 
 
@@ -194,6 +195,7 @@ def test_the_page_lists_the_version():
 COORDS = [[[0, 0, 0], [191, 191, 191], [10, 20, 30]], [], [[5, 6, 7]]]
 ENERGY = [[0.5, 1.25, 3.0], [], [2.0]]
 LABEL = [[1, 3, 2], [], [3]]
+PARTICLE = [[0, 1, -1], [], [0]]
 EVENT_ID = [4_000_000_001, 7, 123]
 
 
@@ -208,6 +210,8 @@ def test_archived_events_stay_readable(version, kind):
     assert [event.energy.tolist() for event in events] == ENERGY
     labels = [None if event.label is None else event.label.tolist() for event in events]
     assert labels == ([None] * 3 if kind == "test" else LABEL)
+    particles = [None if event.particle is None else event.particle.tolist() for event in events]
+    assert particles == ([None] * 3 if kind == "test" or version == 1 else PARTICLE)
 
 
 @pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
@@ -230,16 +234,23 @@ def test_archived_placeholders_stay_readable(version):
     assert read_reference(ARCHIVE / f"v{version}_placeholder.h5") is None
 
 
-@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
-@pytest.mark.parametrize("form", ["sparse.zip", "dense.h5", "table.csv"])
-def test_archived_submissions_stay_readable(version, form):
-    manifest = Manifest.from_events(ARCHIVE / f"v{version}_test.h5")
-    pred = submission.read_submission(ARCHIVE / f"v{version}_submission_{form}", manifest)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "v1_submission_sparse.zip",
+        "v1_submission_dense.h5",
+        "v1_submission_table.csv",
+        "v2_submission_sparse.zip",
+    ],
+)
+def test_archived_submissions_stay_readable(name):
+    manifest = Manifest.from_events(ARCHIVE / f"v{name[1]}_test.h5")
+    pred = submission.read_submission(ARCHIVE / name, manifest)
     assert pred.dtype == np.uint8
     assert pred.tolist() == [1, 2, 0, 3]
 
 
 def test_the_archive_is_small_and_complete():
     files = [path for path in ARCHIVE.iterdir() if path.name != "README.md"]
-    assert len(files) == 8 * FORMAT_VERSION
+    assert len(files) == 8 + 6
     assert sum(path.stat().st_size for path in files) < 300_000

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-import h5py
 import numpy as np
 import pytest
 import toy
-from damage import attribute, changed, lacking, mutations
+from damage import as_version_1, attribute, changed, edited, lacking, mutations
 
 from lartpc_challenge.format import CYCLES, METRICS, ChallengeError, ReferenceDataError
 from lartpc_challenge.reference import (
@@ -71,7 +70,7 @@ def test_phases_share_their_manifest(tmp_path, events):
 
 
 def test_a_manifest_is_read_without_the_truth(path):
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         for name in ("label", "event_id", "offset"):
             del file[name]
     assert read_manifest(path).n_events == 10
@@ -137,7 +136,7 @@ def test_events_without_labels_are_no_truth(tmp_path, events):
 
 
 def attribute_gone(path):
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         del file["trivial/majority"].attrs["acc_mean"]
 
 
@@ -163,7 +162,7 @@ DAMAGES = {
     "missing": (lambda path: path.unlink(), "no such file"),
     "empty": (lambda path: path.write_bytes(b""), "not a readable HDF5 file"),
     "events": (attribute("kind", "train"), "is a train file, expected reference or placeholder"),
-    "version": (attribute("format_version", 2), "format_version 2 is not readable"),
+    "version": (attribute("format_version", 3), "format_version 3 is not readable"),
     "phase of another cycle": (attribute("phase", 5), "phase 5 is not one of cycle 2"),
     "phase 9": (attribute("phase", 9), "phase 9 is not one of cycle 2"),
     "hidden": (attribute("hidden", True), "hidden must be False in phase 3"),
@@ -205,7 +204,18 @@ def test_damaged_coords_are_an_organisers_fault(path):
         manifest.coords()
 
 
-def test_any_mutation_is_read_or_told(path):
+def test_any_mutation_is_told(path):
+    good = path.read_bytes()
+    for mutated in mutations(good, seed=42):
+        if mutated == good:
+            continue
+        path.write_bytes(mutated)
+        with pytest.raises(ReferenceDataError, match=r"not as it was written|not a readable HDF5"):
+            read_reference(path)
+
+
+def test_any_mutation_of_a_reference_without_a_seal_is_read_or_told(path):
+    as_version_1(path)
     told = 0
     for mutated in mutations(path.read_bytes(), seed=42):
         path.write_bytes(mutated)

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import toy
+from damage import edited
 
 from lartpc_challenge.format import METRICS
 from lartpc_challenge.reference import write_placeholder
@@ -225,17 +226,17 @@ def cut_short(path):
 
 
 def change_a_label(path):
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file["label"][0] = 77
 
 
 def lose_labels(path):
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         del file["label"]
 
 
 def repeat_an_event(path):
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         file["test/event_id"][0] = file["test/event_id"][1]
 
 

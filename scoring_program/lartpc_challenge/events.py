@@ -36,20 +36,28 @@ _CHUNK_ROWS = 1 << 15
 DEFLATE_RATIO = 1032  # deflate's best: 258 bytes in 2 bits
 _BLOCK_VOXELS = 1 << 20
 COMPRESSION = {"compression": "gzip", "compression_opts": 6, "shuffle": True}
-_COLUMNS = {"coords": (np.uint8, (3,)), "energy": (np.float32, ()), "label": (np.uint8, ())}
+_COLUMNS = {
+    "coords": (np.uint8, (3,)),
+    "energy": (np.float32, ()),
+    "label": (np.uint8, ()),
+    "particle": (np.int16, ()),
+}
 
 
 @dataclass(frozen=True)
 class Event:
     """The voxels of one event that hold charge.
 
-    coords (n, 3) uint8 x, y, z; energy (n,) float32 MeV; label (n,) uint8 >= 1, None if unknown.
+    coords (n, 3) uint8 x, y, z; energy (n,) float32 MeV; label (n,) uint8 >= 1, None if unknown;
+    particle (n,) int16: the row of the event's particles that the voxel's energy comes from, -1 for
+    none of them, None if unknown.
     """
 
     event_id: int
     coords: np.ndarray
     energy: np.ndarray
     label: np.ndarray | None = None
+    particle: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.coords)
@@ -192,7 +200,8 @@ class EventWriter:
 
     ValueError at the block's end where two events have the same event_id.
 
-    columns: further per-voxel columns, name -> dtype, given to `append` by keyword.
+    columns: further per-voxel columns, name -> dtype, given to `append` by keyword. `particle` is
+    written where they name it, and may come with the events.
     attributes: further root attributes. `file` is the open h5py.File, for further groups.
     """
 
@@ -208,9 +217,10 @@ class EventWriter:
     ):
         if kind not in EVENT_KINDS or cycle not in CYCLES or scale not in SCALES:
             raise ValueError(f"kind {kind!r}, cycle {cycle!r} or scale {scale!r} is unknown")
-        self._columns = {name: spec for name, spec in _COLUMNS.items() if name != "label"}
-        if kind != "test":
-            self._columns["label"] = _COLUMNS["label"]
+        if kind == "test" and "particle" in (columns or {}):
+            raise ValueError("a test file must not tell of particles")
+        names = ("coords", "energy") if kind == "test" else ("coords", "energy", "label")
+        self._columns = {name: _COLUMNS[name] for name in names}
         self._columns.update({name: (dtype, ()) for name, dtype in (columns or {}).items()})
         with contextlib.ExitStack() as stack:
             self.file = stack.enter_context(new_h5(path))
@@ -235,9 +245,12 @@ class EventWriter:
         Signals that ask to stop take effect here: writing holds them back.
         """
         let_in()
-        values = {"coords": event.coords, "energy": event.energy, **columns}
+        values = {"coords": event.coords, "energy": event.energy}
         if event.label is not None:
             values["label"] = event.label
+        if event.particle is not None and "particle" in self._columns:
+            values["particle"] = event.particle
+        values.update(columns)
         if values.keys() != self._columns.keys():
             raise ValueError(f"expected columns {sorted(self._columns)}, found {sorted(values)}")
         for name, (dtype, tail) in self._columns.items():
@@ -251,6 +264,8 @@ class EventWriter:
             raise ValueError(f"event {event.event_id}: a voxel lies outside the grid")
         if event.label is not None and (event.label == 0).any():
             raise ValueError(f"event {event.event_id}: a voxel in a file has a label of at least 1")
+        if "particle" in values and (values["particle"] < -1).any():
+            raise ValueError(f"event {event.event_id}: a particle is a row of the table, or -1")
         self._event_id.append(event.event_id)
         self._length.append(len(event))
         self._waiting.append(values)
@@ -309,10 +324,10 @@ def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
         found = {name: _scalar(file.attrs.get(name)) for name in names}
     if found["format"] != FORMAT:
         raise error(f"{path}: not a file of this challenge (no attribute format = {FORMAT!r})")
-    if found["format_version"] != FORMAT_VERSION:
+    if found["format_version"] not in range(1, FORMAT_VERSION + 1):
         raise error(
             f"{path}: format_version {found['format_version']} is not readable by this package, "
-            f"which reads version {FORMAT_VERSION}; take the package that came with the file"
+            f"which reads versions up to {FORMAT_VERSION}; take the package that came with the file"
         )
     if found["kind"] not in kinds:
         raise error(f"{path}: is a {found['kind']} file, expected {' or '.join(kinds)}")

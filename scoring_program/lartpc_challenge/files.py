@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
+import numbers
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 
-from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.format import FORMAT, SEALED_SINCE, ChallengeError
+from lartpc_challenge.seal import append_seal, is_whole
 from lartpc_challenge.signals import held
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or make it again"
+NOT_AS_WRITTEN = f"is not as it was written: damaged, cut short or edited; {_AGAIN}"
 
 
 def check_file(path, *, error=ChallengeError) -> None:
@@ -25,21 +28,45 @@ def check_file(path, *, error=ChallengeError) -> None:
         raise error(f"{path}: no such file{found}")
 
 
+def check_seal(path, *, error=ChallengeError) -> bool:
+    """Whether the file is sealed; `error` where it changed after that, or can't be read."""
+    check_file(path, error=error)
+    try:
+        with open(path, "rb") as file:
+            whole = is_whole(file)
+    except PermissionError as reason:
+        raise error(f"{path}: no permission to read it") from reason
+    except OSError as reason:
+        raise error(f"{path}: can't be read: {reason.strerror or reason}") from reason
+    if whole is False:
+        raise error(f"{path}: {NOT_AS_WRITTEN}")
+    return whole is not None
+
+
 @contextlib.contextmanager
 def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
-    """Open an HDF5 file; `error` with one sentence where that or reading in the block fails."""
+    """Open an HDF5 file; `error` with one sentence where that or reading in the block fails.
+
+    A sealed file is checked first: HDF5 itself hangs or crashes on some damage.
+    """
     path = Path(path)
-    check_file(path, error=error)
+    is_sealed = check_seal(path, error=error)
     try:
         file = h5py.File(path, "r")
     except OSError as reason:
-        if not os.access(path, os.R_OK):
-            raise error(f"{path}: no permission to read it") from reason
         raise error(
             f"{path}: not a readable HDF5 file (damaged, cut short or of another kind); {_AGAIN}"
         ) from reason
     with reading(str(path), error=error), file:
+        if not is_sealed and _must_be_sealed(file):
+            raise error(f"{path}: {NOT_AS_WRITTEN}")
         yield file
+
+
+def _must_be_sealed(file: h5py.File) -> bool:
+    """Whether it is one of ours, of a version whose files all end with a seal."""
+    version = file.attrs.get("format_version") if file.attrs.get("format") == FORMAT else None
+    return isinstance(version, numbers.Integral) and version >= SEALED_SINCE
 
 
 @contextlib.contextmanager
@@ -124,7 +151,7 @@ class _PatientFile(io.FileIO):
 
 @contextlib.contextmanager
 def new_h5(path) -> Iterator[h5py.File]:
-    """A new HDF5 file that takes the name `path` when the block ends well, else goes.
+    """A new HDF5 file that is sealed and takes the name `path` when the block ends well, else goes.
 
     ChallengeError where it can't be written, a full disk included. Signals are held back in the
     block, except where it calls `let_in`: HDF5 calls Python to write, and loses exceptions there.
@@ -133,6 +160,7 @@ def new_h5(path) -> Iterator[h5py.File]:
         try:
             with held(), h5py.File(disk, "w") as file:
                 yield file
+            append_seal(disk)
         finally:
             if disk.failure is not None:
                 raise disk.failure

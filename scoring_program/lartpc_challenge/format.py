@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 FORMAT = "lartpc-challenge"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+SEALED_SINCE = 2  # files of this version and newer end with a seal
 
 GRID_SIZE = 192
 GRID_SHAPE = (GRID_SIZE, GRID_SIZE, GRID_SIZE)

@@ -15,11 +15,12 @@ import torch
 
 from baseline.config import Config
 from baseline.model import UResNet
-from lartpc_challenge.files import check_file, replacing
+from lartpc_challenge.files import NOT_AS_WRITTEN, check_seal, replacing
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
+from lartpc_challenge.seal import append_seal
 
 _FORMAT = "lartpc-challenge-model"
-_VERSION = 1
+_VERSION = 2  # from 2 on with a seal
 
 
 def pack_model(weights: dict, config: Config, cycle: Cycle) -> dict:
@@ -58,6 +59,7 @@ def save(checkpoint: dict, path) -> None:
     """Write under a temporary name, then rename: an interruption leaves the former file."""
     content = io.BytesIO()  # of a full disk, torch tells in riddles
     torch.save(checkpoint, content)
+    append_seal(content)
     with replacing(path) as temporary:
         temporary.write_bytes(content.getvalue())
 
@@ -67,7 +69,7 @@ def load(path, map_location="cpu") -> dict:
 
     Nothing in the file is executed: weights_only admits tensors and plain containers.
     """
-    check_file(path)
+    is_sealed = check_seal(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles: an error will say so, or none
@@ -92,10 +94,12 @@ def load(path, map_location="cpu") -> dict:
         ) from reason
     if not isinstance(checkpoint, dict) or checkpoint.get("format") != _FORMAT:
         raise ChallengeError(f"{path}: not a checkpoint of this baseline")
-    if checkpoint.get("version") != _VERSION:
+    if checkpoint.get("version") not in (1, _VERSION):
         raise ChallengeError(
             f"{path}: a checkpoint of version {checkpoint.get('version')}, this is {_VERSION}"
         )
+    if not is_sealed and checkpoint["version"] > 1:
+        raise ChallengeError(f"{path}: {NOT_AS_WRITTEN}")
     for name, kind in {"cycle": int, "config": dict, "weights": dict}.items():
         if not isinstance(checkpoint.get(name), kind):
             raise ChallengeError(f"{path}: a checkpoint without its {name}")

@@ -20,6 +20,7 @@ from lartpc_challenge.events import COMPRESSION, check_offsets
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import CLASS_NAMES, Cycle, SemanticLabel
 from lartpc_challenge.reference import Manifest
+from lartpc_challenge.seal import append_seal
 from lartpc_challenge.submission.csv_form import read_csv
 from lartpc_challenge.submission.dense_form import read_dense
 from lartpc_challenge.submission.h5_guard import open_guarded
@@ -55,6 +56,7 @@ def write_submission(path, event_id, offset, pred) -> None:
         file["event_id"] = event_id.astype(np.uint32)
         file["offset"] = offset.astype(np.int64)
         file.create_dataset("pred", data=pred, **(COMPRESSION if len(pred) else {}))
+    append_seal(content)
     # A fixed date and system, so that the zip is as reproducible as its content.
     member = zipfile.ZipInfo(SUBMISSION_MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
     member.create_system, member.external_attr = 3, 0o644 << 16

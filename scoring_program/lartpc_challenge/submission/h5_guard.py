@@ -19,6 +19,7 @@ import numpy as np
 from h5py import h5d, h5l, h5o, h5s, h5t
 
 from lartpc_challenge.format import SubmissionError
+from lartpc_challenge.seal import is_whole
 from lartpc_challenge.submission.h5_chunks import FILTERS, unpack
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
@@ -177,6 +178,10 @@ def open_guarded(name: str, stream: BinaryIO) -> Iterator[GuardedFile]:
 
     HDF5 gets an open stream rather than a path: it needs no right to open any file.
     """
+    if is_whole(stream) is False:
+        raise SubmissionError(
+            f"{name}: is not as it was written: a part of it has changed. Write it again."
+        )
     with _reading(name):
         file = h5py.File(stream, "r")
     with file:
