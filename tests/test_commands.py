@@ -147,7 +147,7 @@ def test_events_without_end_are_not_believed(folder, capsys, command):
     assert f"{bad}: event_id says that it holds 4,000,000,000,000 bytes" in sentence
 
 
-@pytest.mark.parametrize("out", ["out", "train.h5/below", "pipe", ".", ""])
+@pytest.mark.parametrize("out", ["out", "train.h5/below", "pipe", "."])
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [

@@ -7,7 +7,6 @@ with the chunks that are there. Which process made which chunk leaves no trace i
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import importlib.util
 import json
@@ -19,8 +18,9 @@ from pathlib import Path
 
 import h5py
 
+from lartpc_challenge.command import alone_in
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.files import open_h5, replacing
+from lartpc_challenge.files import open_h5, replacing, write_text
 from lartpc_challenge.format import ChallengeError
 from organizer.jobs import ProcessDied, Task, dask_client, run_jobs, run_on_dask
 from organizer.simulate.event import CONFIGURATIONS, simulate_event
@@ -145,17 +145,11 @@ def _locked(parts: Path, request: SimulationRequest) -> Iterator[None]:
     }
     del wanted["events"]  # more of them can be asked for later
     parts.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in there is secret
-    with open(parts / _REQUEST, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as reason:
-            raise ChallengeError(f"{parts}: another process is at work there") from reason
-        file.seek(0)
-        text = file.read()
-        if not text:
-            file.write(json.dumps(wanted))
-            file.flush()
-        elif text != json.dumps(wanted):
+    with alone_in(parts):
+        kept = parts / _REQUEST
+        if not kept.exists():
+            write_text(kept, json.dumps(wanted))
+        elif kept.read_text() != json.dumps(wanted):
             raise _unusable(parts)
         yield
 

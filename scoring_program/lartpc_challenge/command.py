@@ -9,9 +9,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.signals import handling, send_soon, stopping
+from lartpc_challenge.signals import interrupting, number_of
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
@@ -24,8 +30,11 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file's name can be no text, or none of here
             stream.reconfigure(errors="backslashreplace")
+    if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        # Inherited from a careless parent: the exit status of child processes would be lost.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        with _interruptible():
+        with interrupting():
             command()
             print(end="", flush=True)
     except BrokenPipeError:  # `head` has read enough
@@ -41,7 +50,7 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
         failure = str(problem)
     except KeyboardInterrupt as reason:
         print(f"{program}: {stopped}", file=sys.stderr)
-        return 128 + _number(reason)
+        return 128 + number_of(reason)
     else:
         return 0
     print(f"{program}: {failure}", file=sys.stderr)
@@ -56,33 +65,6 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Make a KeyboardInterrupt of what would end the process at once, with its files left over."""
-
-    def interrupt(number: int, _) -> None:
-        raise KeyboardInterrupt(number)
-
-    def unraisable(lost) -> None:
-        """In a destructor, say, where Python can only ignore it."""
-        if isinstance(lost.exc_value, KeyboardInterrupt):
-            send_soon(_number(lost.exc_value))
-        else:
-            former(lost)
-
-    former = sys.unraisablehook
-    with handling(stopping(), interrupt):
-        sys.unraisablehook = unraisable
-        try:
-            yield
-        finally:
-            sys.unraisablehook = former
-
-
-def _number(interrupt: KeyboardInterrupt) -> int:
-    return interrupt.args[0] if interrupt.args else signal.SIGINT
-
-
 def quiet_while_importing() -> None:
     """Let Ctrl-C end `python -m ...` without a traceback until `run` begins.
 
@@ -93,23 +75,67 @@ def quiet_while_importing() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def new_parser(call: str, manual: str) -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """Refuses empty arguments: an empty shell or make variable, never somebody's wish."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        words = sys.argv[1:] if args is None else list(args)
+        for before, word in zip(["", *words], words):
+            if word == "" or (word.startswith("--") and word.endswith("=")):
+                where = word or (before if before.startswith("-") else "an argument")
+                self.error(f"{where.rstrip('=')}: is empty; give a value or leave it out")
+        return super().parse_known_args(words, namespace)
+
+
+def new_parser(call: str, manual: str | None) -> argparse.ArgumentParser:
     """A parser for what is called as `call`; its help begins with `manual` as it stands."""
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=call, description=manual, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """A type for argparse: whole numbers from `least` on."""
+def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A type for argparse: whole numbers from `least` on, up to `most` if given."""
 
     def whole_number(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be a whole number, found {text!r}") from None
+            found = text if len(text) <= 40 else f"{text[:40]}..."
+            raise argparse.ArgumentTypeError(f"must be a whole number, found {found!r}") from None
         if value < least:
             raise argparse.ArgumentTypeError(f"must be at least {least}, found {value}")
+        if most is not None and value > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most:,}, found {value}")
         return value
 
     return whole_number
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs out of the folder in the block. ChallengeError where one is at work there.
+
+    The folder is made where it is missing, and goes again if it stays empty.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY) if fcntl else None
+    except OSError as reason:
+        raise ChallengeError(f"{folder}: can't be written: {reason.strerror}") from reason
+    try:
+        if fcntl and lock is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ChallengeError(f"{folder}: another process is at work there") from None
+            except OSError:  # a file system that knows no locks
+                pass
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+    finally:
+        if lock is not None:
+            os.close(lock)

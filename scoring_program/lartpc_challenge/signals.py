@@ -1,24 +1,25 @@
 """Handling of SIGINT, SIGTERM and SIGHUP, the signals that ask a program to stop.
 
-A command turns them into KeyboardInterrupt (see command.run), so that it ends as after Ctrl-C:
-temporary files go, and its exit status is 128 + the signal's number. Where an exception would do
-harm, they are held back: `with held():`. Python handles signals in its main thread only; in other
-threads nothing is held back, and nothing has to be.
+A command turns them into KeyboardInterrupt: `with interrupting():` (see command.run). It then ends
+as after Ctrl-C: temporary files go, and its exit status is 128 + the signal's number. Where an
+exception would do harm, they are held back: `with held():`. Python handles signals in its main
+thread only; in other threads nothing is held back, and nothing has to be.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 # Windows has no SIGHUP.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-_SOON_SECONDS = 0.01
+_SOON_SECONDS = 0.01  # between two attempts
 
 
 def stopping() -> list[int]:
@@ -41,10 +42,72 @@ def handling(numbers: Iterable[int], handler: Any) -> Iterator[None]:
             signal.signal(number, before)
 
 
-def send_soon(number: int) -> None:
-    """Send this process the signal in 10 ms: now an exception from its handler would be lost."""
-    send = signal.raise_signal if os.name == "nt" else functools.partial(os.kill, os.getpid())
-    threading.Timer(_SOON_SECONDS, send, [number]).start()
+@contextlib.contextmanager
+def interrupting() -> Iterator[None]:
+    """Raise KeyboardInterrupt(number) in the block when one of these signals arrives.
+
+    In a destructor, say, Python can only ignore an exception: then the signal is sent again, until
+    the exception comes through.
+    """
+    ignored = _Ignored()
+    former = sys.unraisablehook
+
+    def hook(lost: Any) -> None:
+        if isinstance(lost.exc_value, KeyboardInterrupt):
+            ignored.send_again(number_of(lost.exc_value))
+        else:
+            former(lost)
+
+    with handling(stopping(), ignored.interrupt):
+        sys.unraisablehook = hook
+        try:
+            yield
+        finally:
+            sys.unraisablehook = former
+            ignored.forget()
+
+
+def number_of(interrupt: KeyboardInterrupt) -> int:
+    """The signal's number; SIGINT's if Python itself has raised it."""
+    return interrupt.args[0] if interrupt.args else signal.SIGINT
+
+
+class _Ignored:
+    """A signal whose KeyboardInterrupt Python ignored, and the thread that sends it again."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._is_starting = False
+        self._sender: threading.Thread | None = None
+
+    def interrupt(self, number: int, _) -> None:
+        """The handler."""
+        if not self._is_starting:  # an exception would be ignored once more
+            self._number = None
+            raise KeyboardInterrupt(number)
+
+    def send_again(self, number: int) -> None:
+        self._is_starting = True
+        self._number = number
+        self._sender = threading.Thread(target=self._send, daemon=True)
+        self._sender.start()
+        self._is_starting = False
+
+    def forget(self) -> None:
+        self._number = None
+        if self._sender:
+            self._sender.join()
+
+    def _send(self) -> None:
+        while True:
+            time.sleep(_SOON_SECONDS)
+            number = self._number
+            if number is None:
+                return
+            if os.name == "nt":
+                signal.raise_signal(number)
+            else:
+                os.kill(os.getpid(), number)
 
 
 class _Gate:

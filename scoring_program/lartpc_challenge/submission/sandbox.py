@@ -6,6 +6,7 @@ memory. Once the files that it needs are open it gives up the right to open any 
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import math
 import mmap
@@ -24,11 +25,14 @@ from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import read_into, read_submission
 from lartpc_challenge.submission.upload import title
 
-if sys.platform == "linux":
+try:
     import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 MEMORY_LIMIT = 1 << 30  # bytes, on top of what the process has mapped when the reading begins
 TIME_LIMIT = 240  # seconds, of the clock and of the processor
+_NO_LIMITS = "note: without limits on memory and time, which this system can't set"
 _MAX_REPORT = 1 << 16  # bytes
 # What a child reports: one of these or the name of an error, a newline, and text.
 _DONE, _NO_MEMORY, _FAILED = "done", "no memory", "failed"
@@ -43,9 +47,8 @@ def read_guarded(
     Raises what `read_submission` raises, and SubmissionError where the child ran into a limit or
     died. Call it before the truth is read: the child starts with all that this process holds.
     """
-    # Linux alone counts and limits a process's memory in this way. Elsewhere a participant reads
-    # a file of their own, against which nothing needs to be guarded.
-    if sys.platform != "linux":
+    if not _can_limit():
+        print(_NO_LIMITS, file=sys.stderr)
         return read_submission(path, manifest)
     shared = mmap.mmap(-1, max(manifest.n_voxels, 1))
     pred = np.frombuffer(shared, np.uint8, manifest.n_voxels)
@@ -59,7 +62,7 @@ def read_guarded(
     finally:
         os.close(receiver)
         os.kill(child, signal.SIGKILL)
-        status = os.waitpid(child, 0)[1]
+        status = _wait(child)
     kind, _, text = report.partition("\n")
     if kind == _DONE:
         return pred
@@ -82,11 +85,25 @@ def read_guarded(
     )
 
 
+def _can_limit() -> bool:
+    # Linux alone counts and limits a process's memory in this way. Elsewhere a participant reads a
+    # file of their own, against which nothing needs to be guarded.
+    return sys.platform == "linux" and resource is not None and hasattr(os, "fork")
+
+
 def _fork() -> int:
     with warnings.catch_warnings():
         # Python 3.12 warns of threads, which numpy's BLAS has: the child doesn't use it.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
+
+
+def _wait(child: int) -> int:
+    """The status that it ended with, as of os.waitpid."""
+    try:
+        return os.waitpid(child, 0)[1]
+    except ChildProcessError:  # SIGCHLD is ignored: the system has dropped the status
+        return 0
 
 
 def _receive(receiver: int, time_limit: float) -> tuple[str, bool]:
@@ -150,9 +167,9 @@ def _silence() -> None:
 
 def _limit(memory_limit: int, time_limit: float) -> None:
     # The address space holds what the parent had mapped, hundreds of megabytes: count from there.
-    with open("/proc/self/statm") as sizes:
+    with contextlib.suppress(FileNotFoundError), open("/proc/self/statm") as sizes:
         mapped = int(sizes.read().split()[0]) * resource.getpagesize()
-    _set_limit(resource.RLIMIT_AS, mapped + memory_limit)
+        _set_limit(resource.RLIMIT_AS, mapped + memory_limit)
     _set_limit(resource.RLIMIT_CPU, math.ceil(time_limit))
     _set_limit(resource.RLIMIT_CORE, 0)
 
