@@ -32,9 +32,10 @@ test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
 demo: .venv/everything  ## makes the tracked demonstration data again, the same bytes (2 min)
 	$(VENV) -m organizer.data --demonstration
 
-data: .venv/everything  ## full data with fresh secret seeds into build/data (1 h); EVENTS=, CYCLE=, JOBS=
+data: .venv/everything  ## full data with fresh secret seeds into build/data (45 min of one core); EVENTS=, CYCLE=, JOBS=, DASK=tcp://host:8786
 	$(VENV) -m organizer.data --out build/data $(if $(EVENTS),--events $(EVENTS)) \
-		$(if $(CYCLE),--cycle $(CYCLE)) $(if $(JOBS),--jobs $(JOBS))
+		$(if $(CYCLE),--cycle $(CYCLE)) $(if $(JOBS),--jobs $(JOBS)) \
+		$(if $(DASK),--dask $(DASK))
 
 CYCLE_OR_1 = $(or $(CYCLE),1)
 DATA_FOLDER = $(or $(DATA),starting_kit/data)

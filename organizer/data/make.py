@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
 from organizer.data.seeds import Seeds, fixed_seeds, kept_seeds
 from organizer.phases.split import check_distinct, prepare
+from organizer.progress import progress
 from organizer.simulate.chunks import SimulationRequest, simulate
 from organizer.source import public_files, reference_files, test_file, train_file
 
@@ -62,8 +61,8 @@ def make_cycle(plan: Plan, cycle: Cycle, *, jobs: int, dask: str | None) -> None
         seed = int.from_bytes(plan.seeds(f"cycle{cycle.number} {split}"), "big")
         request = SimulationRequest(cycle.number, n_events, seed, plan.scale)
         out = name_in(plan.raw, cycle)
-        with tqdm(total=n_events, desc=out.stem, unit=" events", disable=None) as bar:
-            simulate(out, request, jobs=jobs, dask=dask, progress=bar.update)
+        with progress(n_events, out.stem, "events") as advance:
+            simulate(out, request, jobs=jobs, dask=dask, progress=advance)
     secret = plan.seeds(f"cycle{cycle.number} phases")
     prepare(plan.raw, plan.public, plan.private, cycle=cycle, secret=secret)
 

@@ -9,8 +9,6 @@ import os
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
@@ -18,6 +16,7 @@ from organizer.physics import report
 from organizer.physics.checks import all_checks
 from organizer.physics.plots import all_figures, class_shares
 from organizer.physics.runs import plan, shoot
+from organizer.progress import progress
 
 SEED = 2018
 
@@ -32,8 +31,8 @@ def _run(options) -> None:
     check_writable(out)
     shares = {path.name: class_shares(path) for path in options.events}
     size = "quick" if options.quick else "full"
-    with tqdm(total=len(plan(size, options.jobs)), unit="process") as bar:
-        samples = shoot(size, seed=options.seed, jobs=options.jobs, progress=bar.update)
+    with progress(len(plan(size, options.jobs)), "physics", "processes") as advance:
+        samples = shoot(size, seed=options.seed, jobs=options.jobs, progress=lambda: advance(1))
     checks = all_checks(samples)
     how = f"The {size} set, seed {options.seed}: {sum(map(_count, samples.values())):,} particles."
     write_text(out, report.page(checks, all_figures(samples, shares), how))

@@ -20,10 +20,9 @@ import secrets
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.format import CYCLES
+from organizer.progress import progress
 from organizer.simulate.chunks import SimulationRequest, kept_seed, simulate
 
 
@@ -40,8 +39,8 @@ def _run(options) -> None:
         kept = kept_seed(options.out)
         seed, scale = secrets.randbits(128) if kept is None else kept, "full"
     request = SimulationRequest(options.cycle, options.events, seed, scale)
-    with tqdm(total=options.events, unit="event", smoothing=0.1) as bar:
-        simulate(options.out, request, jobs=options.jobs, dask=options.dask, progress=bar.update)
+    with progress(options.events, options.out.name, "events") as advance:
+        simulate(options.out, request, jobs=options.jobs, dask=options.dask, progress=advance)
     print(f"{options.out}: {options.events} events of cycle {options.cycle}")
 
 
