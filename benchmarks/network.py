@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy
 
+from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
 from baseline.device import choose_device
@@ -142,7 +143,9 @@ def _time(steps: list[Callable], task: Task) -> list[list[float]]:
 def prepare(task: Task) -> tuple[Callable[[], object], int]:
     """A step of the task, and how many events it sees."""
     if task.contender == "baseline":
-        training = Training(task.config, task.cycle, task.events, task.device)
+        training = Training(
+            task.config, task.cycle, task.events, task.device, open_backend("spconv", task.device)
+        )
         if task.training:
             return training.advance, len(task.events)
         model = training.averaged
@@ -168,7 +171,8 @@ def prepare(task: Task) -> tuple[Callable[[], object], int]:
 
 def _bare_step(task: Task) -> Callable[[], None]:
     """Nothing but the layers on tensors that are ready, a plain loss, and the optimizer."""
-    model = UResNet(task.config, len(task.cycle.labels), task.device.type).to(task.device)
+    backend = open_backend("spconv", task.device)
+    model = UResNet(task.config, len(task.cycle.labels), backend).to(task.device)
     features = input_features(task.events.energy)
 
     def forward():

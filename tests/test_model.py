@@ -1,9 +1,15 @@
-"""The network against dense convolutions in double precision, and its symmetries."""
+"""The network by each backend against dense convolutions in double precision; its symmetries."""
+
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch.nn import functional
 
+from baseline.backends import BACKENDS, open_backend
+from baseline.backends.torch import PlainTorch
 from baseline.config import Config
 from baseline.dataset import Ragged
 from baseline.model import UResNet, arithmetic, input_features
@@ -11,6 +17,14 @@ from lartpc_challenge.format import ChallengeError
 
 SIDE = 16  # a dense grid that holds the tests' events; beyond it there is nothing to compute
 TOLERANCE = {"rtol": 0, "atol": 1e-10}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    if request.param == "spconv":
+        pytest.importorskip("spconv")
+    return open_backend(request.param, CPU)
 
 
 def make_events(counts, seed=0, side=SIDE):
@@ -27,10 +41,10 @@ def make_events(counts, seed=0, side=SIDE):
     return Ragged(coords, energy, torch.tensor(counts), label)
 
 
-def make_model(config=None, seed=0, double=True):
+def make_model(backend, config=None, seed=0, double=True):
     """A network whose norms have statistics and weights unlike the initial ones."""
     torch.manual_seed(seed)
-    model = UResNet(config or Config(filters=3, depth=3, blocks=2), n_classes=3)
+    model = UResNet(config or Config(filters=3, depth=3, blocks=2), 3, backend)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.uniform_(-0.2, 0.2)
@@ -110,10 +124,10 @@ class Dense:
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("counts", [[60, 1, 90], [40, 0, 25]])
-def test_network_equals_dense_convolutions(counts, training):
+def test_network_equals_dense_convolutions(backend, counts, training):
     """Logits, input and weight gradients, with a single voxel and with an event that has none."""
     events = make_events(counts)
-    model = make_model().train(training)
+    model = make_model(backend).train(training)
     direction = torch.randn(sum(counts), 3, dtype=torch.float64)
     logits = model(events)
     expected = Dense(model)(events, input_features(events.energy).double())
@@ -126,10 +140,10 @@ def test_network_equals_dense_convolutions(counts, training):
     assert all(gradient.abs().max() > 0 for gradient in wanted)
 
 
-def test_each_layer_equals_dense_convolutions():
+def test_each_layer_equals_dense_convolutions(backend):
     """Submanifold, strided and inverse convolution one by one, with the gradient of their input."""
     events = make_events([70, 30])
-    model = make_model()
+    model = make_model(backend)
     level = model.levels
     where = (events.event, *events.coords.long().T)
     mask = torch.zeros(2, 1, SIDE, SIDE, SIDE, dtype=torch.float64)
@@ -164,62 +178,63 @@ def _assert_equal_with_gradient(found, expected, rows):
     torch.testing.assert_close(gradient, wanted, **TOLERANCE)
 
 
-def test_event_alone_is_the_event_in_a_batch():
+def test_event_alone_is_the_event_in_a_batch(backend):
     events = make_events([50, 0, 1, 80])
-    model = make_model().eval()
+    model = make_model(backend).eval()
     together = model(events)
     alone = [model(events.select(torch.tensor([i]))) for i in (0, 2, 3)]
     torch.testing.assert_close(torch.cat(alone), together, **TOLERANCE)
 
 
-def test_order_of_voxels_does_not_matter():
+def test_order_of_voxels_does_not_matter(backend):
     events = make_events([50, 80])
     order = torch.cat([torch.randperm(50), 50 + torch.randperm(80)])
     shuffled = Ragged(events.coords[order], events.energy[order], events.length)
-    model = make_model().eval()
+    model = make_model(backend).eval()
     torch.testing.assert_close(model(shuffled), model(events)[order], **TOLERANCE)
 
 
-def test_non_contiguous_coords_are_no_trap():
+def test_non_contiguous_coords_are_no_trap(backend):
     """spconv reads the memory of a transposed tensor as if it were contiguous."""
     events = make_events([50, 80])
-    model = make_model().eval()
+    model = make_model(backend).eval()
     strided = Ragged(events.coords.T.contiguous().T, events.energy, events.length)
     assert not strided.coords.is_contiguous()
     torch.testing.assert_close(model(strided), model(events), **TOLERANCE)
 
 
-def test_shifts_by_the_period_change_nothing():
+def test_shifts_by_the_period_change_nothing(backend):
     events = make_events([50, 80])
-    model = make_model().eval()
+    model = make_model(backend).eval()
     moved = Ragged(events.coords + model.period, events.energy, events.length)
     torch.testing.assert_close(model(moved), model(events), **TOLERANCE)
 
 
-def test_every_shift_stays_inside_the_grid():
+def test_every_shift_stays_inside_the_grid(backend):
     """The last voxel of the detector, moved as far as augmentation may, still counts."""
-    model = make_model().eval()
+    model = make_model(backend).eval()
     far = Ragged(torch.full((1, 3), 191 + model.period - 1).int(), torch.ones(1), torch.tensor([1]))
     near = Ragged(far.coords % model.period, far.energy, far.length)
     torch.testing.assert_close(model(far), model(near), **TOLERANCE)
 
 
-def test_one_voxel_in_training_has_finite_gradients():
+def test_one_voxel_in_training_has_finite_gradients(backend):
     """Batch norm has no variance for one row; the running statistics stand in."""
-    model = make_model().train()
+    model = make_model(backend).train()
     model(make_events([1])).sum().backward()
     gradients = [p.grad for p in model.parameters()]
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_a_batch_without_voxels_is_refused():
+def test_a_batch_without_voxels_is_refused(backend):
     with pytest.raises(ValueError, match="at least one voxel"):
-        make_model()(make_events([0, 0]))
+        make_model(backend)(make_events([0, 0]))
 
 
 def test_more_events_than_the_index_can_number_are_refused():
-    """spconv's 32 bits: at 208^3 cells an event, 2^32 are reached by the 478th."""
-    model = UResNet(Config(filters=1), n_classes=2)
+    """spconv's 32 bits: at 208^3 cells per event, 2^32 are reached by the 478th."""
+    pytest.importorskip("spconv")
+    model = UResNet(Config(filters=1), 2, open_backend("spconv", CPU))
     assert model.most_events == 2**32 // 208**3 == 477
     length = torch.ones(478, dtype=torch.int64)
     events = Ragged(torch.zeros(478, 3).int(), torch.ones(478), length)
@@ -227,16 +242,82 @@ def test_more_events_than_the_index_can_number_are_refused():
         model(events)
 
 
-def test_index_is_right_at_its_last_event():
-    """The last event of the largest batch gets what it gets alone."""
-    model = make_model(Config(filters=1, depth=2), double=False).eval()
+def test_index_is_right_at_its_last_event(backend):
+    """The last event of a large batch, of the largest where there is one, gets what it gets
+    alone."""
+    model = make_model(backend, Config(filters=1, depth=2), double=False).eval()
     draw = torch.Generator().manual_seed(0)
-    n = model.most_events
+    n = min(model.most_events, 2000)
     coords = torch.randint(192, (2 * n, 3), generator=draw).int()
     coords[1::2] = coords[::2] ^ 1  # neighbours, so that an event's voxels see each other
     events = Ragged(coords, torch.rand(2 * n, generator=draw) + 0.1, torch.full((n,), 2))
     alone = model(events.select(torch.tensor([n - 1])))
     torch.testing.assert_close(model(events)[-2:], alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("counts", [[300, 1, 0, 500], [1], [0, 2, 0]])
+def test_backends_agree(counts):
+    """From the same seed: first weights, logits, every gradient and the norms' statistics.
+
+    Statistics of a few rows would enlarge what rounding does: small batches use the running ones.
+    """
+    pytest.importorskip("spconv")
+    events, results = make_events(counts, side=32), []
+    for name in BACKENDS:
+        torch.manual_seed(3)
+        model = UResNet(Config(filters=8, depth=5), 3, open_backend(name, CPU))
+        model.train(sum(counts) > 100)
+        functional.cross_entropy(model(events), events.label - 1).backward()
+        gradients = {name: p.grad for name, p in model.named_parameters()}
+        results.append((model.state_dict(), model.eval()(events).detach(), gradients))
+    (state, logits, gradients), (other, others, its_gradients) = results
+    torch.testing.assert_close(other, state, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(others, logits, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(its_gradients, gradients, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_plain_torch_repeats_bit_by_bit(threads):
+    events = make_events([4000, 1, 2500], side=64)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        runs = []
+        for _ in range(3):
+            model = make_model(PlainTorch(), Config(filters=8, depth=3), double=False)
+            logits = model(events)
+            gradients = torch.autograd.grad(logits.square().mean(), list(model.parameters()))
+            runs.append([logits, *gradients])
+    finally:
+        torch.set_num_threads(before)
+    for run in runs[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(run, runs[0]))
+
+
+def test_the_network_needs_no_spconv():
+    """A process in which spconv can't be imported trains a step, by the backend of choice."""
+    program = """
+import sys
+sys.modules["spconv"] = None
+import torch
+from baseline.backends import open_backend
+from baseline.config import Config
+from baseline.dataset import Ragged
+import baseline.predict, baseline.train, baseline.checkpoint
+from lartpc_challenge.format import ChallengeError
+from baseline.model import UResNet
+cpu = torch.device("cpu")
+model = UResNet(Config(filters=2, depth=2), 2, open_backend("auto", cpu))
+model(Ragged(torch.ones(1, 3).int(), torch.ones(1), torch.tensor([1]))).sum().backward()
+try:
+    open_backend("spconv", cpu)
+except ChallengeError as reason:
+    print(model.backend.name, "|", reason)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("torch | the backend spconv can't be imported")
+    assert "--backend torch" in done.stdout
 
 
 def test_number_of_parameters():
@@ -253,7 +334,7 @@ def test_number_of_parameters():
         expected += 2 * block(n, n)
     for n, m in zip(widths, widths[1:]):
         expected += 2 * n + 8 * n * m + 2 * m + 8 * n * m + block(2 * n, n) + block(n, n)
-    model = UResNet(config, n_classes=3)
+    model = UResNet(config, 3)
     assert sum(p.numel() for p in model.parameters()) == expected
     assert 2.7e6 < expected < 2.8e6
 
@@ -268,19 +349,34 @@ def test_input_features():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+@pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize(
     ("precision", "tolerance"), [("fp32", 1e-4), ("tf32", 2e-2), ("fp16", 5e-2)]
 )
-def test_gpu_equals_cpu(precision, tolerance):
-    """The same weights under spconv's two algorithms; tolerances follow the mantissas."""
-    config = Config(filters=16, depth=4)
-    cpu = make_model(config, double=False).eval()
-    device = torch.device("cuda")
-    gpu = UResNet(config, n_classes=3, device_type="cuda").to(device).eval()
+def test_gpu_equals_cpu(name, precision, tolerance):
+    """The same weights; tolerances follow the mantissas. In training mode, in which alone spconv
+    computes in fp16; in a process of its own, since spconv keeps the kernels it has tuned."""
+    if name == "spconv":
+        pytest.importorskip("spconv")
+    program = f"import test_model; test_model.compare_with_cpu({name!r}, {precision!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=os.path.dirname(__file__),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) < tolerance
+
+
+def compare_with_cpu(name, precision):
+    """Print the largest difference of logits between GPU and CPU, in units of the largest one."""
+    device, config = torch.device("cuda"), Config(filters=16, depth=4)
+    cpu = make_model(PlainTorch(), config, double=False).train()
+    gpu = UResNet(config, 3, open_backend(name, device)).to(device).train()
     gpu.load_state_dict(cpu.state_dict())
     events = make_events([200, 1, 0, 300], side=64)
-    with arithmetic(precision, device), torch.no_grad():
+    with arithmetic(gpu, precision), torch.no_grad():
         found = gpu(events.to(device)).float().cpu()
     expected = cpu(events).detach()
-    scale = expected.abs().max()
-    assert (found - expected).abs().max() < tolerance * scale
+    print(float((found - expected).abs().max() / expected.abs().max()))

@@ -62,17 +62,19 @@ def test_file(tmp_path):
 
 
 def run_command(*arguments):
-    return predict.main([*map(str, arguments)])
+    """On one thread of the CPU, which repeats bit by bit; a later flag overrides."""
+    return predict.main(["--device", "cpu", "--threads", "1", *map(str, arguments)])
 
 
 def test_the_command_writes_checks_and_describes(tmp_path, model_file, test_file, capsys):
     out = tmp_path / "submission.zip"
     assert run_command("--checkpoint", model_file, "--events", test_file, "--out", out) == 0
+    said = capsys.readouterr().out
     manifest = Manifest.from_events(test_file)
     pred = read_submission(out, manifest)
     assert len(np.unique(pred)) > 1
-    assert np.array_equal(pred, predict.predict(model_file, test_file))
-    said = capsys.readouterr().out
+    assert np.array_equal(pred, predict.predict(model_file, test_file, "cpu"))
+    assert said.startswith("device CPU, backend torch, 1 thread, fp32, 30 events, ")
     assert f"30 events, {manifest.n_voxels:,} voxels, {out.stat().st_size / 1e6:.2f} MB" in said
     assert said.splitlines()[-1].split() == ["3", "proton", f"{np.mean(pred == 3):.1%}"]
 
@@ -130,7 +132,7 @@ def test_a_state_predicts_as_its_model(tmp_path, model_file, test_file):
     """last.pt is a best.pt with more in it."""
     packed = checkpoint.load(model_file)
     checkpoint.save({**packed, "state": {"step": 3}}, tmp_path / "last.pt")
-    both = [predict.predict(path, test_file) for path in (model_file, tmp_path / "last.pt")]
+    both = [predict.predict(path, test_file, "cpu") for path in (model_file, tmp_path / "last.pt")]
     assert np.array_equal(*both)
 
 

@@ -19,9 +19,10 @@ import toy
 from torch import multiprocessing
 
 from baseline import checkpoint, train
+from baseline.backends import BACKENDS, open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
-from baseline.device import choose_device, explaining_memory
+from baseline.device import choose_device, cores, explaining_memory, joined_processes
 from baseline.training import Training, event_loss, learning_rate
 from lartpc_challenge.format import CYCLES, ChallengeError
 
@@ -37,7 +38,9 @@ CHOICES = {
     "holdout": 0.2,
 }
 SMALL = Config(**CHOICES)
-FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in CHOICES.items()]
+# Bit by bit on a CPU alone, so these tests run there, be there a GPU or not.
+ON_CPU = ["--device=cpu", "--threads=1"]
+FLAGS = [*ON_CPU, *(f"--{name.replace('_', '-')}={value}" for name, value in CHOICES.items())]
 
 
 @pytest.fixture(autouse=True)
@@ -261,6 +264,19 @@ def test_two_processes_share_a_batch_exactly(tmp_path, file, events):
     assert 0 < scores[0]["acc_mean"] < 1
 
 
+def _n_parameters():
+    """Counted from the topology: 4 filters, 3 levels, one block, 3 classes."""
+
+    def block(n_in, n_out):
+        skip = 0 if n_in == n_out else n_in * n_out
+        return 2 * n_in + 27 * n_in * n_out + 2 * n_out + 27 * n_out * n_out + skip
+
+    total = 27 * 8 * 4 + 2 * 4 + 4 * 3 + 3 + block(4, 4) + block(8, 8) + block(12, 12)
+    for n, m in ((4, 8), (8, 12)):
+        total += 2 * n + 8 * n * m + 2 * m + 8 * n * m + block(2 * n, n)
+    return total
+
+
 def run_command(*arguments):
     return train.main([*map(str, arguments)])
 
@@ -269,6 +285,9 @@ def test_the_command_leaves_all_it_promises(tmp_path, file, capsys):
     out = tmp_path / "run"
     assert run_command("--events", file, "--out", out, *FLAGS) == 0
     printed = capsys.readouterr().out
+    begin = "device CPU, backend torch, 1 thread, fp32, 20 events, "
+    assert printed.startswith(begin)
+    assert int(printed[len(begin) :].split()[0].replace(",", "")) == _n_parameters()
     assert "epoch 3/3: train_loss" in printed
     assert f"{out / 'best.pt'} over 2 views of the hold-out: acc_at_80 " in printed
     assert sorted(p.name for p in out.iterdir()) == [
@@ -306,7 +325,7 @@ def test_ctrl_c_stops_with_a_checkpoint_that_goes_on(tmp_path, file, capsys):
     assert status == 130
     assert "go on with --resume" in capsys.readouterr().out
     assert checkpoint.load(parted / "last.pt")["state"]["step"] < 24
-    assert run_command("--events", file, "--resume", parted / "last.pt") == 0
+    assert run_command("--events", file, "--resume", parted / "last.pt", *ON_CPU) == 0
     first, second = (checkpoint.load(folder / "best.pt") for folder in (whole, parted))
     assert_identical(first, second)
 
@@ -393,16 +412,59 @@ def test_other_failures_are_not_called_memory():
         torch.empty(-1)
 
 
+def test_more_processes_than_cards_are_a_sentence(monkeypatch):
+    more = str(torch.cuda.device_count() + 1)
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, more if more != "1" else "2")
+    with (
+        pytest.raises(ChallengeError, match="processes need as many GPUs, found"),
+        joined_processes(torch.device("cuda")),
+    ):
+        pass
+
+
+def test_all_cores_are_shared_among_the_processes_of_a_machine(monkeypatch):
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    alone = cores()
+    assert 1 <= alone <= os.cpu_count()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(2 * alone))
+    assert cores() == 1
+
+
+@pytest.mark.parametrize("backend", ["spconv", "torch"])
+def test_a_checkpoint_goes_on_with_the_other_backend(tmp_path, file, backend):
+    """Trained by one, resumed and used by the other: the record continues, predictions agree."""
+    pytest.importorskip("spconv")
+    other = {"spconv": "torch", "torch": "spconv"}[backend]
+    out, flags = tmp_path / "run", [*FLAGS, "--batch-events=8", "--epochs=1"]
+    assert run_command("--events", file, "--out", out, *flags, "--backend", backend) == 0
+    events = read_events([file], labelled=True)[0]
+    models = [
+        checkpoint.load_model(out / "best.pt", CPU, open_backend(name, CPU))[0]
+        for name in (backend, other)
+    ]
+    with torch.no_grad():
+        logits = [model(events) for model in models]
+    torch.testing.assert_close(*logits, rtol=1e-5, atol=1e-5)
+    chosen = Config.from_dict(checkpoint.load(out / "best.pt")["config"])
+    training = Training(chosen, CYCLES[2], events, CPU, open_backend(other, CPU))
+    training.resume(checkpoint.load(out / "last.pt"), "last.pt")
+    assert training.step == training.n_steps
+
+
 def test_auto_takes_what_is_there():
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("precision", ["fp16", "tf32", "fp32"])
-def test_a_gpu_trains_what_a_cpu_reads(tmp_path, file, precision):
+def test_a_gpu_trains_what_a_cpu_reads(tmp_path, file, precision, backend):
+    if backend == "spconv":
+        pytest.importorskip("spconv")
     out = tmp_path / "run"
-    flags = ["--device", "cuda", "--precision", precision, "--filters", "16"]
+    flags = ["--device", "cuda", "--backend", backend, "--precision", precision, "--filters", "16"]
     assert run_command("--events", file, "--out", out, *FLAGS, *flags) == 0
     loss = [row["train_loss"] for row in checkpoint.load(out / "last.pt")["state"]["record"]]
     assert loss[-1] < loss[0]

@@ -133,7 +133,8 @@ class TileNetwork(nn.Module):
         return torch.optim.AdamW(self.parameters(), weight_decay=self.config.weight_decay)
 
     def rate(self, share: float) -> float:
-        return learning_rate(self.config, share, 1)
+        steps = 10_000  # a share of the time as one of so many steps, which learning_rate counts
+        return learning_rate(self.config, round(share * steps), steps)
 
     def loss(self, events: Ragged, generator: torch.Generator) -> torch.Tensor:
         chosen = torch.randint(len(events), (self.batch,), generator=generator)

@@ -13,6 +13,7 @@ import warnings
 
 import torch
 
+from baseline.backends import Backend
 from baseline.config import Config
 from baseline.model import UResNet
 from lartpc_challenge.files import NOT_AS_WRITTEN, check_seal, replacing
@@ -42,12 +43,14 @@ def pack_model(weights: dict, config: Config, cycle: Cycle) -> dict:
     }
 
 
-def unpack_model(checkpoint: dict, path, device: torch.device) -> tuple[UResNet, Config, Cycle]:
+def unpack_model(
+    checkpoint: dict, path, device: torch.device, backend: Backend | None = None
+) -> tuple[UResNet, Config, Cycle]:
     """The network, ready to predict on `device`. ChallengeError where the parts don't fit."""
     try:
         config = Config.from_dict(checkpoint["config"])
         cycle = CYCLES[checkpoint["cycle"]]
-        model = UResNet(config, len(cycle.labels), device.type)
+        model = UResNet(config, len(cycle.labels), backend)
         model.load_state_dict(checkpoint["weights"])
     except (KeyError, TypeError, RuntimeError, ChallengeError) as reason:
         first = str(reason).splitlines()[0]
@@ -57,7 +60,7 @@ def unpack_model(checkpoint: dict, path, device: torch.device) -> tuple[UResNet,
 
 def save(checkpoint: dict, path) -> None:
     """Write under a temporary name, then rename: an interruption leaves the former file."""
-    content = io.BytesIO()  # of a full disk, torch tells in riddles
+    content = io.BytesIO()  # serialise first: torch's own error on a full disk is unreadable
     torch.save(checkpoint, content)
     append_seal(content)
     with replacing(path) as temporary:
@@ -72,7 +75,7 @@ def load(path, map_location="cpu") -> dict:
     is_sealed = check_seal(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd pickles: an error will say so, or none
+            warnings.simplefilter("ignore")  # about odd pickles; bad files raise below
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except PermissionError as reason:
         raise ChallengeError(f"{path}: no permission to read it") from reason
@@ -106,6 +109,11 @@ def load(path, map_location="cpu") -> dict:
     return checkpoint
 
 
-def load_model(path, device: torch.device) -> tuple[UResNet, Config, Cycle]:
-    """The network in a model or a state, ready to predict on `device`."""
-    return unpack_model(load(path), path, device)
+def load_model(
+    path, device: torch.device, backend: Backend | None = None
+) -> tuple[UResNet, Config, Cycle]:
+    """The network in a model or a state, ready to predict on `device`.
+
+    backend: computes its convolutions (plain PyTorch if None); any reads what any has trained.
+    """
+    return unpack_model(load(path), path, device, backend)

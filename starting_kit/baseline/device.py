@@ -1,7 +1,8 @@
-"""The device to compute on, the processes to share the work with, and the end of its memory."""
+"""The device and threads to compute with, joined processes, and the end of memory."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 from collections.abc import Iterator
@@ -9,7 +10,53 @@ from collections.abc import Iterator
 import torch
 import torch.distributed as dist
 
+from baseline.backends import BACKENDS
+from baseline.model import UResNet
+from lartpc_challenge.command import at_least
 from lartpc_challenge.format import ChallengeError
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add --device, --backend and --threads."""
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if visible"
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("auto", *BACKENDS),
+        default="auto",
+        help="what computes the convolutions; auto: spconv where it is installed and knows the "
+        "GPU, torch elsewhere; both read each other's checkpoints",
+    )
+    parser.add_argument(
+        "--threads",
+        type=at_least(1),
+        default=cores(),
+        help="of the CPU (default: all cores, %(default)s here); equal numbers give equal bits",
+    )
+
+
+def cores() -> int:
+    """CPU cores for this process: those it may run on, shared among torchrun's processes here."""
+    try:
+        usable = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        usable = os.cpu_count() or 1
+    return max(1, usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def describe(model: UResNet, n_events: int, precision: str) -> str:
+    """What computes what, in one line."""
+    device = model.head.weight.device
+    where = f"GPU {torch.cuda.get_device_name(device)}" if device.type == "cuda" else "CPU"
+    where += f" x {world_size()}" if world_size() > 1 else ""
+    count = torch.get_num_threads()
+    n_parameters = sum(p.numel() for p in model.parameters())
+    return (
+        f"device {where}, backend {model.backend.name}, {count} thread{'s' * (count > 1)}, "
+        f"{precision if device.type == 'cuda' else 'fp32'}, {n_events:,} events, "
+        f"{n_parameters:,} parameters"
+    )
 
 
 def choose_device(name: str, precision: str = "fp32") -> torch.device:
@@ -33,6 +80,12 @@ def joined_processes(device: torch.device) -> Iterator[torch.device]:
         yield device
         return
     if device.type == "cuda":
+        n_processes, n_cards = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        if n_processes > n_cards:
+            raise ChallengeError(
+                f"{n_processes} processes need as many GPUs, found {n_cards}; lower "
+                "--nproc-per-node, or use --device cpu"
+            )
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

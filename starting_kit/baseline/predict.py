@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from baseline import checkpoint
 from baseline.augment import fixed_view
+from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, batches_by_size, read_events
-from baseline.device import choose_device, explaining_memory
+from baseline.device import add_options, choose_device, describe, explaining_memory
 from baseline.model import UResNet, arithmetic
 from baseline.submit import submit
-from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
@@ -45,7 +46,7 @@ def class_probabilities(
             batch = events.select(index.to(events.coords.device)).to(device)
             total = torch.zeros(batch.n_voxels, result.shape[1], device=device)
             for view in range(n_views):
-                with arithmetic(config.precision, device):
+                with arithmetic(model, config.precision):
                     logits = model(fixed_view(batch, view, n_views, model.period))
                 total += logits.float().softmax(1)
             rows = torch.cat([torch.arange(offset[i], offset[i] + length[i]) for i in index])
@@ -54,20 +55,25 @@ def class_probabilities(
     return result
 
 
-def predict(checkpoint_path, events_path, device: str = "auto") -> np.ndarray:
+def predict(
+    checkpoint_path, events_path, device: str = "auto", backend: str = "auto"
+) -> np.ndarray:
     """(M,) uint8 labels of an event file's voxels, in its order, of whatever kind the file is.
 
+    device: cpu, cuda or auto; backend: spconv, torch or auto. Prints which it took.
     ChallengeError where checkpoint and events are of different cycles, or one can't be read.
     """
     with explaining_memory("the number of other programs, or use --device cpu"):
         where = choose_device(device)
-        model, config, cycle = checkpoint.load_model(checkpoint_path, where)
+        opened = open_backend(backend, where)
+        model, config, cycle = checkpoint.load_model(checkpoint_path, where, opened)
         events, found = read_events([events_path], labelled=False)
         if found != cycle:
             raise ChallengeError(
                 f"{events_path}: is of cycle {found.number}, but {checkpoint_path} was trained on "
                 f"cycle {cycle.number}; each cycle needs its own network"
             )
+        print(describe(model, len(events), config.precision), flush=True)
         probability = class_probabilities(model, events, config, config.views, progress=True)
     return (probability.argmax(1) + 1).numpy().astype(np.uint8)
 
@@ -77,20 +83,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
     parser.add_argument("--events", required=True, help="the test file of the checkpoint's cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument(
-        "--threads",
-        type=at_least(1),
-        default=1,
-        help="of a CPU; 1 repeats bit by bit, 2 gain 10-30 %%",
-    )
+    add_options(parser)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
 
     def command() -> None:
         check_writable(options.out)
         manifest = Manifest.from_events(options.events)
-        pred = predict(options.checkpoint, options.events, options.device)
+        pred = predict(options.checkpoint, options.events, options.device, options.backend)
         print(submit(options.out, manifest, pred))
 
     return run("predict", command, stopped="stopped, nothing was written")

@@ -22,12 +22,19 @@ import torch.distributed as dist
 from tqdm import tqdm
 
 from baseline import checkpoint, config
+from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import read_events
-from baseline.device import choose_device, explaining_memory, joined_processes
+from baseline.device import (
+    add_options,
+    choose_device,
+    describe,
+    explaining_memory,
+    joined_processes,
+)
 from baseline.record import draw_curves, write_record
 from baseline.training import Training
-from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import METRICS, ChallengeError
 from lartpc_challenge.signals import handling, stopping
@@ -37,13 +44,14 @@ _CHECKPOINT_SECONDS = 300
 
 
 def train(
-    config: Config, paths, out, *, device: str = "auto", resume=None
+    config: Config, paths, out, *, device: str = "auto", backend: str = "auto", resume=None
 ) -> tuple[list[dict], dict]:
     """Train on the files; best.pt, last.pt, record.csv and curves.png in `out` grow with it.
 
-    resume: a last.pt to go on from, whose own configuration is to be given. Returns the record,
-    one row an epoch, and what best.pt scores on the hold-out over all its views: {} where none
-    was held out, or where Ctrl-C ended the training early.
+    device: cpu, cuda or auto; backend: spconv, torch or auto. resume: a last.pt to go on from,
+    whose own configuration is to be given. Returns the record, one row per epoch, and what best.pt
+    scores on the hold-out over all its views: {} where none was held out, or where Ctrl-C ended the
+    training early.
     """
     out = Path(out)
     chosen = choose_device(device, config.precision)
@@ -51,15 +59,17 @@ def train(
     with joined_processes(chosen) as where, explaining_memory("--batch-events or --filters"):
         events, cycle = read_events(paths, labelled=True)
         events = events.charged()
-        training = Training(config, cycle, events.to(where), where)
+        training = Training(config, cycle, events.to(where), where, open_backend(backend, where))
+        if training.rank == 0:
+            print(describe(training.model, len(events), config.precision), flush=True)
         if resume:
-            training.resume(checkpoint.load(resume, where), resume)
+            training.resume(checkpoint.load(resume), resume)
         _loop(training, out)
         scores = {}
         if training.step == training.n_steps:
             best = training.averaged
             if training.rank == 0:  # the others get its weights when they measure
-                best = checkpoint.load_model(out / "best.pt", where)[0]
+                best = checkpoint.load_model(out / "best.pt", where, training.model.backend)[0]
             scores = training.measure(best, config.views)
         if training.rank == 0:
             print(_closing(training, scores, out), flush=True)
@@ -154,21 +164,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
     parser.add_argument("--out", help="folder for the results")
     parser.add_argument("--resume", metavar="last.pt", help="go on exactly where this one stopped")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument(
-        "--threads",
-        type=at_least(1),
-        default=1,
-        help="of a CPU; 1 repeats bit by bit, 2 gain 10-30 %%",
-    )
+    add_options(parser)
     config.add_options(parser)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
 
     def command() -> None:
         chosen, out = _plan(options)
-        where = {"device": options.device, "resume": options.resume}
-        record, _ = train(chosen, options.events, out, **where)
+        where = {"device": options.device, "backend": options.backend}
+        record, _ = train(chosen, options.events, out, resume=options.resume, **where)
         if not record or record[-1]["epoch"] < chosen.epochs:
             raise KeyboardInterrupt
 

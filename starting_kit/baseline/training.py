@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from baseline.augment import random_view
+from baseline.backends import Backend
 from baseline.checkpoint import pack_model
 from baseline.config import Config
 from baseline.dataset import Ragged, n_batches, shuffled_batch, split
@@ -46,7 +47,14 @@ class Training:
     that exact resuming needs. `events` lie on `device` as a whole; none is without voxels.
     """
 
-    def __init__(self, config: Config, cycle: Cycle, events: Ragged, device: torch.device):
+    def __init__(
+        self,
+        config: Config,
+        cycle: Cycle,
+        events: Ragged,
+        device: torch.device,
+        backend: Backend | None = None,
+    ):
         self.config, self.cycle, self.events, self.device = config, cycle, events, device
         self.rank, self.world = rank(), world_size()
         self.train_index, self.holdout_index = split(len(events), config.holdout, config.seed)
@@ -58,8 +66,8 @@ class Training:
             )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = UResNet(config, len(cycle.labels), device.type).to(device)
-        self.averaged = UResNet(config, len(cycle.labels), device.type).to(device).eval()
+            self.model = UResNet(config, len(cycle.labels), backend).to(device)
+        self.averaged = UResNet(config, len(cycle.labels), backend).to(device).eval()
         self.averaged.load_state_dict(self.model.state_dict())
         self.optimizer = torch.optim.AdamW(_weight_groups(self.model, config.weight_decay))
         half = config.precision == "fp16" and device.type == "cuda"
@@ -96,7 +104,7 @@ class Training:
     def backward(self) -> torch.Tensor:
         """Put the step's gradients into the parameters; the loss over this process's share."""
         events, n_events = self.batch()
-        with arithmetic(self.config.precision, self.device):
+        with arithmetic(self.model, self.config.precision):
             logits = self.network(events)
         # DistributedDataParallel averages over processes; the loss is a mean over all events.
         loss = event_loss(logits, events, n_events) * self.world
@@ -121,7 +129,7 @@ class Training:
     @torch.no_grad()
     def _average(self) -> None:
         """Move the averaged weights and norms' statistics towards the present ones."""
-        # The first steps' weights deserve no memory, so the decay itself warms up.
+        # Ramp the decay up, so that the first steps are forgotten.
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         now = self.model.state_dict()
         for name, mean in self.averaged.state_dict().items():

@@ -1,0 +1,110 @@
+"""Sparse convolutions by spconv or by PyTorch alone: one interface, the same weights.
+
+Both keep a kernel as (out, k, k, k, in), so that a checkpoint of one runs with the other. Nothing
+here imports spconv before it is chosen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import nn
+
+from lartpc_challenge.format import ChallengeError
+
+if TYPE_CHECKING:
+    from baseline.dataset import Ragged
+
+BACKENDS = ("spconv", "torch")
+# The newest cards for which spconv 2.3.8 holds compiled kernels (compute capability).
+_NEWEST_FOR_SPCONV = (9, 0)
+
+
+class Voxels(Protocol):
+    """Features (rows, channels) at the voxels of one level of the network's grids."""
+
+    features: torch.Tensor
+
+    @property
+    def indices(self) -> torch.Tensor:
+        """(rows, 4) of whole numbers: event, x, y, z."""
+        ...
+
+    def replace_feature(self, features: torch.Tensor) -> Voxels:
+        """Other features at the same voxels."""
+        ...
+
+
+class Backend(Protocol):
+    """Makes the three kinds of layers of the network; each turns Voxels into Voxels.
+
+    Level 0 is the detector's grid; the grid of a level has half as many cells along each axis as
+    the one before. Layers have no bias. The voxels of level 0 keep the order of the events.
+    """
+
+    name: str
+
+    def submanifold(self, n_in: int, n_out: int, level: int) -> nn.Module:
+        """3^3 convolution whose output has the voxels of its input."""
+        ...
+
+    def down(self, n_in: int, n_out: int, level: int) -> nn.Module:
+        """2^3 convolution with stride 2 from `level` to the next coarser one."""
+        ...
+
+    def up(self, n_in: int, n_out: int, level: int) -> nn.Module:
+        """Transposed 2^3 convolution from the next coarser level to the voxels of `level`."""
+        ...
+
+    def locate(self, events: Ragged, features: torch.Tensor, side: int) -> Voxels:
+        """features (M, channels) at the events' voxels; coords lie in 0..side-1."""
+        ...
+
+    def most_events(self, side: int) -> int:
+        """How many events one batch can hold."""
+        ...
+
+    def allow_tf32(self, allowed: bool) -> None:
+        """Whether fp32 products may be computed in TF32 on a GPU."""
+        ...
+
+
+def open_backend(name: str, device: torch.device) -> Backend:
+    """The backend called spconv, torch or auto, for networks on `device`.
+
+    auto: spconv where it can be imported and `device` is an NVIDIA card that it has kernels for,
+    torch elsewhere. ChallengeError where spconv is asked for and can't be imported.
+    """
+    if name == "auto":
+        try:
+            return _spconv(device) if _suits_spconv(device) else _torch()
+        except ImportError:
+            return _torch()
+    if name == "torch":
+        return _torch()
+    try:
+        return _spconv(device)
+    except ImportError as reason:
+        raise ChallengeError(
+            f"the backend spconv can't be imported ({reason}); install spconv-cu126, or use "
+            "--backend torch"
+        ) from reason
+
+
+def _suits_spconv(device: torch.device) -> bool:
+    if device.type != "cuda" or torch.version.cuda is None:  # None: a card of AMD
+        return False
+    return torch.cuda.get_device_capability(device) <= _NEWEST_FOR_SPCONV
+
+
+def _spconv(device: torch.device) -> Backend:
+    from baseline.backends.spconv import Spconv
+
+    return Spconv(device)
+
+
+def _torch() -> Backend:
+    from baseline.backends.torch import PlainTorch
+
+    return PlainTorch()

@@ -1,0 +1,299 @@
+"""Sparse convolutions in plain PyTorch: they run wherever PyTorch does.
+
+A kernel's offset pairs voxels: rows of the input with rows of the output. For each offset the rows
+are gathered and multiplied into one array of products, which is then summed voxel by voxel. The
+pairs are found once per batch and level. Sums have a fixed order, so results repeat bit by bit for
+a given number of threads.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import embedding_bag
+
+from baseline.dataset import Ragged
+
+_CENTRE = 13  # of the 27 offsets of a 3^3 kernel; offset k and 26 - k are opposite
+_NO_CELL = -(2**62)  # stands behind the last one; no search finds it
+
+
+class PlainTorch:
+    """A baseline.backends.Backend."""
+
+    name = "torch"
+
+    def submanifold(self, n_in: int, n_out: int, level: int) -> nn.Module:
+        return Submanifold(n_in, n_out, 3)
+
+    def down(self, n_in: int, n_out: int, level: int) -> nn.Module:
+        return Down(n_in, n_out, 2)
+
+    def up(self, n_in: int, n_out: int, level: int) -> nn.Module:
+        return Up(n_in, n_out, 2)
+
+    def locate(self, events: Ragged, features: torch.Tensor, side: int) -> PlainVoxels:
+        stride = side + 1  # leaves room beside the last cell, so that no neighbour wraps
+        cell = events.event
+        for along in events.coords.unbind(1):
+            cell = cell * stride + along
+        return PlainVoxels(features, (_Grid(cell, stride),))
+
+    def most_events(self, side: int) -> int:
+        return sys.maxsize // (side + 1) ** 3
+
+    def allow_tf32(self, allowed: bool) -> None:
+        """Nothing to do: torch's own switch rules all of its products."""
+
+
+@dataclass(frozen=True)
+class PlainVoxels:
+    """Features (rows, channels) at the voxels of the last of `grids`, which begin with level 0."""
+
+    features: torch.Tensor
+    grids: tuple[_Grid, ...]
+
+    @property
+    def indices(self) -> torch.Tensor:
+        """(rows, 4) int64: event, x, y, z."""
+        return torch.stack(self.grids[-1].decoded(), 1)
+
+    def replace_feature(self, features: torch.Tensor) -> PlainVoxels:
+        return PlainVoxels(features, self.grids)
+
+
+class _Layer(nn.Module):
+    def __init__(self, n_in: int, n_out: int, side: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_out, side, side, side, n_in))
+        bound = (n_in * side**3) ** -0.5  # as nn.Linear and spconv draw their first weights
+        nn.init.uniform_(self.weight, -bound, bound)
+
+
+class Submanifold(_Layer):
+    """3^3 convolution onto the same voxels."""
+
+    def forward(self, x: PlainVoxels) -> PlainVoxels:
+        pairs = x.grids[-1].neighbours
+        return x.replace_feature(_Submanifold.apply(x.features, self.weight, pairs))
+
+
+class Down(_Layer):
+    """2^3 convolution with stride 2."""
+
+    def forward(self, x: PlainVoxels) -> PlainVoxels:
+        halving = x.grids[-1].halving
+        features = _Down.apply(x.features, self.weight, halving)
+        return PlainVoxels(features, (*x.grids, halving.coarse))
+
+
+class Up(_Layer):
+    """Transposed 2^3 convolution back onto the voxels that a Down came from."""
+
+    def forward(self, x: PlainVoxels) -> PlainVoxels:
+        grids = x.grids[:-1]
+        features = _Up.apply(x.features, self.weight, grids[-1].halving)
+        return PlainVoxels(features, grids)
+
+
+@dataclass(frozen=True)
+class _Bags:
+    """Which products each row is the sum of: row i of order[start[i]:start[i + 1]]."""
+
+    order: torch.Tensor
+    start: torch.Tensor
+
+    @classmethod
+    def of(cls, row: torch.Tensor, n_rows: int) -> _Bags:
+        """row (P,): the row that each product belongs to."""
+        start = row.new_zeros(n_rows + 1)
+        start[1:] = torch.bincount(row, minlength=n_rows).cumsum(0)
+        return cls(torch.argsort(row, stable=True), start)
+
+    def sum(self, products: torch.Tensor) -> torch.Tensor:
+        """(rows, channels) sums of products (P, channels)."""
+        return embedding_bag(self.order, products, self.start, mode="sum", include_last_offset=True)
+
+
+@dataclass(frozen=True)
+class _Neighbours:
+    """Pairs of neighbouring voxels (source, target) for each offset but the centre.
+
+    26 tensors each; source of offset k is target of offset 26 - k.
+    """
+
+    source: list[torch.Tensor]
+    target: list[torch.Tensor]
+    counts: list[int]
+    bags: _Bags
+
+
+@dataclass(frozen=True)
+class _Halving:
+    """Each fine voxel's coarse one, by its place 0..7 in it: 8 tensors of rows each."""
+
+    fine: list[torch.Tensor]
+    parent: list[torch.Tensor]
+    counts: list[int]
+    bags: _Bags
+    coarse: _Grid
+
+
+class _Grid:
+    """The voxels of a batch at one level, and who is whose neighbour.
+
+    cell (n,) int64: ((event * stride + x) * stride + y) * stride + z of each, all different.
+    """
+
+    def __init__(self, cell: torch.Tensor, stride: int):
+        self.cell, self.stride = cell, stride
+
+    @cached_property
+    def neighbours(self) -> _Neighbours:
+        n, stride = len(self.cell), self.stride
+        cell, row = self.cell.sort()
+        rank = torch.empty_like(row)
+        rank[row] = torch.arange(n, device=row.device)
+        cell = torch.cat([cell, cell.new_full((1,), _NO_CELL)])
+        source, target = [], []
+
+        def match(place: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+            found = cell[place] == wanted
+            rows = torch.nonzero(found)[:, 0]
+            target.append(rows)
+            source.append(row[place[rows]])
+            return found
+
+        # The three cells of a column along z follow one another: one search finds them all.
+        for column in (-stride - 1, -stride, -stride + 1, -1):
+            wanted = self.cell + (column * stride - 1)
+            place = torch.searchsorted(cell[:n], wanted)
+            for _ in range(3):
+                place = place + match(place, wanted)
+                wanted = wanted + 1
+        match(rank - 1, self.cell - 1)
+        source, target = source + target[::-1], target + source[::-1]
+        bags = _Bags.of(torch.cat(target), n)
+        return _Neighbours(source, target, list(map(len, source)), bags)
+
+    def decoded(self) -> tuple[torch.Tensor, ...]:
+        """event, x, y and z of each voxel, (n,) int64 each."""
+        rest, z = self.cell // self.stride, self.cell % self.stride
+        rest, y = rest // self.stride, rest % self.stride
+        return rest // self.stride, rest % self.stride, y, z
+
+    @cached_property
+    def halving(self) -> _Halving:
+        stride = self.stride
+        event, x, y, z = self.decoded()
+        place = (x % 2 * 2 + y % 2) * 2 + z % 2
+        coarse = ((event * stride + x // 2) * stride + y // 2) * stride + z // 2
+        cell, parent = coarse.unique(return_inverse=True)
+        fine = torch.argsort(place, stable=True)
+        parent = parent[fine]
+        counts = torch.bincount(place, minlength=8).tolist()
+        bags = _Bags.of(parent, len(cell))
+        grid = _Grid(cell, stride)
+        return _Halving(fine.split(counts), parent.split(counts), counts, bags, grid)
+
+
+class _Submanifold(torch.autograd.Function):
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float16)
+    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, pairs: _Neighbours) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.pairs = pairs
+        kernels = list(weight.flatten(1, 3).unbind(1))
+        centre = kernels.pop(_CENTRE)
+        products = x.new_empty(sum(pairs.counts), len(weight))
+        for kernel, source, part in zip(kernels, pairs.source, products.split(pairs.counts)):
+            torch.mm(x.index_select(0, source), kernel.t(), out=part)
+        return pairs.bags.sum(products).addmm_(x, centre.t())
+
+    @staticmethod
+    @once_differentiable
+    @torch.amp.custom_bwd(device_type="cuda")
+    def backward(ctx, gradient: torch.Tensor):
+        x, weight = ctx.saved_tensors
+        pairs, gradient = ctx.pairs, gradient.contiguous()
+        of_weight = torch.empty_like(weight)
+        kernels, of_kernels = (list(w.flatten(1, 3).unbind(1)) for w in (weight, of_weight))
+        centre, of_centre = kernels.pop(_CENTRE), of_kernels.pop(_CENTRE)
+        torch.mm(gradient.t(), x, out=of_centre)
+        # Backwards, a pair belongs to the opposite offset: the same tables and sums serve.
+        products = x.new_empty(sum(pairs.counts), x.shape[1])
+        parts = products.split(pairs.counts)
+        opposite = zip(kernels[::-1], of_kernels[::-1], pairs.source, pairs.target, parts)
+        for kernel, of_kernel, source, target, part in opposite:
+            gathered = gradient.index_select(0, source)
+            torch.mm(gathered, kernel, out=part)
+            torch.mm(gathered.t(), x.index_select(0, target), out=of_kernel)
+        return pairs.bags.sum(products).addmm_(gradient, centre), of_weight, None
+
+
+class _Down(torch.autograd.Function):
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float16)
+    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, halving: _Halving) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.halving = halving
+        return _to_coarse(x, [k.t() for k in weight.flatten(1, 3).unbind(1)], halving)
+
+    @staticmethod
+    @once_differentiable
+    @torch.amp.custom_bwd(device_type="cuda")
+    def backward(ctx, gradient: torch.Tensor):
+        x, weight = ctx.saved_tensors
+        halving, gradient = ctx.halving, gradient.contiguous()
+        of_weight = torch.empty_like(weight)
+        for of_kernel, fine, parent in zip(
+            of_weight.flatten(1, 3).unbind(1), halving.fine, halving.parent
+        ):
+            gathered = gradient.index_select(0, parent)
+            torch.mm(gathered.t(), x.index_select(0, fine), out=of_kernel)
+        return _to_fine(gradient, weight.flatten(1, 3).unbind(1), halving), of_weight, None
+
+
+class _Up(torch.autograd.Function):
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float16)
+    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, halving: _Halving) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.halving = halving
+        return _to_fine(x, [k.t() for k in weight.flatten(1, 3).unbind(1)], halving)
+
+    @staticmethod
+    @once_differentiable
+    @torch.amp.custom_bwd(device_type="cuda")
+    def backward(ctx, gradient: torch.Tensor):
+        x, weight = ctx.saved_tensors
+        halving, gradient = ctx.halving, gradient.contiguous()
+        of_weight = torch.empty_like(weight)
+        for of_kernel, fine, parent in zip(
+            of_weight.flatten(1, 3).unbind(1), halving.fine, halving.parent
+        ):
+            gathered = gradient.index_select(0, fine)
+            torch.mm(gathered.t(), x.index_select(0, parent), out=of_kernel)
+        return _to_coarse(gradient, weight.flatten(1, 3).unbind(1), halving), of_weight, None
+
+
+def _to_coarse(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
+    """Each coarse voxel's sum of its fine ones' rows, each times the kernel (in, out) of its
+    place."""
+    products = x.new_empty(len(x), kernels[0].shape[1])
+    for kernel, fine, part in zip(kernels, halving.fine, products.split(halving.counts)):
+        torch.mm(x.index_select(0, fine), kernel, out=part)
+    return halving.bags.sum(products)
+
+
+def _to_fine(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
+    """Each fine voxel's coarse one's row times the kernel (in, out) of its place."""
+    out = x.new_empty(sum(halving.counts), kernels[0].shape[1])
+    for kernel, fine, parent in zip(kernels, halving.fine, halving.parent):
+        out.index_copy_(0, fine, x.index_select(0, parent) @ kernel)
+    return out
