@@ -21,9 +21,7 @@ try:
     from lartpc_challenge.files import write_text
     from lartpc_challenge.format import ChallengeError, ReferenceDataError
     from lartpc_challenge.page.report import page
-    from lartpc_challenge.reference import read_manifest, read_reference
-    from lartpc_challenge.scoring import score
-    from lartpc_challenge.submission.sandbox import read_guarded
+    from lartpc_challenge.run import score_files
 except Exception as problem:
     sys.exit(f"score.py needs numpy, h5py and the folder lartpc_challenge beside it: {problem!r}")
 
@@ -34,13 +32,9 @@ def run(source: Path, target: Path) -> None:
     """Score source/res against source/ref and write OUTPUTS into `target`."""
     for name in OUTPUTS:
         remove(target / name)
-    reference_path = source / "ref" / "reference.h5"
-    manifest = read_manifest(reference_path)
-    if manifest is None:
+    scores = score_files(source / "ref" / "reference.h5", source / "res")
+    if scores is None:
         raise ChallengeError("this phase is not open yet")
-    pred = read_guarded(source / "res", manifest)
-    # The truth enters this process only now that nothing of the participant's is left to parse.
-    scores = score(read_reference(reference_path), pred)
     # scores.txt comes last: it says that all went well.
     for name, content in zip(OUTPUTS, (page(scores), scores.text)):
         write_text(target / name, content)

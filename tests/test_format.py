@@ -10,6 +10,7 @@ import pytest
 import toy
 
 import lartpc_challenge
+from lartpc_challenge import guarded
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import (
     CLASS_NAMES,
@@ -29,7 +30,7 @@ from lartpc_challenge.format import (
 )
 from lartpc_challenge.reference import Manifest, read_reference, write_placeholder
 from lartpc_challenge.submission import forms as submission
-from lartpc_challenge.submission import h5_guard, sandbox, upload
+from lartpc_challenge.submission import h5_guard, upload
 
 PAGE = (Path(lartpc_challenge.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 ARCHIVE = Path(__file__).parent / "archive"
@@ -180,7 +181,7 @@ def test_the_page_states_the_limits():
     assert f"the root group holds at most {h5_guard.MAX_LINKS} names" in text
     assert f"hold at most {upload.MAX_ENTRIES} entries" in text
     assert f"unpack to at most {upload.MAX_UNPACKED >> 30} GiB" in text
-    memory, seconds = sandbox.MEMORY_LIMIT >> 30, sandbox.TIME_LIMIT
+    memory, seconds = guarded.MEMORY_LIMIT >> 30, guarded.TIME_LIMIT
     assert f"Reading takes at most {memory} GiB of memory and {seconds} s" in text
 
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
-import h5py
 import numpy as np
 import pytest
+from damage import edited
 from tiny import ROOT, make_tiny
 
 from lartpc_challenge.format import CYCLES, METRICS
@@ -169,7 +169,7 @@ def test_resamples_are_the_same_each_time_and_for_whoever_is_on_the_board():
 def test_events_without_labelled_voxels_are_not_counted(tiny, tmp_path):
     submit(tiny, tmp_path / "all", "alice", "a.zip", PERFECT)
     folder = shutil.copytree(tiny.folder, tmp_path / "data")
-    with h5py.File(folder / "reference_data/phase1/reference.h5", "r+") as file:
+    with edited(folder / "reference_data/phase1/reference.h5") as file:
         file["label"][: file["offset"][1]] = 0
     source, cycle = Source.of(folder), CYCLES[1]
     manifest = Manifest.from_events(source.test(cycle))

@@ -11,8 +11,8 @@ import yaml
 from tiny import ROOT, make_tiny
 
 from lartpc_challenge.format import CLASS_NAMES, CYCLES, GRID_SIZE, METRICS, VOXEL_SIZE_MM
+from lartpc_challenge.guarded import MEMORY_LIMIT, TIME_LIMIT
 from lartpc_challenge.metrics import evaluate
-from lartpc_challenge.submission.sandbox import MEMORY_LIMIT, TIME_LIMIT
 from organizer.pages.render import read_page, to_html
 from organizer.pages.tables import BEGIN, END, filled, tables
 from organizer.source import Source

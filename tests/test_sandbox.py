@@ -4,6 +4,7 @@ import ctypes
 import faulthandler
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import toy
 
+from lartpc_challenge import guarded
 from lartpc_challenge.format import ChallengeError, ReferenceDataError, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission import sandbox
@@ -32,13 +34,13 @@ def run(tmp_path_factory):
 
 @dataclass(frozen=True)
 class Trapped(Manifest):
-    """A manifest whose coordinates spring a trap in the process that reads them."""
+    """A manifest that springs a trap in the process that looks up events in it."""
 
     trap: object = None
 
-    def coords(self, start=0, stop=None):
+    def rows(self, event_id):
         self.trap()
-        return super().coords(start, stop)
+        return super().rows(event_id)
 
 
 def trapped(run, trap) -> Trapped:
@@ -87,7 +89,7 @@ def test_a_crash_is_one_sentence(run, capfd):
 @pytest.mark.parametrize("trap", [loop_for_ever, sleep_for_ever])
 def test_a_hang_ends_at_the_time_limit(run, trap):
     start = time.monotonic()
-    with pytest.raises(SubmissionError, match=r"can't be read within 0\.5 seconds, the limit"):
+    with pytest.raises(SubmissionError, match=r"takes longer than 0\.5 seconds, the limit"):
         read_guarded(run.res, trapped(run, trap), time_limit=0.5)
     assert time.monotonic() - start > 0.5
 
@@ -103,7 +105,7 @@ def test_an_orphan_ends_by_itself(run):
 
 
 def test_memory_ends_at_the_limit(run):
-    with pytest.raises(SubmissionError, match="can't be read with 256 MiB of memory, the limit"):
+    with pytest.raises(SubmissionError, match="needs more than 256 MiB of memory, the limit"):
         read_guarded(run.res, trapped(run, take_memory), memory_limit=256 << 20)
 
 
@@ -166,7 +168,7 @@ def test_a_report_of_any_length_is_cut(run):
 
 def in_child(action) -> int:
     """The exit status of a forked process that runs `action`: 0 if it raised nothing."""
-    child = sandbox._fork()
+    child = guarded._fork()
     if child == 0:
         try:
             action()
@@ -179,7 +181,7 @@ def in_child(action) -> int:
 def test_a_locked_process_can_open_nothing(run):
     def locked_out():
         before = open(run.reference, "rb")  # noqa: SIM115
-        sandbox._lock()
+        guarded.forbid_opening()
         assert before.read(4) == b"\x89HDF"
         for path in (run.reference, run.test, os.devnull):
             with pytest.raises(OSError, match="Too many open files"):
@@ -200,7 +202,7 @@ def test_the_lock_alone_keeps_a_link_from_the_truth(run, tmp_path):
 
     def read_link_locked():
         with h5py.File(path) as file:
-            sandbox._lock()
+            guarded.forbid_opening()
             file["pred"][:]
 
     assert in_child(read_link) == 0
@@ -228,7 +230,7 @@ def test_nothing_is_left_behind(run):
 def test_elsewhere_the_submission_is_read_in_this_process(run, monkeypatch):
     """Windows can't fork, macOS can't limit memory: a participant's own file is read as it is."""
     sprung = []
-    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(sandbox, "CAN_GUARD", False)
     pred = read_guarded(run.res, trapped(run, lambda: sprung.append(os.getpid())))
     assert np.array_equal(pred, run.labels)
     assert sprung == [os.getpid()]
@@ -243,4 +245,28 @@ def test_a_manifest_without_voxels_is_read(tmp_path):
 
 
 def test_the_limits_are_those_that_the_pages_state():
-    assert (sandbox.MEMORY_LIMIT, sandbox.TIME_LIMIT) == (2**30, 240)
+    assert (guarded.MEMORY_LIMIT, guarded.TIME_LIMIT) == (2**30, 240)
+
+
+def test_a_reference_that_stops_its_reader_is_the_organisers_fault(run):
+    """A submission of rows needs the reference's coords: a crash there must blame nobody else."""
+
+    @dataclass(frozen=True)
+    class Damaged(Manifest):
+        def coords(self, start=0, stop=None):
+            segfault()
+
+    with pytest.raises(ReferenceDataError, match=r"reference\.h5: can't be read: signal 11$"):
+        read_guarded(run.res, Damaged(**vars(run.manifest)))
+
+
+def test_it_does_without_the_status_of_its_child(run):
+    """Where SIGCHLD is ignored, as a parent may have left it, no status is kept."""
+
+    def read():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        assert np.array_equal(read_guarded(run.res, run.manifest), run.labels)
+        with pytest.raises(SubmissionError, match="stops its reader"):
+            read_guarded(run.res, trapped(run, segfault))
+
+    assert in_child(read) == 0

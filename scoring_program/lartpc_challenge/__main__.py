@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.files import open_h5, write_text
-from lartpc_challenge.format import EVENT_KINDS, ChallengeError
+from lartpc_challenge.files import write_text
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.page.report import page
-from lartpc_challenge.reference import Manifest, read_labelled_events, read_manifest, read_reference
-from lartpc_challenge.scoring import score
+from lartpc_challenge.reference import Manifest
+from lartpc_challenge.run import score_files
 from lartpc_challenge.submission.forms import class_table
 from lartpc_challenge.submission.h5_guard import open_guarded
 from lartpc_challenge.submission.problems import Problems
@@ -72,14 +72,9 @@ def form(path: Path) -> str:
 
 
 def score_submission(options: argparse.Namespace) -> None:
-    reference = options.reference
-    with open_h5(reference) as file:
-        is_events = str(file.attrs.get("kind")) in EVENT_KINDS
-    manifest = Manifest.from_events(reference) if is_events else read_manifest(reference)
-    if manifest is None:
-        raise ChallengeError(f"{reference}: a placeholder, this phase is not open yet")
-    pred = read_guarded(options.submission, manifest)
-    scores = score((read_labelled_events if is_events else read_reference)(reference), pred)
+    scores = score_files(options.reference, options.submission, holdout=True)
+    if scores is None:
+        raise ChallengeError(f"{options.reference}: a placeholder, this phase is not open yet")
     if options.html:
         write_text(options.html, page(scores))
     print(scores.text, end="")

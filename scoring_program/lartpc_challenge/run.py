@@ -1,0 +1,61 @@
+"""A whole run of the scorer: from a phase's reference and a submission to `Scores`.
+
+The reference is read in child processes with limits, as a submission is: a damaged one can hang,
+crash or fill the memory of whoever reads it. The truth stays in the child that scores: no process
+that parses a submission ever holds it.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from lartpc_challenge.files import open_h5
+from lartpc_challenge.format import EVENT_KINDS, ReferenceDataError
+from lartpc_challenge.guarded import CAN_GUARD, LimitError, call_guarded
+from lartpc_challenge.reference import (
+    Manifest,
+    read_labelled_events,
+    read_manifest,
+    read_reference,
+)
+from lartpc_challenge.scoring import Scores, score
+from lartpc_challenge.submission.sandbox import read_guarded
+
+_MOST_BYTES = 1 << 30  # of a manifest or of scores
+_Result = TypeVar("_Result")
+
+
+def score_files(reference: Path, submission: Path, *, holdout: bool = False) -> Scores | None:
+    """Score what `submission` holds (see `read_submission`) in the phase of a reference file.
+
+    None where that is a placeholder: the phase is not open yet. `holdout`: a file of labelled
+    events serves as the reference, too. Raises SubmissionError for a participant to mend,
+    ReferenceDataError for the organiser, ChallengeError for a file of events.
+    """
+    is_events = holdout and _guarded(reference, lambda: _holds_events(reference))
+    read_whole = read_labelled_events if is_events else read_reference
+    manifest = _guarded(
+        reference, lambda: (Manifest.from_events if is_events else read_manifest)(reference)
+    )
+    if manifest is None:
+        return None
+    pred = read_guarded(submission, manifest)
+    return _guarded(reference, lambda: score(read_whole(reference), pred))
+
+
+def _holds_events(path: Path) -> bool:
+    with open_h5(path) as file:
+        return str(file.attrs.get("kind")) in EVENT_KINDS
+
+
+def _guarded(path: Path, function: Callable[[], _Result]) -> _Result:
+    """What `function`, which reads the reference at `path` alone, returns in a child."""
+    if not CAN_GUARD:
+        return function()
+    try:
+        return pickle.loads(call_guarded(lambda: pickle.dumps(function()), most_bytes=_MOST_BYTES))
+    except LimitError as limit:
+        raise ReferenceDataError(f"{path}: can't be read: {limit}") from limit
