@@ -1,4 +1,4 @@
-"""The platform's parser and scorer at home: python -m lartpc_challenge check|score."""
+"""The platform's parser and scorer at home: python -m lartpc_challenge check|score|verify."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lartpc_challenge.submission.h5_guard import open_guarded
 from lartpc_challenge.submission.problems import Problems
 from lartpc_challenge.submission.sandbox import read_guarded
 from lartpc_challenge.submission.upload import open_upload
+from lartpc_challenge.verify import WHOLE, verify
 
 DESCRIPTION = """\
 Checks and scores submissions to the LArTPC challenge at home, with the code that the platform runs.
@@ -46,6 +47,13 @@ cover that file's events and voxels, as it would cover a test file's. A whole tr
 
 Organisers give a phase's reference.h5 and see the details of what is wrong with it, which a
 platform never shows.
+"""
+VERIFY = """\
+Says of each FILE whether it is as it was written, bit by bit: events, references, submissions,
+models, and zips of them. Files of format version 2 and models end with a seal, a digest of all
+bytes before it; zips have sums of their own. Exit status 0 where all files are whole, else 1.
+
+  python -m lartpc_challenge verify cycle1_train.h5 model.pt dist/codabench.zip
 """
 
 
@@ -86,6 +94,15 @@ def score_submission(options: argparse.Namespace) -> None:
         print(f"{options.html}: written, the page of detailed results")
 
 
+def verify_files(options: argparse.Namespace) -> None:
+    found = {path: verify(path) for path in options.files}
+    for path, state in found.items():
+        print(f"{path}: {state}")
+    n_others = sum(state != WHOLE for state in found.values())
+    if n_others:
+        raise ChallengeError(f"{n_others} of {len(found)} files are not proven to be whole")
+
+
 def parser() -> argparse.ArgumentParser:
     top = new_parser("python -m lartpc_challenge", DESCRIPTION)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
@@ -94,11 +111,13 @@ def parser() -> argparse.ArgumentParser:
         added = commands.add_parser(
             name, help=summary, description=manual, formatter_class=top.formatter_class
         )
-        added.add_argument("submission", type=Path, metavar="SUBMISSION", help="zip, .h5 or .csv")
         added.set_defaults(command=name, action=action)
         return added
 
     checking = command("check", check, "is this submission complete and readable?", CHECK)
+    scoring = command("score", score_submission, "what does it score?", SCORE)
+    for added in (checking, scoring):
+        added.add_argument("submission", type=Path, metavar="SUBMISSION", help="zip, .h5 or .csv")
     checking.add_argument(
         "--events",
         type=Path,
@@ -106,7 +125,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="TEST.h5",
         help="the file that it predicts: the cycle's test file, or events of your own",
     )
-    scoring = command("score", score_submission, "what does it score?", SCORE)
     scoring.add_argument(
         "--reference",
         type=Path,
@@ -117,6 +135,8 @@ def parser() -> argparse.ArgumentParser:
     scoring.add_argument(
         "--html", type=Path, metavar="PAGE", help="also write the page of detailed results"
     )
+    verifying = command("verify", verify_files, "are these files as they were written?", VERIFY)
+    verifying.add_argument("files", type=Path, nargs="+", metavar="FILE")
     return top
 
 

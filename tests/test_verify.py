@@ -1,0 +1,93 @@
+"""The command that tells which files are as they were written."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import toy
+from damage import as_version_1
+
+from lartpc_challenge.__main__ import main
+from lartpc_challenge.files import NOT_AS_WRITTEN
+from lartpc_challenge.submission.forms import write_submission
+from lartpc_challenge.verify import NOT_PROVEN, WHOLE, verify
+
+
+@pytest.fixture
+def events():
+    return toy.make_events(5, cycle=2)
+
+
+@pytest.fixture
+def train(tmp_path, events):
+    toy.make_events_file(tmp_path / "train.h5", events, kind="train", cycle=2)
+    return tmp_path / "train.h5"
+
+
+@pytest.fixture
+def submission(tmp_path, events):
+    ids = [event.event_id for event in events]
+    write_submission(tmp_path / "s.zip", ids, toy.offsets(events), toy.labels(events))
+    return tmp_path / "s.zip"
+
+
+@pytest.fixture
+def bundle(tmp_path, train, submission):
+    """A zip that holds a zip of events, and a submission; its members are stored, not packed."""
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.write(train, "train.h5")
+    with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
+        archive.write(tmp_path / "data.zip", "data.zip")
+        archive.write(submission, "s.zip")
+        archive.writestr("page.md", "# A page\n")
+    return tmp_path / "bundle.zip"
+
+
+def flip(path, place, bit=0):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def test_what_was_written_is_whole(train, submission, bundle, capsys):
+    assert [verify(path) for path in (train, submission, bundle)] == [WHOLE] * 3
+    assert main(["verify", str(train), str(bundle)]) == 0
+    assert capsys.readouterr().out == f"{train}: whole\n{bundle}: whole\n"
+
+
+def test_a_changed_file_is_told_and_the_others_too(train, submission, capsys):
+    flip(train, 3000)
+    assert main(["verify", str(train), str(submission)]) == 1
+    out, err = capsys.readouterr()
+    assert out == f"{train}: {NOT_AS_WRITTEN}\n{submission}: whole\n"
+    assert err == "verify: 1 of 2 files are not proven to be whole\n"
+
+
+def test_a_change_anywhere_in_a_members_content_is_told(bundle):
+    good = bundle.read_bytes()
+    start = good.index(b"\x89HDF\r\n\x1a\n")
+    for place in np.random.default_rng(3).integers(start, start + 4000, 20).tolist():
+        bundle.write_bytes(good)
+        flip(bundle, place, bit=place % 8)
+        assert NOT_AS_WRITTEN in verify(bundle)
+
+
+def test_a_zip_of_a_damaged_file_is_not_whole(tmp_path, train):
+    """The zip keeps what it was given: its own sums agree."""
+    flip(train, 3000)
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.write(train, "train.h5")
+    assert verify(tmp_path / "data.zip") == f"train.h5 in it {NOT_AS_WRITTEN}"
+
+
+def test_files_without_a_seal_cant_be_proven(tmp_path, train, capsys):
+    as_version_1(train)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert verify(train) == verify(tmp_path / "notes.txt") == NOT_PROVEN
+    assert main(["verify", str(train)]) == 1
+    assert "can't be proven" in capsys.readouterr().out
+
+
+def test_no_file_is_one_sentence(tmp_path, capsys):
+    assert main(["verify", str(tmp_path / "none.h5")]) == 1
+    assert capsys.readouterr().err == f"verify: {tmp_path}/none.h5: no such file\n"
