@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import EVENT_KINDS, ReferenceDataError
-from lartpc_challenge.guarded import CAN_GUARD, LimitError, call_guarded
+from lartpc_challenge.guarded import LimitError, call_guarded, can_guard
 from lartpc_challenge.reference import (
     Manifest,
     read_labelled_events,
@@ -53,7 +53,7 @@ def _holds_events(path: Path) -> bool:
 
 def _guarded(path: Path, function: Callable[[], _Result]) -> _Result:
     """What `function`, which reads the reference at `path` alone, returns in a child."""
-    if not CAN_GUARD:
+    if not can_guard():
         return function()
     try:
         return pickle.loads(call_guarded(lambda: pickle.dumps(function()), most_bytes=_MOST_BYTES))
