@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help score test demo data train predict leaderboard bundle bench report clean
+.PHONY: help score test demo data train predict leaderboard bundle publish bench report clean
 
 VENV := .venv/bin/python
 # One thread: spconv's CPU kernels are repeatable only so, and BLAS gains nothing on small events.
@@ -58,6 +58,10 @@ leaderboard: .venv/leaderboard  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*
 bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); START=2027-01-04, DATA=, HIDDEN=placeholder, WEIGHTS=1, DEMO=1
 	@$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
 		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(WEIGHTS),--weights) $(if $(DEMO),--demo)
+
+publish: .venv/scoring  ## the data as a publication in build/publish: files, data card, Croissant, sums (20 s); DATA=, REFERENCES=1
+	@$(VENV) -m organizer.publish --out build/publish $(if $(DATA),--data '$(DATA)') \
+		$(if $(REFERENCES),--references)
 
 bench: .venv/everything  ## peers, what helped and timings against the named alternatives, as ratios (10 min)
 	set -e; for benchmark in benchmarks/*.py; do $(VENV) $$benchmark; done

@@ -1,0 +1,94 @@
+"""Writes the data as a publication into build/publish/:
+
+  the public event files (with --references the truth of all phases too: only after the end)
+  README.md          a data card, as Hugging Face reads it
+  croissant.json     Croissant 1.0 with Responsible-AI fields
+  datacite.json      DataCite's metadata;   .zenodo.json   Zenodo's
+  sha256sums.txt, LICENSE-DATA.md, CITATION.cff
+
+All figures come from the files. It is checked that public files hold nothing but what is public.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.files import replacing, write_text
+from lartpc_challenge.format import ChallengeError
+from organizer.pages.tables import filled
+from organizer.publish.card import card
+from organizer.publish.croissant import croissant
+from organizer.publish.records import datacite, zenodo
+from organizer.publish.release import Release, copy_files, gather
+from organizer.source import ROOT, Source
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the publication; 0 if all is well."""
+    options = _parse(arguments)
+    return run("publish", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
+    source = Source.of(options.data)
+    release = gather(source, with_references=options.references, day=options.date, url=options.url)
+    left = _left_over(release, options.out)
+    if left:
+        raise ChallengeError(
+            f"{options.out}: holds {', '.join(left)}, not in this release; remove the folder"
+        )
+    copy_files(release, options.out)
+    page = filled((ROOT / "pages" / "data.md").read_text(encoding="utf-8"), source)
+    sums = "".join(f"{file.sha256}  {file.name}\n" for file in release.files)
+    texts = {
+        "README.md": card(release, page),
+        "croissant.json": croissant(release),
+        "datacite.json": datacite(release),
+        ".zenodo.json": zenodo(release),
+        "sha256sums.txt": sums,
+    }
+    for name, text in texts.items():
+        write_text(options.out / name, text)
+    for name in ("LICENSE-DATA.md", "CITATION.cff"):
+        with replacing(options.out / name) as temporary:
+            shutil.copyfile(ROOT / name, temporary)
+    n_bytes = sum(file.n_bytes for file in release.files)
+    print(f"{options.out}: {len(release.files)} data files, {n_bytes / 1e6:,.1f} MB")
+    print(release.summary)
+    if not release.with_references:
+        print("The truth of the test events is not in it; --references adds it after the end.")
+
+
+def _left_over(release: Release, out: Path) -> list[str]:
+    """Data files in `out` of an earlier release, perhaps a truth that must not be published now."""
+    known = {out / file.name for file in release.files}
+    found = [path for path in out.rglob("*.h5") if path not in known]
+    return sorted(str(path.relative_to(out)) for path in found)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = new_parser("python -m organizer.publish", __doc__ or "")
+    parser.add_argument(
+        "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
+    )
+    parser.add_argument(
+        "--references", action="store_true", help="with the truth of all phases: after the end"
+    )
+    parser.add_argument("--url", default="", help="address below which the files will be")
+    parser.add_argument(
+        "--date",
+        type=date.fromisoformat,
+        default=datetime.now(timezone.utc).date(),
+        help="day of publication, YYYY-MM-DD (today)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("build/publish"), help="build/publish")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

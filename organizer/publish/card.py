@@ -1,0 +1,99 @@
+"""The data card: README.md as Hugging Face reads it, with the page that participants read."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from lartpc_challenge.format import CYCLES
+from organizer.publish.release import Release
+
+_SIZES = (1_000, 10_000, 100_000, 1_000_000)
+_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+
+
+def card(release: Release, data_page: str) -> str:
+    """README.md. data_page: the competition's page about the data, its tables filled."""
+    header = {
+        "license": "cc-by-4.0",
+        "pretty_name": release.title,
+        "task_categories": ["other"],
+        "tags": [
+            "physics",
+            "particle-physics",
+            "liquid-argon-tpc",
+            "semantic-segmentation",
+            "3d",
+            "sparse-voxels",
+            "simulation",
+            "croissant",
+        ],
+        "size_categories": [_size_category(release.n_events)],
+        "viewer": False,
+    }
+    page = _COMMENT.sub("", data_page).strip().replace("\n## ", "\n### ")
+    page = page.removeprefix("# Data\n").strip()
+    parts = [
+        f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n",
+        f"# {release.title}: data {release.version}\n\n{release.summary}\n",
+        _classes(),
+        _files(release),
+        f"## What the events are\n\n{page}\n",
+        _use(release),
+        _licence(release),
+    ]
+    return "\n".join(parts)
+
+
+def _size_category(n_events: int) -> str:
+    """Hugging Face's name of a size."""
+    names = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
+    return names[sum(n_events >= size for size in _SIZES)]
+
+
+def _classes() -> str:
+    rows = []
+    for number, cycle in CYCLES.items():
+        labels = ", ".join(f"{n} {name}" for n, name in zip(cycle.labels, cycle.class_names))
+        rows.append(f"| {number} | {labels} |")
+    return "## Classes\n\n| cycle | labels |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _files(release: Release) -> str:
+    rows = [f"| `{f.name}` | {f.what} | {f.n_bytes:,} | `{f.sha256}` |" for f in release.files]
+    return (
+        "## Files\n\n| file | what | bytes | sha256 |\n|---|---|--:|---|\n"
+        + "\n".join(rows)
+        + "\n\n`sha256sum -c sha256sums.txt` checks all of them.\n"
+    )
+
+
+def _use(release: Release) -> str:
+    truth = (
+        "The labels of the test events are in `reference_data/`: train on the train files alone, "
+        "or say that you did otherwise."
+        if release.with_references
+        else "The labels of the test events are not published; the competition scores predictions."
+    )
+    return (
+        "## Use and limits\n\n"
+        "For methods that tell particles apart in sparse three-dimensional pictures, and for "
+        f"teaching. {truth}\n\n"
+        "The events are simulated: the mix of particles and energies was chosen to make the task "
+        "hard to guess and is no experiment's; the detector is simple or ideal; there is no "
+        "electronics, no reconstruction and no neutrino. A network that was trained on them needs "
+        "to be trained and tested again before it says anything about a real detector. No person "
+        "and no place stands behind any of the data.\n"
+    )
+
+
+def _licence(release: Release) -> str:
+    who = "; ".join(release.authors)
+    return (
+        "## Licence and citation\n\n"
+        "[CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), see LICENSE-DATA.md. Please "
+        f"cite as: {who} ({release.day.year}). {release.title}, data {release.version}; "
+        "CITATION.cff holds it for programs. The events were simulated with Geant4 (S. Agostinelli "
+        "et al., Nucl. Instrum. Meth. A 506 (2003) 250), which asks to be cited too.\n"
+    )

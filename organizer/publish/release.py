@@ -1,0 +1,138 @@
+"""What is published: the files with their sizes and sums, and who made them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import replacing
+from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.reference import read_reference
+from organizer.bundle.contents import source_problems
+from organizer.source import ROOT, Source
+
+LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file. name: below the release's folder. what: a sentence about it."""
+
+    path: Path
+    name: str
+    what: str
+    n_bytes: int
+    sha256: str
+    n_events: int
+    n_voxels: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """A publication. scale: demonstration or full. url: where its files will be, or empty.
+
+    authors, title, version: from CITATION.cff. with_references: the truth of all phases is in.
+    """
+
+    title: str
+    authors: tuple[str, ...]
+    version: str
+    day: date
+    scale: str
+    with_references: bool
+    files: tuple[PublishedFile, ...]
+    url: str = ""
+
+    @property
+    def n_events(self) -> int:
+        """Train and test events of all cycles."""
+        return sum(file.n_events for file in self.files if file.n_voxels)
+
+    @property
+    def summary(self) -> str:
+        """What the data are, in two sentences."""
+        cycles = "; ".join(
+            f"cycle {cycle.number} {', '.join(cycle.class_names)}" for cycle in CYCLES.values()
+        )
+        demonstration = (
+            " These are demonstration data, whose hidden labels are public."
+            if self.scale == "demonstration"
+            else ""
+        )
+        return (
+            f"{self.n_events:,} simulated events of a liquid-argon time projection chamber in "
+            "voxels of 3 mm, each with energy and, in train files, the class of particle that left "
+            f"most of it ({cycles}).{demonstration}"
+        )
+
+
+def gather(
+    source: Source, *, with_references: bool, day: date, url: str = "", root: Path = ROOT
+) -> Release:
+    """What there is to publish. ChallengeError where a file is missing or holds too much."""
+    with EventFile(source.train(next(iter(CYCLES.values())))) as events:
+        scale = events.scale
+    problems = list(source_problems(source, scale=scale))
+    if problems:
+        raise ChallengeError("\n  - ".join(("nothing was written, since", *problems)))
+    files = []
+    for number, cycle in CYCLES.items():
+        for kind, path in (("train", source.train(cycle)), ("test", source.test(cycle))):
+            files.append(_events_file(path, f"{kind} events of cycle {number}"))
+        if with_references:
+            for phase in cycle.phases:
+                files.append(_reference_file(source.reference(phase), phase))
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    return Release(
+        title=citation["title"],
+        authors=tuple(map(_author, citation["authors"])),
+        version=str(citation["version"]),
+        day=day,
+        scale=scale,
+        with_references=with_references,
+        files=tuple(files),
+        url=url.rstrip("/"),
+    )
+
+
+def _author(entry: dict[str, str]) -> str:
+    return entry.get("name") or f"{entry['family-names']}, {entry['given-names']}"
+
+
+def _events_file(path: Path, what: str) -> PublishedFile:
+    with EventFile(path) as events:
+        n_events, n_voxels = len(events), events.n_voxels
+    what = f"{n_events:,} {what}, {n_voxels:,} voxels"
+    return _file(path, path.name, what, n_events, n_voxels)
+
+
+def _reference_file(path: Path, phase: int) -> PublishedFile:
+    reference = read_reference(path)
+    if reference is None:
+        raise ChallengeError(f"{path}: is a placeholder; the truth is needed to publish it")
+    n_events = len(reference.event_id)
+    what = f"labels of the {n_events:,} test events that phase {phase} scores"
+    return _file(path, f"reference_data/phase{phase}/reference.h5", what, n_events, 0)
+
+
+def _file(path: Path, name: str, what: str, n_events: int, n_voxels: int) -> PublishedFile:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return PublishedFile(
+        path, name, what, path.stat().st_size, digest.hexdigest(), n_events, n_voxels
+    )
+
+
+def copy_files(release: Release, out: Path) -> None:
+    """Copy all files to the release's folder; one that is there already is written anew."""
+    for file in release.files:
+        with replacing(out / file.name) as temporary:
+            shutil.copyfile(file.path, temporary)
