@@ -1,0 +1,255 @@
+"""Runs the competition on a Codabench server. Commands in their order:
+
+  login      asks for name and password once, keeps the token in your keyring
+  upload     brings dist/codabench.zip to the server and compares what it shows with the bundle
+  rehearse   the whole competition once, on a copy that nobody sees and that is deleted
+  leaks      what strangers and participants can read of it on this server
+  publish    makes it visible
+  watch      opens every hidden phase when its public one has ended; stop and start it at will
+  open N     the same for phase N, once and now
+  backup     submissions, scores and participants into a folder; only what is new
+  compare    what was changed on the server since the upload and the last backup
+  close      final boards with intervals, what looks odd, and bundles of the open benchmark
+
+Tokens come from CODABENCH_TOKEN (and CODABENCH_PARTICIPANT_TOKEN), the keyring, or a prompt, never
+from the command line. build/codabench.json says which competition it is; it and the backup are for
+you alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from time import sleep
+
+from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.format import CYCLES, ChallengeError
+from organizer.codabench.backup import DEFAULT_FOLDER, Backup, backup, changes
+from organizer.codabench.benchmark import write_benchmark
+from organizer.codabench.bundle import Phase
+from organizer.codabench.client import Server
+from organizer.codabench.close import as_markdown, fact_sheets, final_report, write_report
+from organizer.codabench.leaks import leaks
+from organizer.codabench.opening import Opening, held_back, open_phase
+from organizer.codabench.publish import publish
+from organizer.codabench.rehearse import rehearse
+from organizer.codabench.session import Session, parse_time
+from organizer.codabench.state import DEFAULT_STATE, State, only_one
+from organizer.codabench.submissions import list_submissions
+from organizer.codabench.tokens import ask_token, find_token, keep_token
+from organizer.codabench.tries import all_tries, holds_placeholder, stand_in
+from organizer.codabench.upload import report_differences, upload
+from organizer.codabench.watch import watch
+from organizer.source import Source
+
+DEFAULT_SERVER = "https://www.codabench.org"
+
+
+def main(arguments: list[str] | None = None, **time: Callable) -> int:
+    """Run one command; 0 if all is well. time: Session's now and sleep, for a test's own time."""
+    options = _parse(arguments)
+    stopped = "stopped; the same command goes on from here"
+    return run("codabench", lambda: _run(options, time), stopped=stopped)
+
+
+def _run(options: argparse.Namespace, time: dict[str, Callable]) -> None:
+    state = State.load(options.state)
+    url = options.server or state.server or DEFAULT_SERVER
+    if options.command == "login":
+        _login(url, options.participant)
+        return
+    token = find_token(url, "organiser")
+    with Server(url, token, sleep=time.get("sleep", sleep)) as server, only_one(state):
+        session = Session(server, state, say=lambda line: print(line, flush=True), **time)
+        if state.competition and state.server != server.url and options.command != "upload":
+            raise ChallengeError(f"{state.path}: is about {state.server}, not {server.url}")
+        COMMANDS[options.command](session, options)
+
+
+def _login(url: str, participant: bool) -> None:
+    who = "participant" if participant else "organiser"
+    if not keep_token(url, who, ask_token(url, who)):
+        raise ChallengeError(
+            "there is no keyring on this machine to keep the token in; set the variable "
+            "CODABENCH_TOKEN instead, or type name and password each time"
+        )
+    print(f"The keyring keeps the token of the {who} for {url}.")
+
+
+def _upload(session: Session, options: argparse.Namespace) -> None:
+    upload(session, options.bundle, replace=options.replace)
+
+
+def _rehearse(session: Session, options: argparse.Namespace) -> None:
+    bundle, source = session.bundle(), Source.of(options.data)
+    folder = options.submissions or source.baseline
+    baselines = {n: folder / f"cycle{n}" / "submission.zip" for n in CYCLES}
+    missing = [str(path) for path in baselines.values() if not path.is_file()]
+    if missing:
+        raise ChallengeError(
+            f"no such files: {', '.join(missing)}; give the folder of `make score`'s SUBMISSIONS"
+        )
+    scale = "full" if options.data else "demonstration"
+    with tempfile.TemporaryDirectory(prefix="tries-") as name:
+        public = [phase for phase in bundle.phases if not phase.hidden]
+
+        def make_stand_in(phase: Phase, folder: Path) -> Path | None:
+            if not holds_placeholder(bundle, phase, folder):
+                return None
+            return stand_in(phase, source, scale, folder)
+
+        tries = list(all_tries(public, baselines, Path(name)))
+        rehearse(session, bundle, tries, make_stand_in)
+
+
+def _leaks(session: Session, options: argparse.Namespace) -> None:
+    url = session.server.url
+    try:
+        token = find_token(url, "participant", ask=False)
+    except ChallengeError:
+        leaks(session, None)  # which says that this column stays empty
+    else:
+        with Server(url, token) as participant:
+            leaks(session, participant)
+
+
+def _publish(session: Session, options: argparse.Namespace) -> None:
+    publish(session)
+
+
+def _opening(session: Session, options: argparse.Namespace, phase: Phase) -> Opening:
+    return Opening(
+        phase=phase,
+        reference=held_back(session.bundle(), phase, options.references),
+        folder=options.backup,
+        patience=timedelta(minutes=options.patience),
+        keep_uploads=options.keep_uploads,
+        drop_late=options.command == "open" and options.drop_late,
+        early=options.command == "open" and options.early,
+    )
+
+
+def _open(session: Session, options: argparse.Namespace) -> None:
+    phase = session.bundle().phase(options.phase)
+    open_phase(session, _opening(session, options, phase))
+
+
+def _watch(session: Session, options: argparse.Namespace) -> None:
+    for phase in session.bundle().hidden_phases:
+        held_back(session.bundle(), phase, options.references)  # missing ones are told at once
+    watch(
+        session,
+        lambda phase: open_phase(session, _opening(session, options, phase)),
+        lambda: backup(session, options.backup),
+    )
+
+
+def _backup(session: Session, options: argparse.Namespace) -> None:
+    backup(session, options.backup)
+
+
+def _compare(session: Session, options: argparse.Namespace) -> None:
+    kept, phases = Backup.load(options.backup), session.competition()["phases"]
+    now = [s for phase in phases for s in list_submissions(session.server, phase["id"])]
+    sentences = changes(kept, now)
+    for sentence in sentences:
+        session.say(sentence)
+    session.say(f"{len(sentences)} changes of {len(kept.submissions)} submissions in the backup")
+    report_differences(session, session.bundle())
+
+
+def _close(session: Session, options: argparse.Namespace) -> None:
+    bundle, out = session.bundle(), options.out
+    kept = backup(session, options.backup)
+    seen = sorted(session.competition()["phases"], key=lambda phase: phase["index"])
+    shown, ends = {}, {}
+    for phase, answer in zip(bundle.phases, seen):
+        found = list_submissions(session.server, answer["id"])
+        shown[phase.number] = [submission for submission in found if submission.on_board]
+        ends[phase.number] = parse_time(answer["end"])
+    made, findings = final_report(kept, bundle.phases, Source.of(options.data), shown, ends)
+    title = bundle.competition["title"]
+    text = as_markdown(title, made, findings, fact_sheets(kept))
+    write_report(out, title, text, made)
+    start = session.now() + timedelta(days=1)
+    for phase in bundle.hidden_phases:
+        reference = held_back(bundle, phase, options.references)
+        path = out / f"benchmark_cycle{phase.cycle}.zip"
+        write_benchmark(bundle, phase, reference, start, path).chmod(0o600)
+    session.say(f"{out}: close.html, close.md, boards.csv and the benchmark's bundles")
+    for sentence in (*findings.differences, *findings.uploads, *findings.identical):
+        session.say(sentence)
+
+
+COMMANDS = {
+    "upload": _upload,
+    "rehearse": _rehearse,
+    "leaks": _leaks,
+    "close": _close,
+    "publish": _publish,
+    "open": _open,
+    "watch": _watch,
+    "backup": _backup,
+    "compare": _compare,
+}
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = new_parser("python -m organizer.codabench", __doc__ or "")
+    parser.add_argument("--server", help=f"its address (default: the state's, or {DEFAULT_SERVER})")
+    parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help=f"{DEFAULT_STATE}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    login = commands.add_parser("login", help="keep a token in the keyring")
+    login.add_argument("--participant", action="store_true", help="of a participant, for leaks")
+
+    one = commands.add_parser("upload", help="upload a bundle and compare")
+    one.add_argument("bundle", type=Path, nargs="?", default=Path("dist/codabench.zip"))
+    one.add_argument("--replace", action="store_true", help="forget the former competition")
+
+    one = commands.add_parser("rehearse", help="all of it on a throw-away copy")
+    one.add_argument("--data", type=Path, help="folder that make data wrote")
+    one.add_argument("--submissions", type=Path, help="folder with cycleN/submission.zip")
+    commands.add_parser("leaks", help="who can read what")
+    commands.add_parser("publish", help="make it visible")
+    one = commands.add_parser("close", help="final boards and the open benchmark")
+    one.add_argument("--data", type=Path, help="folder that make data wrote")
+    one.add_argument("--references", type=Path, help="folder with reference_phaseN.zip")
+    one.add_argument("--out", type=Path, default=Path("build/close"), help="build/close")
+    _backup_option(one)
+    one = commands.add_parser("open", help="open a hidden phase")
+    one.add_argument("phase", type=at_least(1), metavar="N", help="number of the hidden phase")
+    one.add_argument("--early", action="store_true", help="although its public phase is open")
+    one.add_argument(
+        "--drop-late", action="store_true", help="delete what came after the public phase's end"
+    )
+    _opening_options(one)
+    _opening_options(commands.add_parser("watch", help="open each hidden phase in its time"))
+    for name, what in (("backup", "copy what is new"), ("compare", "what was changed")):
+        _backup_option(commands.add_parser(name, help=what))
+    return parser.parse_args(arguments)
+
+
+def _opening_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--references", type=Path, help="folder with reference_phaseN.zip")
+    parser.add_argument(
+        "--patience", type=at_least(1), default=60, help="minutes until a run is stuck (60)"
+    )
+    parser.add_argument(
+        "--keep-uploads",
+        action="store_true",
+        help="leave what was uploaded into the hidden phase",
+    )
+    _backup_option(parser)
+
+
+def _backup_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backup", type=Path, default=DEFAULT_FOLDER, help=f"{DEFAULT_FOLDER}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""backup: submissions, scores and participants into a folder, only what is new each time.
+
+  FOLDER/PARTICIPANT/cycleN/ID_NAME.zip      what counts: finished in the cycle's public phase
+  FOLDER/PARTICIPANT/failed/cycleN/...       failed or cancelled there
+  FOLDER/PARTICIPANT/hidden/phaseN/...       uploaded into a hidden phase by its owner
+  FOLDER/PARTICIPANT/deleted/cycleN/...      no longer on the server
+  FOLDER/submissions.json                    all that the server said of each, and where its file is
+  FOLDER/participants.json                   names, addresses, status
+
+`make leaderboard SUBMISSIONS=FOLDER` reads it as it is: files have the time of their upload.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lartpc_challenge.format import ChallengeError
+from organizer.codabench.bundle import Bundle, Phase, sha256_of
+from organizer.codabench.client import ServerError
+from organizer.codabench.session import Session
+from organizer.codabench.state import private_folder, write_private
+from organizer.codabench.submissions import Submission, file_urls, read_submission
+
+DEFAULT_FOLDER = Path("build/backup")
+_OURS = ("file", "sha256")  # what the index adds
+
+
+@dataclass
+class Backup:
+    """A backup's index. submissions: id -> the server's JSON, phase_number and what _OURS names."""
+
+    folder: Path
+    submissions: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> Backup:
+        """What `folder` holds; an empty one where there is none."""
+        path = folder / "submissions.json"
+        try:
+            return cls(folder, json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return cls(folder)
+        except (OSError, ValueError) as reason:
+            raise ChallengeError(f"{path}: can't be read: {reason}") from reason
+
+    def save(self) -> None:
+        """Write the index, whole or not at all."""
+        text = json.dumps(self.submissions, indent=1, sort_keys=True)
+        write_private(self.folder / "submissions.json", text + "\n")
+
+    def sha256(self, number: int) -> str | None:
+        """The sha256 of a submission's file; None where there is none."""
+        return self.submissions.get(str(number), {}).get("sha256")
+
+    def path(self, number: int) -> Path | None:
+        """Where the file of a submission lies; None where there is none."""
+        name = self.submissions.get(str(number), {}).get("file")
+        return self.folder / name if name else None
+
+
+def backup(session: Session, folder: Path, phases: list[int] | None = None) -> Backup:
+    """Bring `folder` up to date with the server; `phases`: numbers, all of them without."""
+    bundle, server = session.bundle(), session.server
+    shown = sorted(session.competition()["phases"], key=lambda phase: phase["index"])
+    kept, n_new = Backup.load(folder), 0
+    private_folder(folder)
+    for phase, answer in zip(bundle.phases, shown):
+        if phases is not None and phase.number not in phases:
+            continue
+        listed = {str(a["id"]): a for a in server.items("submissions/", phase=answer["id"])}
+        for number, entry in kept.submissions.items():
+            gone = entry["phase_number"] == phase.number and number not in listed
+            if gone and not entry.get("deleted"):
+                entry["deleted"] = f"{session.now():%Y-%m-%d %H:%M}"
+                session.log(f"submission {number} of {entry['owner']} is no longer on the server")
+        for number, item in listed.items():
+            former = kept.submissions.get(number, {})
+            kept.submissions[number] = {
+                **item,
+                "phase_number": phase.number,
+                **{name: former.get(name) for name in _OURS},
+            }
+        n_new += _fetch_files(session, kept, phase, listed)
+        _sort_files(kept, bundle)
+        kept.save()
+    if phases is None:
+        people = list(server.items("participants/", competition=session.state.need_competition()))
+        write_private(folder / "participants.json", json.dumps(people, indent=1) + "\n")
+    session.log(f"{folder}: {len(kept.submissions)} submissions, {n_new} of them new")
+    return kept
+
+
+def _fetch_files(session: Session, kept: Backup, phase: Phase, listed: dict[str, dict]) -> int:
+    """Download what is not here yet, one file at a time; how many there were."""
+    missing = [int(n) for n in listed if not (kept.path(int(n)) or Path("-")).is_file()]
+    if not missing:
+        return 0
+    urls = file_urls(session.server, missing)
+    for number in sorted(urls):
+        entry = kept.submissions[str(number)]
+        path = _place(kept.folder, entry, phase)
+        private_folder(path.parent)
+        try:
+            session.server.fetch_file(urls[number], path)
+        except ServerError as problem:
+            if problem.status in (403, 404):
+                session.log(f"submission {number} has no file on the server: {problem}")
+                continue
+            raise
+        path.chmod(0o600)
+        uploaded = read_submission(entry).created.timestamp()
+        os.utime(path, (uploaded, uploaded))
+        entry["file"] = str(path.relative_to(kept.folder))
+        entry["sha256"] = sha256_of(path)
+        kept.save()
+    return len(urls)
+
+
+def _sort_files(kept: Backup, bundle: Bundle) -> None:
+    """Move every file to where its submission's status puts it now."""
+    for number, entry in kept.submissions.items():
+        path = kept.path(int(number))
+        if path is None or not path.is_file():
+            continue
+        target = _place(kept.folder, entry, bundle.phase(entry["phase_number"]))
+        if path != target:
+            private_folder(target.parent)
+            os.replace(path, target)
+            entry["file"] = str(target.relative_to(kept.folder))
+
+
+def _place(folder: Path, entry: dict[str, Any], phase: Phase) -> Path:
+    submission = read_submission(entry)
+    home = folder / folder_name(submission.owner)
+    name = f"{submission.id:06d}_{_plain(submission.filename)}"
+    name = name if name.endswith(".zip") else f"{name}.zip"
+    if entry.get("deleted"):
+        return home / "deleted" / f"cycle{phase.cycle}" / name
+    if phase.hidden:
+        return home / "hidden" / f"phase{phase.number}" / name
+    cycle = f"cycle{phase.cycle}"
+    return home / (Path(cycle) if submission.finished else Path("failed", cycle)) / name
+
+
+def folder_name(owner: str) -> str:
+    """A participant's name as the name of a folder: another one for each, and none hidden."""
+    name = quote(owner, safe=" @+")
+    return f"%2E{name[1:]}" if name.startswith(".") else name
+
+
+def _plain(filename: str) -> str:
+    return re.sub(r"[^\w.-]", "_", filename, flags=re.ASCII)[-80:]
+
+
+def changes(kept: Backup, submissions: list[Submission]) -> list[str]:
+    """What the server says otherwise of submissions than the last backup."""
+    now = {str(submission.id): submission for submission in submissions}
+    sentences = []
+    for number, entry in kept.submissions.items():
+        before, after = read_submission(entry), now.get(number)
+        who = f"submission {number} of {before.owner}, {entry['phase_name']}"
+        if after is None:
+            sentences.append(f"{who}: deleted ({entry.get('deleted') or 'since the last backup'})")
+            continue
+        for name in ("owner", "status", "scores", "fact_sheet", "phase"):
+            was, is_now = getattr(before, name), getattr(after, name)
+            if was != is_now and before.ended:
+                sentences.append(f"{who}: {name} was {was}, is {is_now}")
+    return sentences

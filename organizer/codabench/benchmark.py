@@ -1,0 +1,59 @@
+"""The open benchmark: bundles whose phase has no end, for those who come after the competition.
+
+Codabench lets only the last phase of a competition go on for ever, so that each cycle becomes a
+bundle of its own with one phase. It scores the hidden events, with the same program, data and kit.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from lartpc_challenge.files import replacing
+from organizer.codabench.bundle import Bundle, Phase
+
+_DAY = "%Y-%m-%d %H:%M"
+
+
+def write_benchmark(
+    bundle: Bundle, hidden: Phase, reference: Path, start: datetime, path: Path
+) -> Path:
+    """Write the bundle of one cycle's benchmark, whose phase begins at `start` (UTC)."""
+    held = bundle.competition
+    public = bundle.phase(hidden.number - 1)
+    listed = {
+        **held["phases"][public.number - 1],
+        "index": 1,
+        "name": f"Benchmark {hidden.cycle}",
+        "description": f"{bundle.task(hidden)['description']} Open without an end.",
+        "start": start.strftime(_DAY),
+        "tasks": [1],
+        "hide_output": True,
+        "auto_migrate_to_this_phase": False,
+    }
+    del listed["end"]
+    task = {**bundle.task(hidden), "index": 1, "reference_data": reference.name}
+    competition = {
+        **held,
+        "title": f"{held['title']} Benchmark, cycle {hidden.cycle}"[:256],
+        "competition_type": "benchmark",
+        "tasks": [task],
+        "phases": [listed],
+    }
+    competition.pop("solutions", None)
+    names = [held["image"], held["terms"], *(page["file"] for page in held["pages"])]
+    names += [task["scoring_program"]]
+    names += [listed[name] for name in ("starting_kit", "public_data") if name in listed]
+    text = yaml.safe_dump(competition, sort_keys=False, allow_unicode=True)
+    with (
+        replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        archive.writestr("competition.yaml", text)
+        for name in dict.fromkeys(names):
+            archive.writestr(name, bundle.read(name))
+        archive.write(reference, reference.name)
+    return path

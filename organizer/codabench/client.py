@@ -1,0 +1,268 @@
+"""Codabench's REST API: requests with a time limit and retries, lists page by page, files.
+
+What was seen to work at version 1.25 (commit c7dbc756) is used, and both forms of its lists are
+read: a plain list, and pages of {count, next, results}. A request that may act twice (POST) is
+sent again only where the server can't have seen it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from lartpc_challenge.files import replacing
+from lartpc_challenge.format import ChallengeError
+
+# Seconds: to connect, between two packets. A server that unpacks a bundle in the request is slow.
+TIMEOUT = httpx.Timeout(120.0, connect=20.0)
+PAUSES_SECONDS = (1, 2, 5, 10, 30)
+_BUSY = (429, 502, 503, 504)
+_CHUNK_BYTES = 1 << 18
+
+
+class ServerError(ChallengeError):
+    """What the server answered, in one sentence. status: the HTTP status, 0 if none came."""
+
+    def __init__(self, sentence: str, status: int = 0) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Server:
+    """A Codabench server as one account sees it; without a token, as everybody does.
+
+    sleep: waits so many seconds, for a test's own time. transport: httpx's, to reach it otherwise.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ChallengeError(f"{url}: expected a server as https://www.codabench.org")
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self._sleep = sleep
+        headers = {"Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"Token {token}"
+        self._api = httpx.Client(
+            base_url=f"{self.url}/api/", headers=headers, timeout=TIMEOUT, transport=transport
+        )
+        # Signed URLs lead to a store that must never see the token.
+        self._files = httpx.Client(timeout=TIMEOUT, transport=transport, follow_redirects=True)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._api.close()
+        self._files.close()
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """What GET api/`path` answers, as Python values. ServerError where it refuses."""
+        # An empty set of parameters would drop those that stand in the path.
+        return self._ask("GET", path, params=parameters or None)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """What POST api/`path` answers."""
+        return self._ask("POST", path, json={} if body is None else body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        """What PATCH api/`path` answers."""
+        return self._ask("PATCH", path, json=body)
+
+    def put(self, path: str) -> Any:
+        """What PUT api/`path` answers; sent once, since it starts something."""
+        return self._ask("PUT", path)
+
+    def delete(self, path: str) -> None:
+        """DELETE api/`path`; what is gone already is well."""
+        try:
+            self._ask("DELETE", path)
+        except ServerError as problem:
+            if problem.status != 404:
+                raise
+
+    def items(self, path: str, **parameters: Any) -> Iterator[dict]:
+        """All items of the list api/`path`, whether it comes whole or in pages."""
+        answer = self.get(path, **parameters)
+        while isinstance(answer, dict):
+            yield from answer["results"]
+            if not answer.get("next"):
+                return
+            # The address may name the server as a proxy sees it: only the question counts.
+            answer = self.get(f"{path}?{urlsplit(answer['next']).query}")
+        yield from answer
+
+    def status(self, path: str, *, api: bool = True) -> int:
+        """The HTTP status of GET `path`, which is not read further and not followed.
+
+        api: with this account's token below api/; otherwise as a page of the site, without it.
+        """
+        client, url = (self._api, path) if api else (self._files, f"{self.url}/{path}")
+        response = self._retried(
+            "GET",
+            path,
+            lambda: client.send(
+                client.build_request("GET", url), stream=True, follow_redirects=False
+            ),
+        )
+        response.close()
+        return response.status_code
+
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        response = self._retried(method, path, lambda: self._api.request(method, path, **options))
+        if response.is_success:
+            try:
+                return response.json() if response.content else None
+            except ValueError:
+                what = "no JSON; is this the address of a Codabench server?"
+                raise ServerError(f"{self._place(method, path)} answered {what}") from None
+        sentence = f"{self._place(method, path)} answered {response.status_code}"
+        raise ServerError(f"{sentence}: {_reason(response)}", response.status_code)
+
+    def _retried(
+        self, method: str, path: str, send: Callable[[], httpx.Response]
+    ) -> httpx.Response:
+        can_repeat = method in ("GET", "PATCH", "DELETE")
+        for pause in (*PAUSES_SECONDS, None):
+            try:
+                response = send()
+            except httpx.ConnectError as reason:
+                problem = f"can't be reached: {reason}"
+            except httpx.HTTPError as reason:
+                problem = f"broke off: {_words(reason)}"
+                if not can_repeat:
+                    pause = None
+            else:
+                again = response.status_code in _BUSY and (
+                    can_repeat or response.status_code == 429
+                )
+                if not again or pause is None:
+                    return response
+                response.close()
+                problem = f"answered {response.status_code}"
+            if pause is None:
+                raise ServerError(f"{self._place(method, path)} {problem}")
+            self._sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _place(self, method: str, path: str) -> str:
+        return f"{self.url}: {method} api/{path.partition('?')[0]}"
+
+    def send_file(self, url: str, path: Path, progress: Callable[[int], None]) -> None:
+        """PUT a file to a signed URL; `progress` gets the bytes sent so far. Begins anew if cut."""
+        size = path.stat().st_size
+        headers = {"Content-Type": "application/zip", "Content-Length": str(size)}
+
+        def send() -> httpx.Response:
+            with open(path, "rb") as file:
+                return self._files.put(url, content=_chunks(file, progress), headers=headers)
+
+        response = self._store("PUT", url, send)
+        if not response.is_success:
+            raise ServerError(
+                f"{_store_name(url)}: refuses the upload of {path} with {response.status_code}: "
+                f"{_reason(response)}",
+                response.status_code,
+            )
+
+    def fetch_file(self, url: str, path: Path) -> None:
+        """Write what a signed URL, or a page of the site, holds to `path`: whole or not at all."""
+        url = url if "://" in url else f"{self.url}/{url}"
+
+        def send() -> httpx.Response:
+            with replacing(path) as temporary, self._files.stream("GET", url) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _Refused(response)
+                with open(temporary, "wb") as file:
+                    for chunk in response.iter_bytes(_CHUNK_BYTES):
+                        file.write(chunk)
+            return response
+
+        try:
+            self._store("GET", url, send)
+        except _Refused as refused:
+            status = refused.response.status_code
+            raise ServerError(
+                f"{_store_name(url)}: refuses a download with {status}: "
+                f"{_reason(refused.response)}",
+                status,
+            ) from None
+
+    def _store(self, method: str, url: str, send: Callable[[], httpx.Response]) -> httpx.Response:
+        for pause in (*PAUSES_SECONDS, None):
+            try:
+                response = send()
+            except httpx.HTTPError as reason:
+                problem = _words(reason)
+            else:
+                if response.status_code not in _BUSY:
+                    return response
+                problem = f"it answered {response.status_code}"
+            if pause is None:
+                raise ServerError(f"{_store_name(url)}: {method} of a file failed: {problem}")
+            self._sleep(pause)
+        raise AssertionError("unreachable")
+
+
+class _Refused(Exception):
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+def _chunks(file: Any, progress: Callable[[int], None]) -> Iterator[bytes]:
+    sent = 0
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk
+        sent += len(chunk)
+        progress(sent)
+
+
+def _store_name(url: str) -> str:
+    """Of a signed URL only the host: its query is a key."""
+    return urlsplit(url).netloc
+
+
+def _words(reason: httpx.HTTPError) -> str:
+    kind = "it took too long" if isinstance(reason, httpx.TimeoutException) else "the connection"
+    return f"{kind} ({type(reason).__name__})"
+
+
+def _reason(response: httpx.Response) -> str:
+    """One sentence from Django's, Django REST framework's or a store's error."""
+    with contextlib.suppress(json.JSONDecodeError, UnicodeDecodeError):
+        return _sentence(response.json()) or response.reason_phrase
+    if response.status_code == 413:
+        return "the file is too large for the proxy in front of the server; raise its limit"
+    return response.reason_phrase or "no reason given"
+
+
+def _sentence(answer: Any) -> str:
+    if isinstance(answer, dict):
+        parts = []
+        for key, value in answer.items():
+            named = key not in ("detail", "error", "error_msg", "non_field_errors")
+            parts.append(f"{key}: {_sentence(value)}" if named else _sentence(value))
+        return "; ".join(parts)
+    if isinstance(answer, list):
+        return "; ".join(map(_sentence, answer))
+    return " ".join(str(answer).split())

@@ -1,0 +1,227 @@
+"""close: the final boards of all cycles, with intervals, paired tests, and what looks odd.
+
+Everything is read from the backup and scored here once more, then set against the server's boards.
+Written are close.md and close.html for people and boards.csv for programs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from lartpc_challenge.format import CYCLES, METRICS, Cycle, SubmissionError
+from lartpc_challenge.reference import Manifest
+from lartpc_challenge.submission.sandbox import read_guarded
+from organizer.codabench.backup import Backup
+from organizer.codabench.bundle import Phase
+from organizer.codabench.local import stored
+from organizer.codabench.state import write_private
+from organizer.codabench.submissions import Submission, read_submission
+from organizer.leaderboard.boards import Board, Row, boards
+from organizer.leaderboard.boards import Submission as Ranked
+from organizer.leaderboard.tables import as_csv, rank_text
+from organizer.pages.render import to_html
+from organizer.source import Source
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .7rem;text"
+    "-align:left;border-bottom:1px solid #8886;font-variant-numeric:tabular-nums}"
+    ":root{color-scheme:light dark}"
+)
+
+
+@dataclass
+class Findings:
+    """What `close` tells beside the boards; each a list of sentences."""
+
+    differences: list[str] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
+    identical: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+def final_report(
+    kept: Backup,
+    phases: Sequence[Phase],
+    source: Source,
+    shown: dict[int, list[Submission]],
+    ends: dict[int, Any],
+) -> tuple[list[Board], Findings]:
+    """All boards by our scorer from a backup, and what is odd.
+
+    shown: phase's number -> the submissions on its board on the server. ends: phase's number -> the
+    time when it ended.
+    """
+    found, made = Findings(), []
+    for public, hidden in zip(phases[::2], phases[1::2]):
+        cycle = CYCLES[public.cycle]
+        best = _best_of_each(kept, public, cycle, source, found)
+        if best:
+            ours = boards(best, cycle, source)
+            made += ours
+            for phase, board in zip((public, hidden), ours):
+                found.differences += _differences(phase, board, shown.get(phase.number, []))
+        found.uploads += _uploads(kept, public, hidden, ends)
+    for number, entry in sorted(kept.submissions.items(), key=lambda item: int(item[0])):
+        if entry.get("deleted"):
+            submission = read_submission(entry)
+            scores = ", ".join(str(value.normalize()) for value in submission.scores.values())
+            who = f"submission {number} of {submission.owner}, {entry['phase_name']}"
+            found.deleted.append(f"{who}, {scores or 'no scores'}: {entry['deleted']}")
+    return made, found
+
+
+def _finished(kept: Backup, phase: Phase) -> Iterator[Submission]:
+    for entry in kept.submissions.values():
+        submission = read_submission(entry)
+        is_there = not entry.get("deleted") and kept.path(submission.id)
+        if entry["phase_number"] == phase.number and submission.finished and is_there:
+            yield submission
+
+
+def _best_of_each(
+    kept: Backup, public: Phase, cycle: Cycle, source: Source, found: Findings
+) -> list[Ranked]:
+    """What stands on the public board, read; says who sent predictions that are the same."""
+    manifest = Manifest.from_events(source.test(cycle))
+    submissions = sorted(_finished(kept, public), key=_place)
+    best: dict[str, Ranked] = {}
+    owners: dict[bytes, dict[str, int]] = defaultdict(dict)
+    for submission in submissions:
+        path = kept.path(submission.id)
+        assert path is not None
+        try:
+            pred = read_guarded(path, manifest)
+        except SubmissionError as problem:
+            found.refused.append(f"submission {submission.id} of {submission.owner}: {problem}")
+            continue
+        owners[hashlib.sha256(pred.tobytes()).digest()].setdefault(submission.owner, submission.id)
+        if submission.owner not in best:
+            uploaded = submission.created.timestamp()
+            best[submission.owner] = Ranked(submission.owner, path, uploaded, pred)
+    for same in owners.values():
+        if len(same) > 1:
+            who = ", ".join(f"{owner} (submission {number})" for owner, number in same.items())
+            found.identical.append(f"{public.name}: {who}")
+    return list(best.values())
+
+
+def _place(submission: Submission) -> tuple:
+    """Sorts as the server's rule Force_Best does: by the columns in order, then the earlier one."""
+    scores = (submission.scores.get(name, Decimal(-1)) for name in METRICS)
+    return (*(-score for score in scores), submission.created)
+
+
+def _differences(phase: Phase, board: Board, shown: Iterable[Submission]) -> Iterator[str]:
+    theirs = {submission.owner: submission.scores for submission in shown}
+    for row in board.rows:
+        scores = theirs.pop(row.participant, None)
+        if scores is None:
+            yield f"{phase.name}: {row.participant} is missing on the server's board"
+        elif scores != stored(row.scores):
+            yield f"{phase.name}: {row.participant} has other scores on the server's board"
+    for owner in theirs:
+        yield f"{phase.name}: {owner} stands on the server's board alone"
+
+
+def _uploads(kept: Backup, public: Phase, hidden: Phase, ends: dict[int, Any]) -> Iterator[str]:
+    """Submissions that came into a hidden phase by themselves, or after their phase's end."""
+    files: dict[str, set] = defaultdict(set)
+    first: dict[tuple, Any] = {}
+    for entry in kept.submissions.values():
+        if entry["phase_number"] == public.number:
+            submission, sha256 = read_submission(entry), entry.get("sha256")
+            files[submission.owner].add(sha256)
+            key = (submission.owner, sha256)
+            first[key] = min(first.get(key, submission.created), submission.created)
+    for entry in kept.submissions.values():
+        submission, sha256 = read_submission(entry), entry.get("sha256")
+        who = f"submission {submission.id} of {submission.owner}, {submission.created:%d %b %H:%M}"
+        is_hidden = entry["phase_number"] == hidden.number
+        if is_hidden and sha256 not in files[submission.owner]:
+            yield f"{hidden.name}: {who}, uploaded there"
+        is_public = entry["phase_number"] == public.number
+        if is_public and first[submission.owner, sha256] > ends[public.number]:
+            yield f"{public.name}: {who}, after the phase's end"
+
+
+def as_markdown(
+    title: str, made: Sequence[Board], found: Findings, sheets: dict[str, dict[str, Any]]
+) -> str:
+    """The whole report. sheets: participant -> answers to the fact sheet."""
+    parts = [f"# {_text(title)}: final results\n"]
+    for board in made:
+        parts.append(_board(board))
+    sections = (
+        ("Where the server's boards differ from our scorer's", found.differences),
+        ("Uploads into hidden phases, and after a phase's end", found.uploads),
+        ("Identical predictions of different participants", found.identical),
+        ("Deleted submissions", found.deleted),
+        ("Submissions that our scorer refuses", found.refused),
+    )
+    for heading, sentences in sections:
+        lines = "\n".join(f"- {_text(sentence)}" for sentence in sentences) or "None."
+        parts.append(f"## {heading}\n\n{lines}\n")
+    parts.append("## Fact sheets\n")
+    for owner, answers in sorted(sheets.items()):
+        lines = "\n".join(f"- {_text(key)}: {_text(value)}" for key, value in answers.items())
+        parts.append(f"### {_text(owner)}\n\n{lines}\n")
+    if not sheets:
+        parts.append("Nobody filled one in.\n")
+    return "\n".join(parts)
+
+
+def _board(board: Board) -> str:
+    ranked_by, *others = METRICS
+    heads = ["#", "Participant", ranked_by, "95 %", *others, "lead on the next", "p"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for row in board.rows:
+        low, high = row.intervals[ranked_by]
+        cells = [rank_text(row), _text(row.participant), f"{row.scores[ranked_by]:.4f}"]
+        cells += [f"{low:.4f}-{high:.4f}", *(f"{row.scores[name]:.4f}" for name in others)]
+        lines.append(f"| {' | '.join([*cells, *_lead(row)])} |")
+    table = "\n".join(lines)
+    return f"## {_text(board.name)}\n\n{board.n_events:,} events\n\n{table}\n"
+
+
+def _lead(row: Row) -> tuple[str, str]:
+    if row.p is None or row.lead_interval is None or row.lead is None:
+        return "", ""
+    low, high = row.lead_interval
+    return f"{row.lead:+.4f} ({low:+.4f} to {high:+.4f})", f"{row.p:.2g}"
+
+
+def _text(value: Any) -> str:
+    """What somebody typed, as plain text in Markdown and HTML, on one line."""
+    line = "".join(c if c.isprintable() else " " for c in str(value))
+    return re.sub(r"([\\`*_{}\[\]()#+!|~-])", r"\\\1", html.escape(" ".join(line.split()), False))
+
+
+def write_report(folder: Path, title: str, markdown: str, made: Sequence[Board]) -> None:
+    """Write close.md, close.html and boards.csv for their owner alone."""
+    page = (
+        f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body>{to_html(markdown)}</body></html>\n"
+    )
+    for name, text in (("close.md", markdown), ("close.html", page), ("boards.csv", as_csv(made))):
+        write_private(folder / name, text)
+
+
+def fact_sheets(kept: Backup) -> dict[str, dict[str, Any]]:
+    """Each participant's answers, of his latest submission that has any."""
+    sheets: dict[str, dict[str, Any]] = {}
+    for number in sorted(kept.submissions, key=int):
+        submission = read_submission(kept.submissions[number])
+        if submission.fact_sheet:
+            sheets[submission.owner] = submission.fact_sheet
+    return sheets

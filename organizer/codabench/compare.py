@@ -1,0 +1,208 @@
+"""Compares a competition on the server with the bundle that it was made from, field by field.
+
+At version 1.25 any account could edit any phase, so that this is worth doing more than once.
+Files are compared by their bytes where the server hands them out to its owner's token, else by
+their sizes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from organizer.codabench.bundle import Bundle, Phase
+from organizer.codabench.client import Server, ServerError
+from organizer.codabench.session import parse_time
+
+# Key of the yaml and of the server's answer; what the server assumes without it.
+_COMPETITION = {
+    "title": "",
+    "description": "",
+    "docker_image": "codalab/codalab-legacy:py37",
+    "contact_email": None,
+    "registration_auto_approve": False,
+    "enable_detailed_results": False,
+    "can_participants_make_submissions_public": True,
+    "make_programs_available": False,
+    "make_input_data_available": False,
+    "auto_run_submissions": True,
+    "forum_enabled": True,
+    "fact_sheet": None,
+    "reward": None,
+}
+_PHASE = {
+    "name": ("name", ""),
+    "description": ("description", None),
+    "max_submissions_per_day": ("max_submissions_per_day", 5),
+    "max_submissions_per_person": ("max_submissions", 100),
+    "execution_time_limit": ("execution_time_limit", 600),
+    "auto_migrate_to_this_phase": ("auto_migrate_to_this_phase", False),
+    "hide_output": ("hide_output", False),
+    "hide_prediction_output": ("hide_prediction_output", False),
+    "hide_score_output": ("hide_score_output", False),
+}
+_COLUMN = {"title": "", "key": "", "sorting": "desc", "precision": 2, "hidden": False}
+_FETCHED_BYTES = 1 << 26
+
+
+@dataclass
+class Findings:
+    """n_same: values that agree. different, unchecked: sentences."""
+
+    n_same: int = 0
+    different: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    def expect(self, place: str, bundle: Any, server: Any) -> None:
+        """Note whether the two agree."""
+        if bundle == server:
+            self.n_same += 1
+        else:
+            self.different.append(
+                f"{place}: the bundle says {_short(bundle)}, the server {_short(server)}"
+            )
+
+
+def differences(
+    server: Server, shown: dict[str, Any], bundle: Bundle, references: dict[str, dict]
+) -> Findings:
+    """What `shown`, GET competitions/ID/, and its files say otherwise than the bundle.
+
+    references: number of a hidden phase -> {key, sha256} of the truth that replaced its reference.
+    """
+    found, held = Findings(), bundle.competition
+    for name, assumed in _COMPETITION.items():
+        if name in shown:
+            found.expect(name, held.get(name, assumed), shown[name])
+    found.expect("terms", _text(bundle, held["terms"]), shown["terms"].strip())
+    _compare_pages(found, bundle, shown["pages"])
+    _compare_leaderboard(found, held["leaderboards"][0], shown["leaderboards"])
+    found.expect("number of phases", len(held["phases"]), len(shown["phases"]))
+    seen = sorted(shown["phases"], key=lambda phase: phase["index"])
+    for phase, answer in zip(bundle.phases, seen):
+        _compare_phase(found, held["phases"][phase.number - 1], answer)
+        _compare_files(found, server, bundle, phase, answer, references)
+    return found
+
+
+def _compare_pages(found: Findings, bundle: Bundle, shown: list[dict]) -> None:
+    listed = bundle.competition["pages"]
+    seen = sorted(shown, key=lambda page: page["index"])
+    found.expect("pages", [page["title"] for page in listed], [page["title"] for page in seen])
+    for page, answer in zip(listed, seen):
+        text = _text(bundle, page["file"])
+        found.expect(f"page {page['title']}", text, answer["content"].strip())
+
+
+def _text(bundle: Bundle, name: str) -> str:
+    """A page's text as the server keeps it: without white space at its ends."""
+    return bundle.read(name).decode().strip()
+
+
+def _compare_leaderboard(found: Findings, listed: dict, shown: list[dict]) -> None:
+    found.expect("number of leaderboards", 1, len(shown))
+    if not shown:
+        return
+    for name, assumed in (("title", ""), ("key", ""), ("submission_rule", "Add")):
+        found.expect(f"leaderboard, {name}", listed.get(name, assumed), shown[0][name])
+    columns = sorted(listed["columns"], key=lambda column: column["index"])
+    seen = sorted(shown[0]["columns"], key=lambda column: column["index"])
+    found.expect("columns", [c["key"] for c in columns], [c["key"] for c in seen])
+    for column, answer in zip(columns, seen):
+        for name, assumed in _COLUMN.items():
+            value = column.get(name, assumed)
+            found.expect(f"column {column['key']}, {name}", value, answer[name])
+
+
+def _compare_phase(found: Findings, listed: dict, answer: dict) -> None:
+    place = f"phase {answer['index'] + 1}"
+    for shown_name, (name, assumed) in _PHASE.items():
+        found.expect(f"{place}, {shown_name}", listed.get(name, assumed), answer[shown_name])
+    for name in ("start", "end"):
+        ours, theirs = listed.get(name), answer[name]
+        found.expect(
+            f"{place}, {name}",
+            _yaml_time(ours) if ours else None,
+            parse_time(theirs) if theirs else None,
+        )
+
+
+def _yaml_time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=timezone.utc)
+
+
+def _compare_files(
+    found: Findings,
+    server: Server,
+    bundle: Bundle,
+    phase: Phase,
+    answer: dict,
+    references: dict[str, dict],
+) -> None:
+    place, listed = f"phase {phase.number}", bundle.competition["phases"][phase.number - 1]
+    for name in ("starting_kit", "public_data"):
+        dataset = answer.get(name)
+        if bool(listed.get(name)) != bool(dataset):
+            found.expect(f"{place}, {name}", listed.get(name), dataset and dataset["name"])
+        elif dataset:
+            _compare_file(found, server, f"{place}, {name}", bundle, listed[name], dataset)
+    found.expect(f"{place}, number of tasks", 1, len(answer["tasks"]))
+    task = bundle.task(phase)
+    for seen in answer["tasks"][:1]:
+        found.expect(f"{place}, task", task["name"], seen["name"])
+        details = server.get(f"tasks/{seen['id']}/")
+        sizes = {dataset["key"]: dataset for dataset in seen.get("public_datasets", ())}
+        for name in ("scoring_program", "reference_data"):
+            dataset = details[name]
+            if dataset is None:
+                found.expect(f"{place}, {name}", task[name], None)
+                continue
+            true = references.get(str(phase.number))
+            if name == "reference_data" and true:
+                found.expect(f"{place}, key of the true reference", true["key"], dataset["key"])
+                continue
+            dataset = {**dataset, **sizes.get(dataset["key"], {})}
+            _compare_file(found, server, f"{place}, {name}", bundle, task[name], dataset)
+        for name in ("input_data", "ingestion_program"):
+            found.expect(f"{place}, {name}", None, details[name])
+
+
+def _compare_file(
+    found: Findings, server: Server, place: str, bundle: Bundle, member: str, dataset: dict
+) -> None:
+    size = bundle.size(member)
+    if dataset.get("file_size") is not None:
+        found.expect(f"{place}, bytes of {member}", size, int(float(dataset["file_size"])))
+    if size > _FETCHED_BYTES:
+        found.unchecked.append(f"{place}: the bytes of {member}, which is large")
+        return
+    digest = _digest(server, dataset["key"])
+    if digest is None:
+        found.unchecked.append(f"{place}: the bytes of {member}, which the server keeps to itself")
+    else:
+        ours = hashlib.sha256(bundle.read(member)).hexdigest()
+        found.expect(f"{place}, sha256 of {member}", ours, digest)
+
+
+def _digest(server: Server, key: str) -> str | None:
+    """sha256 of a file on the server; None where it doesn't give it away."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file")
+        try:
+            server.fetch_file(f"datasets/download/{key}/", path)
+        except ServerError as problem:
+            if problem.status in (401, 403, 404):
+                return None
+            raise
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

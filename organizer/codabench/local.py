@@ -1,0 +1,45 @@
+"""What our own scorer says of a zip, run as the platform's worker runs it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from organizer.codabench.bundle import Bundle, Phase
+from organizer.score.worker import CODABENCH, Run, Task, run_submission
+
+_STORED = Decimal("1e-10")
+
+
+@dataclass
+class Scorer:
+    """Scores zips in one phase; a zip that was scored before is not scored again."""
+
+    task: Task
+    _known: dict[Path, Run] = field(default_factory=dict)
+
+    def run(self, path: Path) -> Run:
+        """The run on a zip."""
+        if path not in self._known:
+            self._known[path] = run_submission(CODABENCH, self.task, path)
+        return self._known[path]
+
+    def scores(self, path: Path) -> dict[str, Decimal]:
+        """Column -> score with the 10 decimals that Codabench stores; empty where it is refused."""
+        return stored(self.run(path).scores)
+
+
+def stored(scores: dict[str, float]) -> dict[str, Decimal]:
+    """Scores as Codabench stores them: with 10 decimals."""
+    return {key: Decimal(value).quantize(_STORED) for key, value in scores.items()}
+
+
+@contextmanager
+def local_scorer(bundle: Bundle, phase: Phase, reference: Path | None = None) -> Iterator[Scorer]:
+    """A scorer of a phase with the bundle's own program; with another reference zip if given."""
+    with tempfile.TemporaryDirectory(prefix="scorer-") as folder:
+        yield Scorer(bundle.scoring_task(phase, Path(folder), reference))

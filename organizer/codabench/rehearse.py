@@ -1,0 +1,233 @@
+"""rehearse: the whole competition once, on a copy that nobody sees and that is deleted at the end.
+
+The copy is made from the same bundle. Its phases are opened one after the other, the baselines and
+broken submissions are sent, moved and scored, and everything is compared with what a worker's run
+on this machine says. The competition itself is not touched: a phase whose start has been moved into
+the past counts as migrated.
+
+A hidden phase whose reference is a placeholder gets a stand-in: made-up labels for a made-up half
+of the test events. No truth leaves this machine, since a server of version 1.25 tells everybody the
+keys of references, of competitions that are not published too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from lartpc_challenge.format import ChallengeError
+from organizer.codabench.bundle import Bundle, Phase, sha256_of
+from organizer.codabench.client import Server, ServerError
+from organizer.codabench.local import local_scorer, stored
+from organizer.codabench.opening import point_task
+from organizer.codabench.session import Session
+from organizer.codabench.submissions import Submission, list_submissions, wait_for
+from organizer.codabench.transfer import upload_dataset
+from organizer.codabench.upload import send_bundle
+from organizer.score.worker import Run
+
+PATIENCE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Try:
+    """A zip that is sent to a public phase. what: how the table calls it."""
+
+    phase: int
+    what: str
+    path: Path
+
+
+def rehearse(
+    session: Session,
+    bundle: Bundle,
+    tries: Iterable[Try],
+    stand_in: Callable[[Phase, Path], Path | None],
+) -> None:
+    """Rehearse, print a table, and delete the copy. ChallengeError where anything differs.
+
+    stand_in: writes a zip with a reference for a hidden phase into a folder; None where the bundle
+    has the phase's own.
+    """
+    wrong = []
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder, _copy(session, bundle) as copy:
+        for phase in bundle.phases:
+            shown = session.server.get(f"competitions/{copy}/")
+            phases = sorted(shown["phases"], key=lambda item: item["index"])
+            if phase.hidden:
+                wrong += _hidden_phase(session, bundle, phase, phases, stand_in, Path(folder))
+            else:
+                chosen = [one for one in tries if one.phase == phase.number]
+                wrong += _public_phase(session, bundle, phase, phases, chosen)
+    if wrong:
+        raise ChallengeError("\n  - ".join(("the server does not do what we do here", *wrong)))
+    session.say("The rehearsal is over, all as it is here; its copy is deleted.")
+
+
+def _public_phase(
+    session: Session, bundle: Bundle, phase: Phase, phases: list[dict], tries: list[Try]
+) -> Iterator[str]:
+    server, shown = session.server, phases[phase.number - 1]
+    now = session.now()
+    opened = {"start": (now - timedelta(hours=1)).isoformat()}
+    opened["end"] = (now + timedelta(days=1)).isoformat()
+    server.patch(f"phases/{shown['id']}/", opened)
+    session.log(f"rehearsal: {phase.name} is open")
+    sent: dict[int, Try] = {}
+    for one in tries:
+        key = upload_dataset(server, one.path, "submission", competition=_competition_of(session))
+        _remember(session, "keys", key)
+        sent[server.post("submissions/", {"data": key, "phase": shown["id"]})["id"]] = one
+    found = wait_for(session, shown["id"], PATIENCE, phase.name)
+    by_id = {submission.id: submission for submission in found}
+    with local_scorer(bundle, phase) as scorer:
+        for number, one in sent.items():
+            difference = _compared(server, by_id.get(number), one.path, scorer.run(one.path))
+            yield from _told(session, phase, one.what, difference)
+
+
+def _hidden_phase(
+    session: Session,
+    bundle: Bundle,
+    phase: Phase,
+    phases: list[dict],
+    stand_in: Callable[[Phase, Path], Path | None],
+    folder: Path,
+) -> Iterator[str]:
+    server, before, after = session.server, phases[phase.number - 2], phases[phase.number - 1]
+    reference = stand_in(phase, folder)
+    if reference:
+        key = upload_dataset(server, reference, "reference_data")
+        _remember(session, "keys", key)
+        point_task(session, after["tasks"][0]["id"], key)
+    best = [s for s in list_submissions(server, before["id"]) if s.on_board]
+    server.post(f"phases/{before['id']}/manually_migrate/")
+    session.log(f"rehearsal: {phase.name} gets the submissions of {before['name']}")
+    found = wait_for(session, after["id"], PATIENCE, phase.name)
+    if len(found) != len(best):
+        yield f"{phase.name}: {len(found)} submissions were moved, {len(best)} on the public board"
+    with local_scorer(bundle, phase, reference) as scorer:
+        urls = {s.id: s for s in found}
+        for submission in urls.values():
+            path = folder / f"moved_{submission.id}.zip"
+            details = server.get(f"submissions/{submission.id}/get_details/")
+            server.fetch_file(details["data_file"], path)
+            difference = _compared(server, submission, path, scorer.run(path))
+            yield from _told(session, phase, "moved", difference)
+
+
+def _compared(server: Server, submission: Submission | None, path: Path, run: Run) -> str:
+    """What the server says otherwise of a submission than our run; empty if nothing."""
+    if submission is None or not submission.ended:
+        return "has not ended within half an hour; does a worker listen?"
+    if submission.status != run.status:
+        return f"is {submission.status} ({submission.reason}) there and {run.status} here"
+    if run.finished:
+        here = stored(run.scores)
+        if submission.scores != here:
+            return f"has the scores {_words(submission.scores)} there, {_words(here)} here"
+        page = server.get(f"submissions/{submission.id}/get_detail_result/")
+        return "" if page else "has no detailed page"
+    if _is_bad_zip(path):  # such a one does not reach the scoring program, and has no log
+        return "" if "Bad or empty zip" in submission.reason else f"says {submission.reason}"
+    there, here = _stderr(server, submission.id).strip(), run.stderr.strip()
+    return "" if there == here else f"says {there!r} there, {here!r} here"
+
+
+def _is_bad_zip(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not archive.namelist()
+    except zipfile.BadZipFile:
+        return True
+
+
+def _words(scores: dict) -> str:
+    return ", ".join(f"{name} {value}" for name, value in scores.items())
+
+
+def _stderr(server: Server, number: int) -> str:
+    for log in server.get(f"submissions/{number}/get_details/")["logs"]:
+        if log["name"] == "scoring_stderr":
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "log")
+                server.fetch_file(log["data_file"], path)
+                return path.read_text(encoding="utf-8", errors="replace")
+    return ""
+
+
+def _told(session: Session, phase: Phase, what: str, difference: str) -> Iterator[str]:
+    session.say(f"  {phase.name:<12}{what:<28}{difference or 'as here'}")
+    if difference:
+        yield f"{phase.name}, {what}: {difference}"
+
+
+@contextmanager
+def _copy(session: Session, bundle: Bundle) -> Iterator[int]:
+    """A second competition from the bundle, deleted at the end with all that was made for it."""
+    state = session.state
+    _delete_copy(session)  # one that was left over by a rehearsal that was killed
+    sha256 = sha256_of(bundle.path)
+    state.rehearsal = {"upload": {}, "keys": []}
+    number = send_bundle(session, bundle.path, sha256, state.rehearsal["upload"], "rehearsal ")
+    state.rehearsal["competition"] = number
+    state.save()
+    try:
+        title = f"Rehearsal. {bundle.competition['title']}"[:256]
+        session.server.patch(f"competitions/{number}/", {"title": title, "whitelist_emails": []})
+        yield number
+    finally:
+        _delete_copy(session)
+
+
+def _competition_of(session: Session) -> int:
+    return session.state.rehearsal["competition"]
+
+
+def _remember(session: Session, kind: str, value: Any) -> None:
+    session.state.rehearsal[kind].append(value)
+    session.state.save()
+
+
+def _delete_copy(session: Session) -> None:
+    """Delete a rehearsal's competition, tasks and files, and nothing else."""
+    server, held = session.server, session.state.rehearsal
+    if not held.get("competition"):
+        return
+    number = held["competition"]
+    with suppress(ServerError):  # it is gone already: what it had was noted before
+        held["tasks"], held["datasets"] = _belongings(server, server.get(f"competitions/{number}/"))
+        session.state.save()
+    server.delete(f"competitions/{number}/")
+    for task in held.get("tasks", ()):
+        server.delete(f"tasks/{task}/")
+    ids = list(held.get("datasets", ()))
+    for key in held.get("keys", ()):
+        ids += [dataset["id"] for dataset in server.items("datasets/", key=key)]
+    for dataset in ids:
+        server.delete(f"datasets/{dataset}/")
+    session.state.rehearsal = {}
+    session.state.save()
+
+
+def _belongings(server: Server, shown: dict[str, Any]) -> tuple[list[int], list[int]]:
+    """Ids of the competition's tasks, and of the files that its bundle was unpacked into."""
+    tasks, datasets, keys = set(), set(), set()
+    for phase in shown["phases"]:
+        datasets |= {phase[name]["id"] for name in ("starting_kit", "public_data") if phase[name]}
+        for task in phase["tasks"]:
+            tasks.add(task["id"])
+            datasets |= {dataset["id"] for dataset in task.get("public_datasets", ())}
+            keys |= {solution["data"] for solution in task["solutions"] if solution["data"]}
+    for key in keys:
+        datasets |= {dataset["id"] for dataset in server.items("datasets/", key=key)}
+    for dataset in server.items("datasets/", _type="bundle"):
+        if (dataset.get("competition") or {}).get("id") == shown["id"]:
+            datasets.add(dataset["id"])
+    return sorted(tasks), sorted(datasets)

@@ -1,0 +1,55 @@
+"""What every command works with: a server, the state, the time, and lines for the user."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from lartpc_challenge.format import ChallengeError
+from organizer.codabench.bundle import Bundle, read_bundle, sha256_of
+from organizer.codabench.client import Server
+from organizer.codabench.state import State
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass
+class Session:
+    """A command at work. now, sleep: the time, which a test simulates. say: prints a line."""
+
+    server: Server
+    state: State
+    now: Callable[[], datetime] = _utc_now
+    sleep: Callable[[float], None] = time.sleep
+    say: Callable[[str], None] = print
+
+    def log(self, line: str) -> None:
+        """A line with the time in front, for what happens while nobody looks."""
+        self.say(f"{self.now():%Y-%m-%d %H:%M:%S} {line}")
+
+    def bundle(self) -> Bundle:
+        """The uploaded bundle. ChallengeError if the file has changed since."""
+        self.state.need_competition()
+        path = Path(self.state.bundle)
+        bundle = read_bundle(path)
+        if sha256_of(path) != self.state.bundle_sha256:
+            raise ChallengeError(
+                f"{path}: is not the bundle that was uploaded; put that one back (its sha256 is "
+                f"{self.state.bundle_sha256})"
+            )
+        return bundle
+
+    def competition(self) -> dict:
+        """What the server shows of the competition now."""
+        return self.server.get(f"competitions/{self.state.need_competition()}/")
+
+
+def parse_time(text: str) -> datetime:
+    """A time of the server's: ISO 8601, UTC where it names no zone."""
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

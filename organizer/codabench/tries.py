@@ -1,0 +1,75 @@
+"""What a rehearsal sends: the baselines, and zips that are broken in ways in which people do it."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from lartpc_challenge.events import Event, EventFile
+from lartpc_challenge.format import CYCLES
+from lartpc_challenge.reference import read_manifest, write_reference
+from organizer.codabench.bundle import Bundle, Phase
+from organizer.codabench.rehearse import Try
+from organizer.source import Source
+
+
+def all_tries(public: list[Phase], baselines: Mapping[int, Path], folder: Path) -> Iterator[Try]:
+    """The baseline of each cycle in its public phase, and broken zips, not too many to one phase.
+
+    public: the public phases. baselines: cycle -> submission. folder: where broken zips go.
+    A phase takes five submissions of one account a day.
+    """
+    for phase in public:
+        yield Try(phase.number, "baseline", baselines[phase.cycle])
+    first, second = public[:2]
+    good = baselines[first.cycle].read_bytes()
+    yield Try(first.number, "cut short", _written(folder / "cut_short.zip", good[: len(good) // 2]))
+    yield Try(first.number, "of another cycle", baselines[second.cycle])
+    yield Try(
+        first.number, "no prediction in it", _zip(folder / "notes.zip", "notes.txt", b"hello")
+    )
+    yield Try(second.number, "no zip", _written(folder / "no_zip.zip", b"PK? no."))
+    yield Try(second.number, "an empty zip", _zip(folder / "empty.zip", "", b""))
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def _zip(path: Path, name: str, content: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        if name:
+            archive.writestr(name, content)
+    return path
+
+
+def holds_placeholder(bundle: Bundle, phase: Phase, folder: Path) -> bool:
+    """Whether the bundle holds no truth of the phase."""
+    path = bundle.extract(bundle.task(phase)["reference_data"], folder)
+    with zipfile.ZipFile(path) as archive:
+        return read_manifest(archive.extract("reference.h5", folder)) is None
+
+
+def stand_in(phase: Phase, source: Source, scale: str, folder: Path) -> Path:
+    """Write a zip with a made-up reference for a hidden phase: random labels, half of the events.
+
+    It is made from the test file alone, so that it tells nothing of the truth.
+    """
+    cycle, rng = CYCLES[phase.cycle], np.random.default_rng()
+    with EventFile(source.test(cycle)) as events:
+        test = list(events)
+    chosen = rng.permutation(len(test))[: max(1, len(test) // 2)]
+    labels = np.array(cycle.labels, np.uint8)
+    truth = [
+        Event(e.event_id, e.coords, e.energy, rng.choice(labels, size=len(e)))
+        for e in (test[i] for i in chosen)
+    ]
+    path = folder / "reference.h5"
+    write_reference(
+        path, phase=phase.number, scale=scale, truth=iter(truth), test=iter(test), trivial={}
+    )
+    return _zip(folder / f"stand_in_{phase.number}.zip", "reference.h5", path.read_bytes())

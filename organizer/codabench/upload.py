@@ -1,0 +1,106 @@
+"""upload: brings a bundle to the server, waits for its unpacking, and compares the result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lartpc_challenge.format import ChallengeError
+from organizer.codabench.bundle import Bundle, read_bundle, sha256_of
+from organizer.codabench.client import Server, ServerError
+from organizer.codabench.compare import differences
+from organizer.codabench.session import Session
+from organizer.codabench.transfer import check_quota, new_dataset, progress_bar
+
+UNPACKING_SECONDS = 3600
+POLL_SECONDS = 3
+
+
+def upload(session: Session, path: Path, *, replace: bool = False) -> None:
+    """Upload a bundle, or go on with it, and check what the server made of it.
+
+    ChallengeError where the server refuses it or shows something else than the bundle holds, and
+    where another one was uploaded before: `replace` forgets that.
+    """
+    bundle, state = read_bundle(path), session.state
+    sha256 = sha256_of(path)
+    if state.competition and state.bundle_sha256 != sha256 and not replace:
+        raise ChallengeError(
+            f"{state.path}: already names competition {state.competition}, made from another "
+            "bundle; with --replace it is forgotten (and stays on the server until you delete it)"
+        )
+    if state.bundle_sha256 != sha256 or replace:
+        state.competition, state.upload = 0, {}
+        state.references, state.opened = {}, {}
+        state.bundle_sha256 = sha256
+    state.server, state.bundle = session.server.url, str(path.resolve())
+    if not state.competition:
+        state.competition = send_bundle(session, path, sha256, state.upload)
+        state.upload = {}
+    state.save()
+    session.say(f"{session.server.url}/competitions/{state.competition}/ holds {path}")
+    report_differences(session, bundle)
+
+
+def report_differences(session: Session, bundle: Bundle) -> None:
+    """Say that the server shows the bundle. ChallengeError lists what differs."""
+    found = differences(session.server, session.competition(), bundle, session.state.references)
+    if found.different:
+        raise ChallengeError(
+            "\n  - ".join(
+                ("the server shows another competition than the bundle", *found.different)
+            )
+        )
+    session.say(f"The server shows what the bundle holds: {found.n_same} values compared.")
+    for sentence in found.unchecked:
+        session.say(f"Not compared: {sentence}")
+
+
+def send_bundle(session: Session, path: Path, sha256: str, upload: dict, kind: str = "") -> int:
+    """Upload and unpack a bundle; the id of the new competition.
+
+    upload: kept in the state, says how far it came; what was cut short goes on or begins anew.
+    kind: a word in the bundle's name on the server, which its sha256 makes unique otherwise.
+    """
+    server, name = session.server, f"{path.stem} {kind}{sha256[:16]}"
+    if not upload.get("status_id"):
+        made = _made_from(server, name)  # before a stop, or before the state was lost
+        if made:
+            return made
+        check_quota(server, 2 * path.stat().st_size)  # the bundle, and what is unpacked from it
+        key, url = new_dataset(server, path, "competition_bundle", name)
+        server.send_file(url, path, progress_bar(path))
+        upload["status_id"] = server.put(f"datasets/completed/{key}/")["status_id"]
+        session.state.save()
+    return _unpacked(session, upload)
+
+
+def _made_from(server: Server, name: str) -> int | None:
+    for dataset in server.items("datasets/", name=name):
+        if dataset["name"] == name and dataset.get("competition"):
+            return dataset["competition"]["id"]
+    return None
+
+
+def _unpacked(session: Session, upload: dict) -> int:
+    """Wait until the bundle is unpacked. ChallengeError with what the server says of a bad one."""
+    for waited in range(0, UNPACKING_SECONDS, POLL_SECONDS):
+        try:
+            status = session.server.get(f"competitions/{upload['status_id']}/creation_status/")
+        except ServerError as problem:
+            if problem.status == 404:
+                upload.clear()
+                session.state.save()
+            raise
+        if status["status"] == "Finished":
+            return status["resulting_competition"]
+        if status["status"] == "Failed":
+            upload.clear()
+            session.state.save()
+            raise ChallengeError(f"{session.server.url}: refuses the bundle: {status['details']}")
+        if waited % 60 == 0:
+            session.log("waits for the server to unpack the bundle")
+        session.sleep(POLL_SECONDS)
+    raise ChallengeError(
+        f"{session.server.url}: has not unpacked the bundle within {UNPACKING_SECONDS // 60} "
+        "minutes; run upload again to go on waiting"
+    )
