@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from tiny import N_TEST, make_tiny
+from toy import edited
 
 from organizer.publish.__main__ import main
 
@@ -123,7 +124,7 @@ def test_references_come_when_asked_for_and_do_not_stay_unasked(tiny, tmp_path, 
 
 def test_file_with_a_trace_of_truth_is_not_published(tiny, tmp_path, capfd):
     folder = make_tiny(tmp_path / "data", scale="full", baseline=False).folder
-    with h5py.File(folder / "cycle1_test.h5", "a") as file:
+    with edited(folder / "cycle1_test.h5") as file:
         file["label"] = np.ones(len(file["energy"]), np.uint8)
     assert main(["--data", str(folder), "--out", str(tmp_path / "out")]) == 1
     assert "holds label" in capfd.readouterr().err
