@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from damage import edited
 from tiny import N_TEST, make_tiny
-from toy import edited
 
 from organizer.publish.__main__ import main
 
