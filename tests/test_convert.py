@@ -73,10 +73,11 @@ def test_tiles_keep_all_of_the_energy(tmp_path, capsys):
     total = np.bincount(table["eventID"], table["dE"])
     source = read_source(tmp_path / "out.h5")
     energy = np.zeros(10)
-    for entry, event in zip(source.entry, events_of(tmp_path / "out.h5")):
+    for entry, event in zip(source.parent, events_of(tmp_path / "out.h5")):
         energy[entry] += event.energy.sum(dtype=float)
-    assert len(source.entry) > 10
-    assert source.number[:, 2].tolist() == source.entry.tolist()
+    assert len(source.parent) > 10
+    assert source.event_id.tolist() == source.parent.tolist()
+    assert set(source.run.ravel().tolist()) == {-1}
     np.testing.assert_allclose(energy, total, rtol=1e-4)
 
 

@@ -22,7 +22,8 @@ def source(cells, energy, kind, grid=GRID, **more) -> SourceEvent:
 
 def converted(item, cycle=2, threshold=0.05, crop="densest", voxel_mm=3.0, counts=None):
     settings = Settings(CYCLES[cycle], voxel_mm, threshold, crop)
-    return list(convert(item, settings, Counts() if counts is None else counts))
+    counts = Counts() if counts is None else counts
+    return list(convert(item, settings, counts, item.kind is not None))
 
 
 def only(item, **settings):
@@ -249,3 +250,12 @@ def test_segments_at_another_size():
     place = Segments(np.array([[0.5, 0.5, 0.5]]), np.array([[5.5, 0.5, 0.5]]))
     item = SourceEvent(0, 0, (-1, -1, 0), place, np.array([5.0]), np.array([Kind.MIP], np.uint8))
     assert only(item, voxel_mm=1.0).energy.tolist() == pytest.approx([0.5, 1, 1, 1, 1, 0.5])
+
+
+def test_of_a_labelled_source_an_event_without_classes_has_none():
+    item = source([[1, 2, 3]], [1.0], None)
+    settings = Settings(CYCLES[2], 3.0, 0.05, "densest")
+    (found,) = convert(item, settings, Counts(), is_labelled=True)
+    assert len(found.event) == 0
+    (found,) = convert(source([[1, 2, 3]], [1.0], [Kind.MIP]), settings, Counts(), False)
+    assert found.event.label is None

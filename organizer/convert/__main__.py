@@ -1,10 +1,15 @@
-"""Other people's data into this challenge's events:  python -m organizer.convert [SOURCE] IN OUT
+"""Other people's data into this challenge's events, and ours into their formats.
+
+    python -m organizer.convert [SOURCE] IN OUT                 theirs -> ours
+    python -m organizer.convert OURS OUT --to FORMAT            ours -> theirs
+    python -m organizer.convert CONVERTED OUT --back PREDICTION a prediction in the source's terms
 
 IN is looked at to tell what it is; SOURCE may be left out. OUT is an events file: of kind train, or
 test where IN has no labels; an event without a voxel is left out and counted. Positions keep their
 place relative to one another; voxels of another size are resampled by energy; an event larger than
 the cube of 192^3 voxels is cut as --crop says. What leads back to the source stands in OUT's group
-`source/`.
+`source/`: --back writes a submission of `baseline.predict` for OUT as labels of IN's own voxels,
+points or segments.
 
 `SOURCE --help` says what each source must look like and how its classes become ours.
 """
@@ -16,14 +21,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import Event, EventWriter
+from lartpc_challenge.events import EventWriter
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import CYCLES, VOXEL_SIZE_MM, ChallengeError
 from organizer.convert import mlhep2018
+from organizer.convert.back import write_back
 from organizer.convert.converted import Converted, Counts, Settings, convert, summary
 from organizer.convert.crops import CROPS
 from organizer.convert.deposits import ReadOptions, SourceEvent
@@ -31,8 +38,10 @@ from organizer.convert.larcv_kinds import TAXONOMIES
 from organizer.convert.readers import FAMILIES, READERS, find_reader
 from organizer.convert.source_group import write_source
 from organizer.convert.taxonomy import table
+from organizer.convert.writers import FORMATS, choose_format, write_as
 from organizer.simulate.event import CONFIGURATIONS
 
+T = TypeVar("T")
 _CALL = "python -m organizer.convert"
 _MLHEP = "mlhep"
 
@@ -46,14 +55,30 @@ def _run(options: argparse.Namespace) -> None:
     source, out = options.source_file, options.out
     if source.exists() and out.exists() and out.samefile(source):
         raise ChallengeError(f"{out}: OUT is IN; give another name")
-    check_writable(out)
-    found, name = find_reader(source, options.source)
-    if name == _MLHEP and mlhep2018.is_ours(source):
-        mlhep2018.to_2018(source, out, _progress, options.events)
-    elif name == _MLHEP:
-        mlhep2018.from_2018(source, out, options.cycle, _progress, options.events)
+    if options.back is not None:
+        check_writable(out)
+        print(write_back(source, options.back, out, options.source_path, _progress))
+    elif source.is_file() and mlhep2018.is_ours(source):
+        _to_format(options)
     else:
-        _from_source(found.reader, options)
+        check_writable(out)
+        found, name = find_reader(source, options.source)
+        if name == _MLHEP:
+            mlhep2018.from_2018(source, out, options.cycle, _progress, options.events)
+        else:
+            _from_source(str(found.reader), options)
+
+
+def _to_format(options: argparse.Namespace) -> None:
+    name = choose_format(options.out, options.source, options.to)
+    if name == _MLHEP:
+        mlhep2018.to_2018(options.source_file, options.out, _progress, options.events)
+        return
+    if name != "pimm":
+        check_writable(options.out)
+    arguments = (options.source_file, options.out, options.predictions, options.events, _progress)
+    for line in write_as(name, *arguments):
+        print(line)
 
 
 def _from_source(reader: str, options: argparse.Namespace) -> None:
@@ -65,14 +90,15 @@ def _from_source(reader: str, options: argparse.Namespace) -> None:
     read_options = ReadOptions(
         options.energy_from, options.labels_from, options.taxonomy, options.source_voxel_mm
     )
-    events = READERS[reader](source, read_options)
-    events = islice(events, options.events)
-    first = next(events, None)
-    kind = "test" if first is not None and first.kind is None else "train"
+    events = islice(READERS[reader](source, read_options), options.events)
+    seen = list(_up_to_first_deposit(events))
+    is_labelled = not seen or seen[-1].kind is not None
+    kind = "train" if is_labelled else "test"
     counts = Counts()
     rows: list[Converted] = []
     with EventWriter(options.out, kind=kind, cycle=cycle.number, scale="full") as writer:
-        for item in _converted(source, chain([first] if first else [], events), settings, counts):
+        events = chain(seen, events)
+        for item in _converted(source, events, is_labelled, settings, counts):
             if len(item.event):
                 writer.append(item.event)
                 rows.append(item)
@@ -87,6 +113,14 @@ def _from_source(reader: str, options: argparse.Namespace) -> None:
         print(f"{source}: {remark}")
     for line in summary(counts, settings):
         print(line)
+
+
+def _up_to_first_deposit(events: Iterator[SourceEvent]) -> Iterator[SourceEvent]:
+    """The events up to the first one that has any: it says whether the source has labels."""
+    for event in events:
+        yield event
+        if len(event.energy_mev):
+            return
 
 
 def _nothing(source: Path, counts: Counts, settings: Settings) -> str:
@@ -105,20 +139,24 @@ def _nothing(source: Path, counts: Counts, settings: Settings) -> str:
 
 
 def _converted(
-    path: Path, events: Iterable[SourceEvent], settings: Settings, counts: Counts
+    path: Path,
+    events: Iterable[SourceEvent],
+    is_labelled: bool,
+    settings: Settings,
+    counts: Counts,
 ) -> Iterator[Converted]:
     with tqdm(desc=path.name, unit=" events", disable=None, leave=False) as bar:
         for event in events:
             if event.n_events is not None:
                 bar.total = event.n_events
             try:
-                yield from convert(event, settings, counts)
+                yield from convert(event, settings, counts, is_labelled)
             except ChallengeError as problem:
                 raise ChallengeError(f"{path}: {problem}") from problem
             bar.update()
 
 
-def _progress(events: Iterable[Event]) -> Iterable[Event]:
+def _progress(events: Iterable[T]) -> Iterable[T]:
     return tqdm(events, unit=" events", disable=None, leave=False)
 
 
@@ -136,8 +174,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--cycle", type=int, choices=list(CYCLES), default=2, help="whose classes (2)"
     )
     parser.add_argument("--events", type=at_least(1), metavar="N", help="the first N only")
-    if source != _MLHEP:
-        _add_source_options(parser)
+    _add_source_options(parser)
+    _add_other_ways(parser)
     options = parser.parse_args(arguments)
     options.out = options.out or options.out_option
     if options.out is None:
@@ -172,6 +210,30 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--energy-from", metavar="NAME", help="producer, product or detector")
     parser.add_argument("--labels-from", metavar="NAME", help="producer or product of the classes")
     parser.add_argument("--taxonomy", choices=TAXONOMIES, help="how those classes are numbered")
+
+
+def _add_other_ways(parser: argparse.ArgumentParser) -> None:
+    formats = "; ".join(f"{name}: {words}" for name, words in FORMATS.items())
+    parser.add_argument("--to", choices=list(FORMATS), help=f"of our events: {formats}")
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="FILE",
+        help="with --to: a submission for IN, or an HDF5 file with `score` (M, classes)",
+    )
+    parser.add_argument(
+        "--back",
+        type=Path,
+        metavar="PREDICTION",
+        help="a submission for the converted file IN (or `score`), in the terms of its source",
+    )
+    parser.add_argument(
+        "--source",
+        dest="source_path",
+        type=Path,
+        metavar="FILE",
+        help="with --back: where the source lies now",
+    )
 
 
 def _manual(source: str | None) -> str:

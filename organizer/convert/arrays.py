@@ -3,7 +3,8 @@
 npz     coords (N, 3) [voxels], energy (N,) [MeV], motif (N,) and pid (N,); the names vary. Several
         events where `event` (N,) numbers them.
 CSV     columns x, y, z, energy, motif, pid, event, in any order; the names vary as much.
-pimm    a folder of folders event_0000: coord.npy (N, 3), strength.npy (N, 1), segment.npy (N,)
+pimm    a folder of folders event_0000: coord.npy (N, 3), strength.npy (N, 1), segment.npy (N,);
+        classes.txt, where it is there, names the classes that segment counts
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import tokenize
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from lartpc_challenge.submission.upload import READ_ERRORS
 from organizer.convert.deposits import NOT_KNOWN, ReadOptions, SourceEvent, Voxels
 from organizer.convert.larcv_kinds import FIVE_TYPES, kinds_of_types
 from organizer.convert.pilarnet_rows import NO_PIDS, NO_SIZE, grid, kinds
+from organizer.convert.taxonomy import Kind, kind_of_class
 
 _NAMES = {
     "coords": ("coords", "coord", "voxels", "xyz", "points"),
@@ -31,6 +34,7 @@ _NAMES = {
     "event": ("event", "event_id", "eventid", "entry", "batch", "batch_id"),
 }
 _AXES = ("x", "y", "z")
+CLASSES_FILE = "classes.txt"  # in a folder that we wrote: the names of its classes
 _NO_LABELS = "it has no semantic types: its events have no labels"
 
 
@@ -70,6 +74,7 @@ def read_folder(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
     events = event_folders(path)
     if not events:
         raise ChallengeError(f"{path}: holds no folder with a coord.npy")
+    names = _class_names(Path(path))
     for entry, folder in enumerate(events):
         arrays = {}
         for file in sorted(folder.glob("*.npy")):
@@ -77,8 +82,29 @@ def read_folder(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
                 arrays[file.stem] = np.load(file, allow_pickle=False)
             except (*READ_ERRORS, tokenize.TokenError) as reason:
                 raise ChallengeError(f"{file}: not a readable .npy file") from reason
+        segment = arrays.pop("segment", None) if names is not None else None
         (event,) = _events(folder, arrays, options, entry, len(events))
-        yield event
+        if names is not None and segment is not None:
+            event = replace(event, kind=_kinds_of_names(folder, segment, names))
+        digits = folder.name.rpartition("_")[2]
+        number = int(digits) if digits.isdigit() else entry
+        yield replace(event, event_id=number, number=(NOT_KNOWN, NOT_KNOWN, number))
+
+
+def _class_names(path: Path) -> list[str] | None:
+    """The names in the nearest classes.txt, in the folder or the one above; None without one."""
+    for folder in (path, path.absolute().parent):
+        if (folder / CLASSES_FILE).is_file():
+            return (folder / CLASSES_FILE).read_text(encoding="utf-8").split("\n")[:-1]
+    return None
+
+
+def _kinds_of_names(where: Path, segment: np.ndarray, names: list[str]) -> np.ndarray:
+    """(N,) uint8 kinds of classes (N,) counted from 0 in the order of `names`."""
+    if len(segment) and not -1 <= segment.min() <= segment.max() < len(names):
+        raise ChallengeError(f"{where}: segment holds {segment.max()}, {CLASSES_FILE} {len(names)}")
+    of_names = [kind_of_class(name, names) for name in names]
+    return np.array([*of_names, Kind.NO_CLASS], np.uint8)[segment.ravel().astype(np.int64)]
 
 
 def event_folders(path: Path) -> list[Path]:

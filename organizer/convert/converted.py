@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -61,8 +61,12 @@ class Counts:
     labels: set[int] = field(default_factory=set)
 
 
-def convert(source: SourceEvent, settings: Settings, counts: Counts) -> Iterator[Converted]:
+def convert(
+    source: SourceEvent, settings: Settings, counts: Counts, is_labelled: bool = True
+) -> Iterator[Converted]:
     """Yield what becomes of one event of a source: one event of ours, several with tiles.
+
+    is_labelled: whether the events of the source have labels; one that has none then has no class.
 
     An event without a voxel is yielded empty. A voxel's label is the class that left most energy in
     it; voxels without any class are left out where the source has classes. Voxels come in order of
@@ -70,17 +74,21 @@ def convert(source: SourceEvent, settings: Settings, counts: Counts) -> Iterator
     become several. ChallengeError where an energy is not a number.
     """
     _check(source)
+    if not is_labelled:
+        source = replace(source, kind=None)
+    elif source.kind is None:
+        source = replace(source, kind=np.zeros(len(source.energy_mev), np.uint8))
     labels = label_of_kind(settings.cycle) if source.kind is not None else np.zeros(1, np.uint8)
     cells = tally(source, settings.voxel_mm, labels)
-    energy = cells.parts_mev.sum(axis=1)
+    energy = cells.parts_mev.sum(axis=0)
     is_kept = energy > settings.threshold_mev
     counts.source_events += 1
     counts.read_mev += float(energy.sum())
     counts.below_mev += float(energy[~is_kept].sum())
     label = None
     if source.kind is not None:
-        label = cells.parts_mev[:, 1:].argmax(axis=1).astype(np.uint8) + np.uint8(1)
-        has_class = (cells.parts_mev[:, 1:] > 0).any(axis=1)
+        label = cells.parts_mev[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
+        has_class = (cells.parts_mev[1:] > 0).any(axis=0)
         counts.no_class_mev += float(energy[is_kept & ~has_class].sum())
         is_kept &= has_class
     _note(source, counts)

@@ -37,7 +37,8 @@ def corners(
 
 def inside(cell: np.ndarray, corner: np.ndarray) -> np.ndarray:
     """(C,) bool: which cells (C, 3) the cube at `corner` (3,) holds."""
-    return ((cell >= corner) & (cell < corner + GRID_SIZE)).all(axis=1)
+    x, y, z = ((cell[:, i] >= corner[i]) & (cell[:, i] < corner[i] + GRID_SIZE) for i in range(3))
+    return x & y & z
 
 
 def tile_corners(cell: np.ndarray) -> list[np.ndarray]:

@@ -49,14 +49,18 @@ _TRAJECTORY_NAMES = {
 _VERTEX_NAMES = {"event": _EVENT, "x": ("x_vert",), "y": ("y_vert",), "z": ("z_vert",)}
 _MM_PER_CM = 10.0
 _WORLD_MM = 1e6
-_BLOCK_ROWS = 1 << 18
+_BLOCK_ROWS = 1 << 20
 
 
 def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
     """Yield the events of an edep-sim file in the order of their numbers."""
     with open_h5(path) as file:
         segments, fields = _segments(file, path)
-        event = _read(segments, fields["event"], slice(None), path)
+        table: h5py.Dataset | np.ndarray = segments
+        if len(segments) <= _BLOCK_ROWS:  # unpacked once: the events' numbers, and the rest
+            with reading(f"{path}: {segments.name}"):
+                table = segments[:]
+        event = _read(table, fields["event"], path)
         if len(event) and (event.min() < 0 or event.max() > np.iinfo(np.uint32).max):
             raise ChallengeError(f"{path}: an event number is not a 32-bit one, 0 to 4294967295")
         order = np.argsort(event, kind="stable")
@@ -64,7 +68,7 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
         rows_of = np.split(order, first[1:]) if len(numbers) else []
         tracks = _Table(file, path, _TRAJECTORY_PLACES, _TRAJECTORY_NAMES)
         vertices = _Table(file, path, _VERTEX_PLACES, _VERTEX_NAMES)
-        for entry, columns in enumerate(_columns(segments, fields, rows_of, path)):
+        for entry, columns in enumerate(_columns(table, fields, rows_of, path)):
             number = int(numbers[entry])
             where = f"{path}: event {number}"
             kind, remarks = _kinds(columns, tracks.rows(number))
@@ -105,7 +109,10 @@ def _fields(dataset: h5py.Dataset, names: dict[str, tuple[str, ...]]) -> dict[st
 
 
 def _columns(
-    segments: h5py.Dataset, fields: dict[str, str], rows_of: list[np.ndarray], path: Path
+    segments: h5py.Dataset | np.ndarray,
+    fields: dict[str, str],
+    rows_of: list[np.ndarray],
+    path: Path,
 ) -> Iterator[dict[str, np.ndarray]]:
     """The columns of each event, given the rows (ascending) of each.
 
@@ -120,7 +127,7 @@ def _columns(
             if wider[1] - wider[0] >= _BLOCK_ROWS:
                 break
             (low, high), stop = wider, stop + 1
-        with reading(f"{path}: {segments.name}"):
+        with reading(f"{path}: segments"):
             block = segments[low : high + 1]
         for rows in rows_of[start:stop]:
             mine = block[rows - low]
@@ -128,9 +135,11 @@ def _columns(
         start = stop
 
 
-def _read(dataset: h5py.Dataset, field: str, rows: slice, path: Path) -> np.ndarray:
-    with reading(f"{path}: {dataset.name}"):
-        return dataset.fields(field)[rows]
+def _read(table: h5py.Dataset | np.ndarray, field: str, path: Path) -> np.ndarray:
+    if isinstance(table, np.ndarray):
+        return table[field]
+    with reading(f"{path}: {table.name}"):
+        return table.fields(field)[:]
 
 
 def _place(where: str, columns: dict[str, np.ndarray]) -> Segments:
@@ -186,7 +195,7 @@ class _Table:
             if isinstance(dataset, h5py.Dataset) and dataset.dtype.names:
                 fields = _fields(dataset, names)
                 if "event" in fields:
-                    found = {o: _read(dataset, f, slice(None), path) for o, f in fields.items()}
+                    found = {o: _read(dataset, f, path) for o, f in fields.items()}
                     order = np.argsort(found["event"], kind="stable")
                     self._columns = {ours: column[order] for ours, column in found.items()}
                     return

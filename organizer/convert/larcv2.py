@@ -148,7 +148,8 @@ def index_of_id(where: str, voxel: np.ndarray, shape: tuple[int, int, int]) -> n
     """(V, 3) int64 x, y, z of voxel ids (V,) in a grid of `shape` nx, ny, nz."""
     if len(voxel) and int(voxel.max()) >= int(np.prod([int(n) for n in shape])):
         raise ChallengeError(f"{where}: voxel id {voxel.max()} lies outside {shape}")
-    z, y, x = np.unravel_index(voxel.astype(np.int64), shape[::-1])
+    rest, x = np.divmod(voxel.astype(np.int64), shape[0])
+    z, y = np.divmod(rest, shape[1])
     return np.column_stack((x, y, z))
 
 

@@ -182,14 +182,16 @@ def kinds_of_types(where: str, types: np.ndarray, taxonomy: str) -> np.ndarray:
     table = np.full(len(_SPINE), Kind.NO_CLASS, np.uint8)
     for number, (_, kind) in enumerate(_FIVE_TYPES if taxonomy == FIVE_TYPES else _SPINE):
         table[number] = kind
-    if not np.isfinite(types).all() or (types != np.floor(types)).any():
+    number = np.where(np.abs(types) < len(table), types, -1).astype(np.int64)
+    if not np.isfinite(types).all() or ((number != types) & (number != -1)).any():
         raise ChallengeError(f"{where}: its classes are not whole numbers")
-    is_known = (types >= 0) & (types < len(table))
-    return np.where(is_known, table[np.where(is_known, types, 0).astype(np.int64)], Kind.NO_CLASS)
+    return np.where(number >= 0, table[number], Kind.NO_CLASS).astype(np.uint8)
 
 
 def look_up(voxel: np.ndarray, known: np.ndarray, value: np.ndarray, missing: float) -> np.ndarray:
     """(n,) the value of each voxel (n,) among `known` (m,), each once; `missing` if it is none."""
+    if np.array_equal(voxel, known):  # as nearly always
+        return value
     if not len(known):
         return np.full(len(voxel), missing)
     order = np.argsort(known, kind="stable")

@@ -18,7 +18,7 @@ _POINT_COLUMNS = 8
 _CLUSTER_COLUMNS = (6, 5)
 _VERTEX = slice(2, 5)  # in cluster_extra
 _LIMIT = 1e6  # no coordinate or number in these files is anywhere near
-_TRACK, _PROTON, NO_PID = 1, 4, -1
+_TRACK, _PROTON = 1, 4
 NO_PIDS = "its clusters have no pid: protons can't be told from other tracks"
 NO_SIZE = "the file does not keep the size of its voxels: taken as {} mm (--source-voxel-mm)"
 _KIND_OF_SEMANTIC = np.array(
@@ -51,7 +51,7 @@ def grid(options: ReadOptions) -> Grid:
 
 def kinds(where: str, semantic: np.ndarray, pid: np.ndarray | None) -> np.ndarray:
     """(n,) uint8 kinds from semantic types (n,) and pids (n,), None if the file has none."""
-    semantic = np.where(semantic == -1, len(_KIND_OF_SEMANTIC) - 1, semantic)
+    semantic = np.where(semantic == NOT_KNOWN, len(_KIND_OF_SEMANTIC) - 1, semantic)
     if not np.isin(semantic, range(len(_KIND_OF_SEMANTIC))).all():
         raise ChallengeError(f"{where}: expected semantic types 0 to 4, found {semantic.max():g}")
     semantic = semantic.astype(np.int64)
@@ -73,7 +73,10 @@ def event_of_rows(
     cluster_extra: np.ndarray | None,
     options: ReadOptions,
 ) -> SourceEvent:
-    """The event in one row of each data set, flat arrays of numbers. ChallengeError for others."""
+    """The event in one row of each data set, flat arrays of numbers. ChallengeError for others.
+
+    Without labels where no cluster has a semantic type (-1), as this package writes test events.
+    """
     if point.size % _POINT_COLUMNS:
         raise ChallengeError(
             f"{where}: point has {point.size} values, expected {_POINT_COLUMNS} a voxel"
@@ -84,7 +87,10 @@ def event_of_rows(
     table = _clusters(where, len(point), cluster)
     size = table[:, 0]
     has_pid = table.shape[1] > 5
-    kind = np.repeat(kinds(where, table[:, 4], table[:, 5] if has_pid else None), size)
+    kind: np.ndarray | None = None
+    semantic = table[size > 0, 4]
+    if not len(semantic) or (semantic != NOT_KNOWN).any():
+        kind = np.repeat(kinds(where, table[:, 4], table[:, 5] if has_pid else None), size)
     voxel = options.voxel_mm or VOXEL_SIZE_MM
     return SourceEvent(
         entry,

@@ -35,8 +35,8 @@ class Pieces:
 class Cells:
     """What an event leaves in voxels of the wanted size, before crop and threshold.
 
-    cell (C, 3) int64, in order of x, y, z, none twice; parts_mev (C, n_labels) float64: the energy
-    of each label, column 0 that without a class.
+    cell (C, 3) int64, in order of x, y, z, none twice; parts_mev (n_labels, C) float64: the energy
+    of each label, row 0 that without a class.
     """
 
     cell: np.ndarray
@@ -84,24 +84,41 @@ def tally(event: SourceEvent, voxel_mm: float, label_of_kind: np.ndarray) -> Cel
         label = label_of_kind[event.kind].astype(np.int64)
     energy = event.energy_mev.astype(np.float64)
     low, shape = _bounding_box(event, voxel_mm)
-    keys, parts = [np.zeros(0, np.int64)], [np.zeros((0, n_labels))]
+    keys, parts = [], []
     for pieces in cut(event.place, voxel_mm):
         offset = pieces.cell - low
         key = (offset[:, 0] * shape[1] + offset[:, 1]) * shape[2] + offset[:, 2]
-        found, inverse = np.unique(key, return_inverse=True)
         weight = energy[pieces.row] * pieces.share
-        flat = inverse.ravel() * n_labels + label[pieces.row]
-        summed = np.bincount(flat, weight, minlength=len(found) * n_labels)
+        found, part = _sums(key, label[pieces.row][None], weight[None], n_labels)
         keys.append(found)
-        parts.append(summed.reshape(-1, n_labels))
-    key, part = np.concatenate(keys), np.concatenate(parts)
-    if len(keys) > 2:  # several blocks may share a voxel
-        key, inverse = np.unique(key, return_inverse=True)
-        summed = np.zeros((len(key), n_labels))
-        np.add.at(summed, inverse.ravel(), part)
-        part = summed
-    cell = np.column_stack(np.unravel_index(key, tuple(shape))) + low if len(key) else key[:, None]
-    return Cells(cell.reshape(-1, 3).astype(np.int64), part)
+        parts.append(part)
+    if len(keys) > 1:  # several blocks may share a voxel
+        labels = np.arange(n_labels)[:, None]
+        key, part = _sums(np.concatenate(keys), labels, np.concatenate(parts, axis=1), n_labels)
+    elif keys:
+        key, part = keys[0], parts[0]
+    else:
+        key, part = np.zeros(0, np.int64), np.zeros((n_labels, 0))
+    return Cells(np.column_stack(np.unravel_index(key, tuple(shape))) + low, part)
+
+
+def _sums(
+    key: np.ndarray, label: np.ndarray, weight: np.ndarray, n_labels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each of the keys (n,) once, ascending (m,), and the sums (n_labels, m) of their weights.
+
+    weight (k, n): of each key the weights of the labels in `label`, (1, n) or (k, 1).
+    """
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    is_new = np.ones(len(key), bool)
+    is_new[1:] = key[1:] != key[:-1]
+    found = key[is_new]
+    place = np.cumsum(is_new) - 1
+    label = label[:, order] if label.shape[1] > 1 or len(key) == 1 else label
+    flat = (label * len(found) + place).ravel()
+    summed = np.bincount(flat, weight[:, order].ravel(), minlength=n_labels * len(found))
+    return found, summed.reshape(n_labels, len(found))
 
 
 def _bounding_box(event: SourceEvent, voxel_mm: float) -> tuple[np.ndarray, np.ndarray]:

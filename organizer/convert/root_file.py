@@ -44,7 +44,7 @@ def open_root(path: Any) -> Iterator[Any]:
     uproot = import_uproot()
     check_file(path)
     try:
-        file = uproot.open(path)
+        file = uproot.open(path, handler=uproot.MemmapSource)  # no threads, twice as fast
     except (*READ_ERRORS, *_MORE_READ_ERRORS, uproot.DeserializationError) as reason:
         raise ChallengeError(
             f"{path}: not a readable ROOT file (damaged, cut short or of another kind); download "

@@ -17,6 +17,7 @@ from organizer.convert.converted import Converted, Settings
 from organizer.convert.deposits import ReadOptions
 
 GROUP = "source"
+_DATA_SETS = ("parent", "event_id", "run", "origin", "voxel_size_mm")
 _FINGERPRINT_BYTES = 1 << 20
 
 
@@ -24,7 +25,7 @@ _FINGERPRINT_BYTES = 1 << 20
 class SourceGroup:
     """What a converted file says of its source. N is the number of its events.
 
-    entry (N,), number (N, 3) int64; origin_mm, voxel_mm (N, 3) float64: `Converted`.
+    parent, event_id (N,), run (N, 2) int64; origin_mm, voxel_mm (N, 3) float64: FORMAT.md.
     """
 
     path: str
@@ -32,8 +33,9 @@ class SourceGroup:
     options: ReadOptions
     our_voxel_mm: float
     fingerprint: str
-    entry: np.ndarray
-    number: np.ndarray
+    parent: np.ndarray
+    event_id: np.ndarray
+    run: np.ndarray
     origin_mm: np.ndarray
     voxel_mm: np.ndarray
 
@@ -59,10 +61,11 @@ def write_source(
             "our_voxel_mm": settings.voxel_mm,
         }
     )
-    group["entry"] = np.array([row.entry for row in rows], np.int64)
-    group["number"] = np.array([row.number for row in rows], np.int64).reshape(-1, 3)
-    group["origin_mm"] = np.array([row.origin_mm for row in rows]).reshape(-1, 3)
-    group["voxel_mm"] = np.array([row.source_voxel_mm for row in rows]).reshape(-1, 3)
+    number = np.array([row.number for row in rows], np.int64).reshape(-1, 3)
+    group["parent"] = np.array([row.entry for row in rows], np.int64)
+    group["event_id"], group["run"] = number[:, 2], number[:, :2]
+    group["origin"] = np.array([row.origin_mm for row in rows]).reshape(-1, 3)
+    group["voxel_size_mm"] = np.array([row.source_voxel_mm for row in rows]).reshape(-1, 3)
 
 
 def read_source(path: Path) -> SourceGroup | None:
@@ -78,9 +81,9 @@ def read_source(path: Path) -> SourceGroup | None:
                 ReadOptions(**json.loads(group.attrs["options"])),
                 float(group.attrs["our_voxel_mm"]),
                 str(group.attrs["fingerprint"]),
-                *(group[name][:] for name in ("entry", "number", "origin_mm", "voxel_mm")),
+                *(group[name][:] for name in _DATA_SETS),
             )
-        if len({len(found.entry), len(found.number), len(found.origin_mm)}) != 1:
+        if len({len(found.parent), len(found.event_id), len(found.origin_mm)}) != 1:
             raise ChallengeError(f"{path}: {GROUP}: its data sets differ in length; damaged")
         return found
 

@@ -7,7 +7,7 @@ cycle whose classes have these names can be written, those that are declared lat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -50,6 +50,20 @@ _ONE_OF = {
 }
 
 
+# What a class of ours stands for, in other people's terms.
+_KIND_OF_CLASS = {
+    "proton": Kind.PROTON,
+    "HIP": Kind.PROTON,
+    "MIP": Kind.MIP,
+    "track": Kind.TRACK,
+    "shower": Kind.SHOWER,
+    "electron/positron": Kind.ELECTRON,
+    "delta": Kind.DELTA,
+    "Michel": Kind.MICHEL,
+    "low-energy": Kind.LOW_ENERGY,
+}
+
+
 @dataclass(frozen=True)
 class Taxonomy:
     """A source's classes in its own words, and what it does not know."""
@@ -65,6 +79,22 @@ def class_of_kind(kind: Kind, cycle: Cycle) -> str | None:
         if name in cycle.class_names:
             return name
     return None
+
+
+def kind_of_class(name: str, names: Sequence[str]) -> Kind:
+    """What the class `name` stands for, one of the classes `names`.
+
+    ChallengeError for one that says where a particle comes from, such as `cosmic`.
+    """
+    if name == "other":  # without protons, where these have a class of their own
+        return Kind.MIP if "proton" in names else Kind.TRACK
+    try:
+        return _KIND_OF_CLASS[name]
+    except KeyError:
+        raise ChallengeError(
+            f"the class `{name}` is none that other formats know; they have shower, track, Michel, "
+            "delta and low-energy"
+        ) from None
 
 
 def label_of_kind(cycle: Cycle) -> np.ndarray:
@@ -127,17 +157,16 @@ _NUCLEUS = 1_000_000_000
 
 def kind_of_pdg(pdg: np.ndarray) -> np.ndarray:
     """(n,) uint8: the kind of what particles with PDG codes (n,) leave, without their ancestry."""
-    size = np.abs(pdg)
     kind = np.full(len(pdg), Kind.MIP, np.uint8)
-    kind[np.isin(size, (_ELECTRON, _PHOTON))] = Kind.ELECTRON
+    kind[is_electromagnetic(pdg)] = Kind.ELECTRON
     kind[pdg == _PROTON] = Kind.PROTON
-    kind[size > _NUCLEUS] = Kind.ION
+    kind[np.abs(pdg) > _NUCLEUS] = Kind.ION
     return kind
 
 
 def is_electromagnetic(pdg: np.ndarray) -> np.ndarray:
     """(n,) bool: whether it is an electron, a positron or a photon."""
-    return np.isin(np.abs(pdg), (_ELECTRON, _PHOTON))
+    return (np.abs(pdg) == _ELECTRON) | (pdg == _PHOTON)
 
 
 def is_electron(pdg: np.ndarray) -> np.ndarray:

@@ -1,0 +1,48 @@
+"""What a network says of our events: a submission's labels, or scores for every class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lartpc_challenge.files import check_file, open_h5, reading
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.reference import Manifest
+from lartpc_challenge.submission.forms import read_submission
+
+
+def read_scores(prediction: Path, events: Path) -> np.ndarray:
+    """(M, classes) float32: a score from 0 to 1 for every class of every voxel of an events file.
+
+    prediction: a submission for `events` in any of its forms, whose labels have the score 1, or an
+    HDF5 file with the data set `score` (M, classes), voxels in the order of `events`. Column i is
+    the class of label i + 1; a voxel that a submission calls empty has zeros. ChallengeError where
+    the two don't fit.
+    """
+    check_file(prediction)
+    manifest = Manifest.from_events(events)
+    n_classes = manifest.cycle.n_labels - 1
+    if h5py.is_hdf5(prediction):
+        with open_h5(prediction) as file:
+            found = file.get("score")
+            if isinstance(found, h5py.Dataset):
+                expected = (int(manifest.offset[-1]), n_classes)
+                if found.shape != expected or found.dtype.kind != "f":
+                    raise ChallengeError(
+                        f"{prediction}: score is {found.dtype} {found.shape}, expected floats "
+                        f"{expected} for {events}"
+                    )
+                with reading(f"{prediction}: score"):
+                    return found[:].astype(np.float32)
+    label = read_submission(prediction, manifest)
+    scores = np.zeros((len(label), n_classes + 1), np.float32)
+    scores[np.arange(len(label)), label] = 1
+    return scores[:, 1:]
+
+
+def labels_of(scores: np.ndarray) -> np.ndarray:
+    """(M,) uint8: the label with the highest score; 0 where all are 0."""
+    best = scores.argmax(axis=1).astype(np.uint8) + np.uint8(1)
+    return np.where(scores.max(axis=1, initial=0) > 0, best, 0).astype(np.uint8)

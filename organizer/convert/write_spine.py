@@ -1,0 +1,116 @@
+"""Our events as SPINE's HDF5, version 2.
+
+Products: data (N, 5) batch, x, y, z, energy [MeV]; labelled events also seg_label (N, 5) with the
+semantic type and clust_label (N, 21) with pid and particle; with predictions segmentation
+(N, 4 + classes), their scores. meta has size and origin of the voxels [cm], run_info the numbers.
+The batch column is 0: SPINE's parser `tensor` reads these with its defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lartpc_challenge.files import new_h5
+from lartpc_challenge.format import GRID_SIZE
+from organizer.convert.export import NOT_KNOWN, Exported
+
+_SPINE_VERSION = "0.17.3"  # whose format this is
+_CHUNK_ROWS = 1 << 14
+_META = [
+    ("lower", "<f4", (3,)),
+    ("upper", "<f4", (3,)),
+    ("size", "<f4", (3,)),
+    ("count", "<i8", (3,)),
+]
+_RUN_INFO = [("run", "<i8"), ("subrun", "<i8"), ("event", "<i8")]
+# Columns of clust_label: constants/columns.py, ClusterLabelCol.
+_CLUSTER_WIDTH = 21
+_CLUSTER, _PARTICLE, _GROUP, _INTERACTION, _PID, _PRIMARY, _VERTEX, _SHAPE = (
+    5, 6, 7, 9, 11, 13, slice(14, 17), 20
+)  # fmt: skip
+
+
+def write(out: Path, items: Iterable[Exported], voxel_cm: float) -> None:
+    """Write events as SPINE's HDF5; a few events are in memory."""
+    with new_h5(out) as file:
+        info = file.create_group("info")
+        info.attrs.update(
+            {
+                "cfg": "writer: organizer.convert\n",
+                "spine_version": _SPINE_VERSION,
+                "version": _SPINE_VERSION,
+                "format": "spine_hdf5",
+                "format_version": 2,
+                "complete": True,
+            }
+        )
+        file.create_group("products")
+        n_events = 0
+        for item in items:
+            for name, values in _products(item, voxel_cm).items():
+                _append(file, name, values)
+            _append(file, "index", np.array([n_events]))
+            n_events += 1
+        file["events"] = np.arange(n_events)
+
+
+def _products(item: Exported, voxel_cm: float) -> dict[str, np.ndarray]:
+    event, n = item.event, len(item.event)
+    place = np.zeros((n, 4), np.float32)
+    place[:, 1:] = event.coords
+    found = {"data": np.column_stack((place, event.energy)).astype(np.float32)}
+    if item.clusters is not None:
+        label = _cluster_label(item, place)
+        found["clust_label"] = label
+        found["seg_label"] = label[:, [0, 1, 2, 3, _SHAPE]]
+    if item.scores is not None:
+        found["segmentation"] = np.column_stack((place, item.scores)).astype(np.float32)
+    low, count = item.origin_cm, GRID_SIZE
+    meta = ([low], [low + voxel_cm * count], [[voxel_cm] * 3], [[count] * 3])
+    found["meta"] = np.array([tuple(np.array(column)[0] for column in meta)], _META)
+    found["run_info"] = np.array([item.number], _RUN_INFO)
+    return found
+
+
+def _cluster_label(item: Exported, place: np.ndarray) -> np.ndarray:
+    clusters = item.clusters
+    of_cluster = np.full((len(clusters.size), _CLUSTER_WIDTH), NOT_KNOWN, np.float32)
+    of_cluster[:, _CLUSTER] = np.arange(len(clusters.size))
+    of_cluster[:, _PARTICLE] = of_cluster[:, _GROUP] = clusters.group
+    of_cluster[:, _INTERACTION] = clusters.interaction
+    of_cluster[:, _PID], of_cluster[:, _SHAPE] = clusters.pid, clusters.semantic
+    of_cluster[:, _PRIMARY], of_cluster[:, _VERTEX] = clusters.extra[:, 5], clusters.extra[:, 2:5]
+    label = np.empty((len(place), _CLUSTER_WIDTH), np.float32)
+    label[clusters.order] = np.repeat(of_cluster, clusters.size, axis=0)
+    label[:, :4], label[:, 4] = place, item.event.energy
+    return label
+
+
+def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
+    """Append one event's rows to a product: an array, or objects where `values` has fields."""
+    is_objects = values.dtype.names is not None
+    key = "fixed" if is_objects else "values"
+    if name not in file["products"]:
+        group = file["products"].create_group(name)
+        group.attrs["kind"] = "objects" if is_objects else "array"
+        group.attrs["scalar"] = is_objects or values.ndim == 1
+        if is_objects:
+            group.attrs["class_name"] = {"meta": "ImageMeta3D", "run_info": "RunInfo"}[name]
+            group.create_group("variables")
+        shape = {"shape": (0, *values.shape[1:]), "maxshape": (None, *values.shape[1:])}
+        chunks = (_CHUNK_ROWS if values.ndim > 1 else 64, *values.shape[1:])
+        group.create_dataset(key, dtype=values.dtype, chunks=chunks, **shape, compression="gzip")
+        group.create_dataset(
+            "event_offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=True
+        )
+    group = file["products"][name]
+    dataset, offsets = group[key], group["event_offsets"]
+    dataset.resize(len(dataset) + len(values), axis=0)
+    if len(values):
+        dataset[-len(values) :] = values
+    offsets.resize(len(offsets) + 1, axis=0)
+    offsets[-1] = len(dataset)

@@ -1,0 +1,79 @@
+"""Which module writes which format, under the names of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.format import ChallengeError
+from organizer.convert import write_pilarnet, write_spine, write_tables
+from organizer.convert.export import Exported, exported, voxel_cm
+from organizer.convert.predictions import read_scores
+
+# What OUT becomes, in words, by the name of --to.
+FORMATS = {
+    "pilarnet": "PILArNet-M v3, HDF5: pimm reads it",
+    "pilarnet-v2": "PILArNet-M v2, HDF5: Panda reads it",
+    "pilarnet-v1": "PILArNet-M v1, HDF5: PoLAr-MAE reads it",
+    "parquet": "PILArNet-M v3, parquet: pimm reads it",
+    "spine": "SPINE's HDF5, version 2",
+    "pimm": "a folder of .npy files: pimm's DefaultDataset reads it",
+    "csv": "a table: event,x,y,z,val,label",
+    "mlhep": "dense HDF5 or CSV of 2018, as OUT ends in .hdf5 or .csv",
+}
+_BY_SUFFIX = {".parquet": "parquet", ".csv": "csv"}
+Progress = Callable[[Iterable[Exported]], Iterable[Exported]]
+
+
+def choose_format(out: Path, source: str | None, to: str | None) -> str:
+    """The format to write: --to, or what SOURCE or the name of OUT says. ChallengeError if none."""
+    name = to or (source if source in FORMATS else None) or _BY_SUFFIX.get(out.suffix.lower())
+    if name is None:
+        raise ChallengeError(
+            f"{out}: the events are this challenge's; choose what to write with --to "
+            f"{'|'.join(FORMATS)}"
+        )
+    return name
+
+
+def write_as(
+    name: str,
+    source: Path,
+    out: Path,
+    prediction: Path | None,
+    n_events: int | None,
+    progress: Progress,
+) -> list[str]:
+    """Write the first `n_events` of our events in a format of FORMATS; what was done, in words."""
+    scores = None if prediction is None else read_scores(prediction, source)
+    with EventFile(source) as events:
+        names, n = events.cycle.class_names, min(len(events), n_events or len(events))
+        items = progress(islice(exported(source, events, scores), n))
+        said = [f"{out}: {n:,} events, {int(events.offset[n]):,} voxels, {FORMATS[name]}"]
+        if name == "spine":
+            write_spine.write(out, items, voxel_cm(source))
+        elif name == "pimm":
+            split = "train" if events.has_labels else "test"
+            write_tables.write_folders(out, items, split, names)
+            said.append(f"{out}: segment.npy counts {', '.join(names)} from 0")
+        elif name == "csv":
+            write_tables.write_csv(out, items, names)
+        elif name == "parquet":
+            write_pilarnet.write_parquet(out, items)
+        else:
+            version = int(name[-1]) if name.startswith("pilarnet-v") else 3
+            write_pilarnet.write_hdf5(out, items, n, names, version)
+        if name.startswith("pilarnet") or name == "parquet":
+            said.append(write_pilarnet.DEFAULTS_THAT_DROP + _dropped(events, n))
+    return said
+
+
+def _dropped(events: EventFile, n: int) -> str:
+    """How many of the first n events would remain with these defaults."""
+    length = events.offset[1 : n + 1] - events.offset[:n]
+    kept = int((length >= write_pilarnet.MIN_POINTS).sum())
+    energy = events.column("energy", 0, n)
+    share = float((energy > write_pilarnet.ENERGY_THRESHOLD_MEV).mean()) if len(energy) else 0.0
+    return f": of these, {kept:,} of {n:,} events and {share:.1%} of the voxels would remain"
