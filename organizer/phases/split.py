@@ -15,6 +15,7 @@ from lartpc_challenge.files import open_h5, replacing
 from lartpc_challenge.format import GRID_SHAPE, ChallengeError, Cycle
 from lartpc_challenge.reference import read_reference, write_reference
 from organizer.data.trivial import fit_trivial_rules, score_rule
+from organizer.phases.tiles import check_apart, groups_of, hidden_groups
 from organizer.source import reference_file, test_file, train_file
 
 # The precision of the read-out: what a file tells of a voxel's energy, 12 bits of mantissa.
@@ -31,11 +32,13 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
 
     The same raw files and the same secret of 16 bytes give the same bytes. In memory: the voxels of
     one of the two files, 8 bytes each, and as much again while they are written.
+    Tiles of one event of a converted source stay together, in one phase.
     Raises ChallengeError where raw files are missing, unlabelled or share an event.
     """
     raw_train, raw_test = train_file(raw, cycle), test_file(raw, cycle)
     n_train, n_test = (_checked_length(path, cycle) for path in (raw_train, raw_test))
     check_distinct([raw_train, raw_test])
+    check_apart(raw_train, raw_test)
     numbers = event_numbers(secret, cycle, n_train + n_test)
 
     with contextlib.ExitStack() as stack:  # all files or none take their names
@@ -52,7 +55,8 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
         order = shuffled(secret, b"test order", n_test)
         events, scale = _published_events(raw_test, numbers[n_train:], order)
         _write_test(new(test_file(public, cycle)), events, cycle, scale)
-        is_hidden = shuffled(secret, b"phase", n_test) >= n_test // 2
+        group = groups_of(raw_test, n_test)[order]
+        is_hidden = hidden_groups(shuffled(secret, b"phase", n_test), group)
         for phase, chosen in zip(cycle.phases, (~is_hidden, is_hidden)):
             truth = [event for event, mine in zip(events, chosen) if mine]
             write_reference(
