@@ -271,12 +271,15 @@ def check_events(content: bytes, hidden: dict) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("test", "label"), ("test", "particles"), ("train", "origin"), ("train", "attempts")],
+    [
+        *(("test", "label"), ("test", "particles"), ("test", "particle"), ("test", "source")),
+        *(("train", "origin"), ("train", "attempts"), ("train", "source")),
+    ],
 )
 def test_event_files_with_more_than_is_public_are_refused(tmp_path, kind, name):
     tiny = make_tiny(tmp_path / "data", baseline=False)
     with edited(tiny.folder / f"cycle2_{kind}.h5") as file:
-        file[name] = np.ones(len(file["energy"]), np.uint8)
+        file[name] = np.ones(len(file["energy"]), np.int16 if name == "particle" else np.uint8)
     assert f"cycle2_{kind}.h5: holds {name}, which a {kind} file for participants must not" in (
         problems(wanted(tiny.folder), tmp_path / "dist")
     )

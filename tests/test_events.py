@@ -92,6 +92,26 @@ def test_further_columns_travel_with_the_voxels(path):
         assert file.column("origin").tolist() == [4, 5]
 
 
+def test_the_particle_of_each_voxel_is_kept_where_it_is_asked_for(path):
+    event = replace(ONE, particle=np.array([-1], np.int16))
+    for columns, found in (({"particle": np.int16}, [-1]), ({}, None)):
+        with EventWriter(path, kind="train", cycle=1, scale="full", columns=columns) as out:
+            out.append(event)
+        with EventFile(path) as file:
+            assert (None if file[0].particle is None else file[0].particle.tolist()) == found
+
+
+def test_a_particle_is_a_row_or_minus_one_and_never_in_a_test_file(path):
+    columns = {"particle": np.int16}
+    with (
+        EventWriter(path, kind="train", cycle=1, scale="full", columns=columns) as out,
+        pytest.raises(ValueError, match="a particle is a row of the table, or -1"),
+    ):
+        out.append(replace(ONE, particle=np.array([-2], np.int16)))
+    with pytest.raises(ValueError, match="a test file must not tell of particles"):
+        EventWriter(path, kind="test", cycle=1, scale="full", columns=columns)
+
+
 def test_no_event_is_written_twice(path):
     def write():
         with EventWriter(path, kind="train", cycle=1, scale="full") as out:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -152,7 +152,11 @@ def published(event: Event, number: int) -> Event:
     """The event under its public number, voxels in order of z, y, x, energies as read out."""
     order = _canonical_order(event.coords)
     return Event(
-        int(number), event.coords[order], as_read_out(event.energy[order]), event.label[order]
+        int(number),
+        event.coords[order],
+        as_read_out(event.energy[order]),
+        event.label[order],
+        None if event.particle is None else event.particle[order],
     )
 
 
@@ -195,9 +199,11 @@ def _particles(path: Path, order: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _write_train(
-    path: Path, events: Iterable[Event], cycle: Cycle, scale: str, particles: dict
+    path: Path, events: Sequence[Event], cycle: Cycle, scale: str, particles: dict
 ) -> None:
-    with EventWriter(path, kind="train", cycle=cycle.number, scale=scale) as out:
+    # A row of a table that the file lacks would mean nothing.
+    columns = {"particle": np.int16} if particles and events[0].particle is not None else {}
+    with EventWriter(path, kind="train", cycle=cycle.number, scale=scale, columns=columns) as out:
         for event in events:
             out.append(event)
         for name, column in particles.items():
