@@ -1,5 +1,6 @@
 """python -m lartpc_challenge as a participant and an organiser use it, well and badly."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def test_check_says_what_it_found(folder, pred, capsys):
     assert classes[1].split() == ["1", "electron/positron", shares[1]]
     assert classes[2].split() == ["2", "other", shares[2]]
     assert f"{np.sum(pred == 0):,} voxels, all wrong" in classes[0]
-    assert "in the test file's order?" in classes[3]  # a fifth of all is empty
+    assert "0 is no class, and always wrong" in classes[3]  # a fifth of all is empty
 
 
 def test_check_speaks_of_empty_voxels_only_where_there_are_any(folder, pred, capsys):
@@ -132,7 +133,8 @@ def test_check_serves_events_of_ones_own(folder, capsys):
 @pytest.mark.parametrize(("reference", "decimals"), [("reference.h5", 4), ("hidden.h5", 10)])
 def test_score_prints_what_scores_txt_holds(folder, pred, capsys, reference, decimals):
     status, out, err = run(capsys, "score", "submission.zip", "--reference", reference)
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert re.fullmatch(r"score: \d+ voxels are predicted to be empty\. So many.*\n", err)
     text = score(read_reference(reference), pred).text
     assert out[: len(text)] == text
     lines = text.splitlines()
@@ -201,7 +203,7 @@ BAD_INPUT = {
     ),
     "other cycle": (
         f"check submission.zip --events {shlex.quote(str(ARCHIVE / 'v1_test.h5'))}",
-        "expected (3,)",
+        "covers 40 events with",
     ),
 }
 
@@ -271,7 +273,7 @@ def test_the_module_and_the_console_command_are_the_same(folder):
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     assert done.stdout.count("\n") == 3
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     module, name = scripts["lartpc-challenge"].split(":")

@@ -71,17 +71,32 @@ def test_equal_arrays_give_equal_bytes(run, monkeypatch):
 
 def test_any_integers_that_fit_are_written(run):
     path = run.root / "mine.zip"
-    write_submission(path, run.event_id.tolist(), run.offset.astype(np.uint16), run.labels)
-    check(run, path)
+    for pred in (run.labels, run.labels.astype(np.int64), run.labels.tolist()):
+        write_submission(path, run.event_id.tolist(), run.offset.astype(np.uint16), pred)
+        check(run, path)
+
+
+def test_labels_that_begin_at_0_are_told(tmp_path):
+    with pytest.warns(UserWarning, match=r"holds 0 for 2 of 4 voxels.*write argmax \+ 1"):
+        write_submission(tmp_path / "mine.zip", [1], [0, 4], [0, 1, 0, 2])
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.h5"])
+def test_what_is_written_is_named_as_what_it_is(tmp_path, name):
+    with pytest.raises(ChallengeError, match=f"{name}: a submission is written as a zip"):
+        write_submission(tmp_path / name, [1], [0, 1], [1])
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pred": [1.0, 2.0]}, r"pred is float64 \(2,\), expected uint8 \(M,\)"),
-        ({"pred": np.ones((3, 1), np.uint8)}, r"pred is uint8 \(3, 1\)"),
-        ({"pred": np.ones(3, np.int64)}, r"pred is int64 \(3,\)"),
-        ({"pred": np.array([1, 4, 3], np.uint8)}, r"pred holds 4, expected labels up to 3"),
+        ({"pred": [1.0, 2.0]}, r"float64 \(2,\), expected integers \(M,\).*argmax \+ 1"),
+        ({"pred": np.ones((3, 1), np.uint8)}, r"pred is uint8 \(3, 1\).*pred\.ravel\(\)"),
+        ({"pred": np.ones((40, 3))}, r"float64 \(40, 3\).*pred\.argmax\(axis=1\) \+ 1"),
+        ({"pred": np.ones((3, 40))}, r"float64 \(3, 40\).*pred\.argmax\(axis=0\) \+ 1"),
+        ({"pred": np.array([1, 2, 250], np.uint8)}, r"pred holds 250, expected labels up to"),
+        ({"pred": [1, -1, 3]}, r"pred holds -1, expected labels up to \d\. Labels begin at 1"),
         ({"event_id": [0.5]}, r"event_id is float64 \(1,\), expected integers \(N,\)"),
         ({"event_id": [-1, 1]}, r"event_id must lie in 0 to 4294967295"),
         ({"event_id": [1, 2**32]}, r"event_id must lie in 0 to 4294967295"),
@@ -512,7 +527,9 @@ def test_shown_text_is_harmless(text):
         ("<b>", r"'\x3cb\x3e'"),
         ("\x1b[2J", r"'\x1b[2J'"),
         ("\u202e", r"'\u{202e}'"),
-        (b"\xff\xfe", r"'\x5cxff\x5cxfe'"),
+        (b"\xff\xfe", r"'\xff\xfe'"),
+        ("\udcff", r"'\xff'"),
+        ("\\xff", r"'\x5cxff'"),
         ("x" * 61, "'" + "x" * 60 + "...'"),
     ],
 )

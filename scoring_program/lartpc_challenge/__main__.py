@@ -7,14 +7,17 @@ import math
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import write_text
-from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.format import ChallengeError, Cycle
 from lartpc_challenge.page.report import page
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.run import score_files
 from lartpc_challenge.submission.forms import class_table
 from lartpc_challenge.submission.h5_guard import open_guarded
+from lartpc_challenge.submission.labels import empty_advice
 from lartpc_challenge.submission.problems import Problems
 from lartpc_challenge.submission.sandbox import read_guarded
 from lartpc_challenge.submission.upload import open_upload
@@ -64,7 +67,8 @@ def check(options: argparse.Namespace) -> None:
         f"{options.submission}: {form(options.submission)}, complete: "
         f"{manifest.n_events:,} events and {manifest.n_voxels:,} voxels of {options.events}"
     )
-    print(class_table(pred, manifest.cycle))
+    is_dense = form(options.submission) == "dense HDF5"
+    print(class_table(pred, manifest.cycle, is_dense=is_dense))
     if options.submission.suffix in (".h5", ".csv"):
         print("Zip it before you upload it: platforms take nothing else.")
 
@@ -80,7 +84,16 @@ def form(path: Path) -> str:
 
 
 def score_submission(options: argparse.Namespace) -> None:
-    scores = score_files(options.reference, options.submission, holdout=True)
+    notes: list[str] = []
+
+    def advise(pred: np.ndarray, cycle: Cycle) -> None:
+        is_dense = form(options.submission) == "dense HDF5"
+        advice = empty_advice(pred, cycle, is_dense=is_dense)
+        if advice:
+            n_empty = np.count_nonzero(pred == 0)
+            notes.append(f"{n_empty:,} voxels are predicted to be empty. {advice}")
+
+    scores = score_files(options.reference, options.submission, holdout=True, look=advise)
     if scores is None:
         raise ChallengeError(f"{options.reference}: a placeholder, this phase is not open yet")
     if options.html:
@@ -90,6 +103,8 @@ def score_submission(options: argparse.Namespace) -> None:
         for name in ("macro_f1", "mean_iou"):
             value = getattr(scores.details, name)
             print(f"{name}: {'too few voxels' if math.isnan(value) else f'{value:.3f}'}")
+    for note in notes:
+        print(f"score: {note}", file=sys.stderr)
     if options.html:
         print(f"{options.html}: written, the page of detailed results")
 

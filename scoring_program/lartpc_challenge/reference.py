@@ -43,6 +43,7 @@ class Manifest:
     """What a submission must cover: the events and voxels of a cycle's test file, in its order.
 
     event_id (N,) uint32; offset (N+1,) int64. Coordinates stay in the file until asked for.
+    kind: of the file, another one than test where a participant's own events are predicted.
     """
 
     cycle: Cycle
@@ -50,12 +51,15 @@ class Manifest:
     offset: np.ndarray
     path: Path
     _group: str
+    kind: str = "test"
 
     @classmethod
     def from_events(cls, path) -> Manifest:
         """The manifest of a test file, or of any other events file. ChallengeError for others."""
         with EventFile(path) as events:
-            return cls(events.cycle, events.event_id, events.offset, Path(path), "/")
+            return cls(
+                events.cycle, events.event_id, events.offset, Path(path), "/", kind=events.kind
+            )
 
     @property
     def n_events(self) -> int:

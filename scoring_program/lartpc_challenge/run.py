@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from lartpc_challenge.files import open_h5
-from lartpc_challenge.format import EVENT_KINDS, ReferenceDataError
+from lartpc_challenge.format import EVENT_KINDS, Cycle, ReferenceDataError
 from lartpc_challenge.guarded import LimitError, call_guarded, can_guard
 from lartpc_challenge.reference import (
     Manifest,
@@ -28,12 +30,19 @@ _MOST_BYTES = 1 << 30  # of a manifest or of scores
 _Result = TypeVar("_Result")
 
 
-def score_files(reference: Path, submission: Path, *, holdout: bool = False) -> Scores | None:
+def score_files(
+    reference: Path,
+    submission: Path,
+    *,
+    holdout: bool = False,
+    look: Callable[[np.ndarray, Cycle], None] = lambda pred, cycle: None,
+) -> Scores | None:
     """Score what `submission` holds (see `read_submission`) in the phase of a reference file.
 
     None where that is a placeholder: the phase is not open yet. `holdout`: a file of labelled
-    events serves as the reference, too. Raises SubmissionError for a participant to mend,
-    ReferenceDataError for the organiser, ChallengeError for a file of events.
+    events serves as the reference, too. `look` is called with the predicted labels (M,) of all
+    events. Raises SubmissionError for a participant to mend, ReferenceDataError for the organiser,
+    ChallengeError for a file of events.
     """
     is_events = holdout and _guarded(reference, lambda: _holds_events(reference))
     read_whole = read_labelled_events if is_events else read_reference
@@ -43,6 +52,7 @@ def score_files(reference: Path, submission: Path, *, holdout: bool = False) -> 
     if manifest is None:
         return None
     pred = read_guarded(submission, manifest)
+    look(pred, manifest.cycle)
     return _guarded(reference, lambda: score(read_whole(reference), pred))
 
 

@@ -23,6 +23,7 @@ from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
+from lartpc_challenge.submission.forms import check_zip_name
 
 # Voxels a batch: about 1 GB at 16 filters on a CPU, where larger batches are no faster.
 _BATCH_VOXELS = {"cpu": 60_000, "cuda": 500_000}
@@ -88,6 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
 
     def command() -> None:
+        check_zip_name(options.out)
         check_writable(options.out)
         manifest = Manifest.from_events(options.events)
         pred = predict(options.checkpoint, options.events, options.device, options.backend)

@@ -11,7 +11,12 @@ from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission.forms import class_table, read_submission, write_submission
+from lartpc_challenge.submission.forms import (
+    check_zip_name,
+    class_table,
+    read_submission,
+    write_submission,
+)
 
 
 def submit(out, manifest: Manifest, pred: np.ndarray) -> str:
@@ -37,6 +42,7 @@ def fit_and_submit(
     while they are predicted. Returns the submission's content in words. ChallengeError where the
     files don't fit.
     """
+    check_zip_name(out)
     check_writable(out)
     with EventFile(train, labelled=True) as labelled, EventFile(events) as asked:
         if labelled.cycle != asked.cycle:

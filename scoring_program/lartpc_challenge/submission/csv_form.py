@@ -13,7 +13,7 @@ import numpy as np
 
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, SubmissionError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission.labels import find_not_labels, note_not_labels
+from lartpc_challenge.submission.labels import file_title, find_not_labels, note_not_labels
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 from lartpc_challenge.submission.upload import READ_ERRORS, Upload
 
@@ -25,7 +25,7 @@ _ROW = "five whole numbers from 0 up, commas between them"
 
 _BLOCK_BYTES = 1 << 18  # stays in a processor's cache: blocks of megabytes take three times longer
 _MAX_LINE = 1 << 12
-_COMMA, _NEWLINE, _QUOTE = b',\n"'
+_COMMA, _NEWLINE, _QUOTE, _POINT = b',\n".'
 _ROW_MARKS = np.array([_COMMA] * (_N_COLUMNS - 1) + [_NEWLINE], np.uint8)
 
 _WORD = 8  # characters: the bytes of a machine word
@@ -101,13 +101,25 @@ def _read(upload: Upload) -> bytes:
 
 def _column_places(upload: Upload, header: bytes) -> list[int]:
     """Where event, x, y, z and label stand in a row."""
-    names = header.decode("utf-8-sig", "replace").split(",")
-    ours = [_COLUMNS.get(name.strip().strip('"').lower(), -1) for name in names]
+    text = header.decode("utf-8-sig", "replace")
+    names = [name.strip().strip('"').lower() for name in text.split(",")]
+    ours = [_COLUMNS.get(name, -1) for name in names]
     if sorted(ours) != list(range(_N_COLUMNS)):
         raise SubmissionError(
             f"{upload.name}: the first line must name the columns {_HEADER}; found {shown(header)}"
+            f"{_header_advice(header, names)}"
         )
     return [ours.index(column) for column in range(_N_COLUMNS)]
+
+
+def _header_advice(header: bytes, names: list[str]) -> str:
+    if set(names) & {"", "index", "unnamed: 0"}:
+        return ". Leave the table's index out: to_csv(..., index=False)"
+    if len(names) == 1 and any(mark in header for mark in b";\t "):
+        return ". Put commas between columns: to_csv(..., sep=',')"
+    if all(name.isdigit() for name in names):
+        return ". Write the names above the first row: to_csv(..., header=True)"
+    return ""
 
 
 def _parse(block: bytes) -> np.ndarray | None:
@@ -153,12 +165,35 @@ def _to_numbers(words: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, bool
     return numbers >> bits(32), bool(wrong.any())
 
 
+def _note_bad_lines(
+    problems: Problems, block: bytes, rest: Iterator[bytes], first_line: int
+) -> None:
+    """Note the bad lines of a block and, where points make them so, of those after it."""
+    cases = _bad_lines(block, first_line)
+    if cases.count == _count_points(block):
+        cases.count += sum(map(_count_points, rest))
+        problems.add_cases(
+            f"has lines with a decimal point, expected {_ROW}",
+            cases,
+            "Write astype(int) of the table; of probabilities the label, argmax + 1.",
+        )
+    else:
+        problems.add_cases(f"has lines that are no row, expected {_ROW}", cases)
+
+
 def _bad_lines(block: bytes, first_line: int) -> Cases:
     """The lines that keep `_parse` from reading a block."""
     lines, cases = block.split(b"\n")[:-1], Cases()
     wrong = [i for i, line in enumerate(lines) if not _is_row(line)]
     cases.add(np.array(wrong), lambda i: f"line {first_line + i} {shown(lines[i])}")
     return cases
+
+
+def _count_points(block: bytes) -> int:
+    """How many lines of a block hold a point."""
+    characters = np.frombuffer(block, np.uint8)
+    ends, points = np.flatnonzero(characters == _NEWLINE), np.flatnonzero(characters == _POINT)
+    return len(np.unique(np.searchsorted(ends, points)))
 
 
 def _is_row(line: bytes) -> bool:
@@ -178,7 +213,7 @@ def _read_rows(
     blocks: Iterator[bytes], places: list[int], manifest: Manifest, problems: Problems
 ) -> _Rows:
     """All rows, the values of each checked."""
-    capacity = manifest.n_voxels
+    capacity, title = manifest.n_voxels, file_title(manifest)
     rows = _Rows(
         event=np.empty(capacity, np.min_scalar_type(manifest.n_events)),
         cell=np.empty(capacity, np.uint32),
@@ -190,15 +225,11 @@ def _read_rows(
         first_line = stop + 2  # the header is line 1
         table = _parse(block)
         if table is None:
-            problems.add_cases(
-                f"has lines that are no row, expected {_ROW}", _bad_lines(block, first_line)
-            )
+            _note_bad_lines(problems, block, blocks, first_line)
             break
         start, stop = stop, stop + len(table)
         if stop > capacity:
-            problems.add(
-                f"has more than {capacity:,} rows, expected one for each voxel of the test file"
-            )
+            problems.add(f"has more than {capacity:,} rows, expected one for each voxel of {title}")
             break
         event, x, y, z, label = table.T[places]
         row = manifest.rows(event)
@@ -214,9 +245,10 @@ def _read_rows(
         rows.cell[start:stop] = (x * GRID_SIZE + y) * GRID_SIZE + z
         rows.label[start:stop] = label
     problems.add_cases(
-        "names events that the test file does not hold",
+        f"names events that {title} does not hold",
         unknown,
-        "Copy the event's number from event_id of the test file that belongs to the phase.",
+        f"Copy the event's number from event_id of {title}: it is of cycle "
+        f"{manifest.cycle.number}.",
     )
     problems.add_cases(f"has coordinates beyond 0 to {GRID_SIZE - 1}", outside)
     note_not_labels(problems, bad, manifest.cycle)
@@ -253,11 +285,12 @@ def _fill(
         unknown.add(rows.cell[mine][place == 0], in_event)
         twice.add(cells[times[1:] > 1], in_event)
         missing.add(cells[times[1:] == 0], in_event)
+    title = file_title(manifest)
     problems.add_cases(
-        "has voxels that the test file does not",
+        f"has voxels that {title} does not",
         unknown,
-        "Copy x, y and z from the test file: the kit of 2018 shifted nine coordinates by one.",
+        f"Copy x, y and z from {title}: the kit of 2018 shifted nine coordinates by one.",
     )
     problems.add_cases("has voxels more than once", twice, "Write one row for each.")
-    problems.add_cases("lacks voxels of the test file", missing, "Write one row for each.")
+    problems.add_cases(f"lacks voxels of {title}", missing, "Write one row for each.")
     problems.check()

@@ -13,7 +13,7 @@ import numpy as np
 from lartpc_challenge.format import GRID_SHAPE
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.h5_guard import GuardedDataset, GuardedFile
-from lartpc_challenge.submission.labels import find_not_labels, note_not_labels
+from lartpc_challenge.submission.labels import file_title, find_not_labels, note_not_labels
 from lartpc_challenge.submission.problems import Cases, Problems
 
 _BLOCK_VOXELS = 1 << 20
@@ -32,7 +32,7 @@ def read_dense(
     if pred.shape != expected:
         problems.add(
             f"pred has shape {pred.shape}, expected {expected}",
-            "Write one dense array for each event of the test file, in its order.",
+            f"Write one dense array for each event of {file_title(manifest)}, in its order.",
         )
         problems.check()
     _check_order(file, manifest, problems)
@@ -66,8 +66,8 @@ def _check_order(file: GuardedFile, manifest: Manifest, problems: Problems) -> N
         or (event_id.read_all() != manifest.event_id).any()
     ):
         problems.add(
-            "event_id differs from the test file's",
-            "Row i of a dense pred is the test file's i-th event: write it in that order.",
+            f"event_id differs from that of {file_title(manifest)}",
+            "Row i of a dense pred is that file's i-th event: write it in that order.",
         )
         problems.check()
 

@@ -10,20 +10,28 @@ all use it. What it accepts or refuses depends on the manifest alone, which is p
 from __future__ import annotations
 
 import io
+import os
+import warnings
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import h5py
 import numpy as np
 
 from lartpc_challenge.events import COMPRESSION, check_offsets
 from lartpc_challenge.files import replacing
-from lartpc_challenge.format import CLASS_NAMES, Cycle, SemanticLabel
+from lartpc_challenge.format import CLASS_NAMES, ChallengeError, Cycle, SemanticLabel
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.seal import append_seal
 from lartpc_challenge.submission.csv_form import read_csv
 from lartpc_challenge.submission.dense_form import read_dense
 from lartpc_challenge.submission.h5_guard import open_guarded
+from lartpc_challenge.submission.labels import (
+    FROM_ONE,
+    empty_advice,
+    shape_advice,
+)
 from lartpc_challenge.submission.problems import Problems
 from lartpc_challenge.submission.sparse_form import read_sparse
 from lartpc_challenge.submission.upload import Upload, open_upload
@@ -34,20 +42,32 @@ SUBMISSION_MEMBER = "predictions.h5"
 def write_submission(path, event_id, offset, pred) -> None:
     """Write a submission in the preferred form: a zip that holds one HDF5 file.
 
-    event_id (N,) integers; offset (N+1,) integers, from 0 to M; pred (M,) uint8: the labels of
-    event i are pred[offset[i]:offset[i + 1]], voxels in the test file's order. Equal arrays give
-    equal bytes. Raises ValueError for what is no such array or no label, ChallengeError where the
-    path can't be written.
+    path: .zip, or without an ending. event_id (N,) integers; offset (N+1,) integers, from 0 to M;
+    pred (M,) integers: the labels of event i are pred[offset[i]:offset[i + 1]], voxels in the test
+    file's order. Labels begin at 1: argmax + 1. Equal arrays give equal bytes. Raises ValueError
+    for what is no such array or no label, ChallengeError where the path can't be written; warns
+    where more than a third of the labels are 0, which is always wrong.
     """
+    check_zip_name(path)
     event_id, offset, pred = np.asarray(event_id), np.asarray(offset), np.asarray(pred)
     if event_id.ndim != 1 or event_id.dtype.kind not in "iu":
         raise ValueError(f"event_id is {event_id.dtype} {event_id.shape}, expected integers (N,)")
     if event_id.size and not 0 <= int(event_id.min()) <= int(event_id.max()) < 1 << 32:
         raise ValueError("event_id must lie in 0 to 4294967295")
-    if pred.ndim != 1 or pred.dtype != np.uint8:
-        raise ValueError(f"pred is {pred.dtype} {pred.shape}, expected uint8 (M,)")
-    if len(pred) and pred.max() > max(SemanticLabel):
-        raise ValueError(f"pred holds {pred.max()}, expected labels up to {max(SemanticLabel):d}")
+    if pred.ndim != 1 or pred.dtype.kind not in "iu":
+        advice = shape_advice(pred.shape, is_float=pred.dtype.kind == "f")
+        raise ValueError(f"pred is {pred.dtype} {pred.shape}, expected integers (M,). {advice}")
+    highest = int(max(SemanticLabel))
+    if len(pred) and not 0 <= int(pred.min()) <= int(pred.max()) <= highest:
+        wrong = pred.min() if pred.min() < 0 else pred.max()
+        raise ValueError(f"pred holds {wrong}, expected labels up to {highest}. {FROM_ONE}")
+    n_empty = len(pred) - np.count_nonzero(pred)
+    if 3 * n_empty > len(pred):
+        warnings.warn(
+            f"pred holds 0 for {n_empty:,} of {len(pred):,} voxels, which is always wrong: 0 means "
+            f"empty. {FROM_ONE}",
+            stacklevel=2,
+        )
     if offset.dtype.kind == "u":
         offset = offset.astype(np.int64)  # a step down between unsigned numbers is a large one up
     check_offsets(offset, len(event_id), len(pred), "submission", ValueError)
@@ -55,7 +75,8 @@ def write_submission(path, event_id, offset, pred) -> None:
     with h5py.File(content, "w") as file:
         file["event_id"] = event_id.astype(np.uint32)
         file["offset"] = offset.astype(np.int64)
-        file.create_dataset("pred", data=pred, **(COMPRESSION if len(pred) else {}))
+        storage = COMPRESSION if len(pred) else {}
+        file.create_dataset("pred", data=pred.astype(np.uint8), **storage)
     append_seal(content)
     # A fixed date and system, so that the zip is as reproducible as its content.
     member = zipfile.ZipInfo(SUBMISSION_MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
@@ -64,8 +85,19 @@ def write_submission(path, event_id, offset, pred) -> None:
         archive.writestr(member, content.getvalue())
 
 
-def class_table(pred: np.ndarray, cycle: Cycle) -> str:
-    """Lines of label, name and share of the predicted labels (M,); of `empty` where it occurs."""
+def check_zip_name(path: str | os.PathLike[str]) -> None:
+    """Raise ChallengeError where the name says another kind of file than a zip."""
+    if Path(path).suffix.lower() not in (".zip", ""):
+        raise ChallengeError(
+            f"{path}: a submission is written as a zip; give a name that ends with .zip"
+        )
+
+
+def class_table(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> str:
+    """Lines of label, name and share of the predicted labels (M,); of `empty` where it occurs.
+
+    The last line is advice where many are empty: `empty_advice`.
+    """
     count = np.bincount(pred, minlength=cycle.n_labels)
     shown = [label for label in cycle.predictable if label or count[label]]
     lines = [
@@ -75,8 +107,9 @@ def class_table(pred: np.ndarray, cycle: Cycle) -> str:
     n_empty = count[SemanticLabel.EMPTY]
     if n_empty:
         lines[0] += f"   {n_empty:,} voxels, all wrong: every voxel of the file holds charge"
-    if n_empty > 0.1 * len(pred):
-        lines.append("  So many empty ones: are events and axes in the test file's order?")
+    advice = empty_advice(pred, cycle, is_dense=is_dense)
+    if advice:
+        lines.append(f"  {advice}")
     return "\n".join(lines)
 
 
@@ -116,5 +149,12 @@ def _read_hdf5(
         problems.check()
         if len(pred.shape) == 4:
             read_dense(file, pred, manifest, out, problems, lock)
-        else:
+        elif len(pred.shape) == 1:
             read_sparse(file, pred, manifest, out, problems, lock)
+        else:
+            expected = f"({manifest.n_voxels},) or ({manifest.n_events}, 192, 192, 192)"
+            problems.add(
+                f"pred has shape {pred.shape}, expected {expected}",
+                shape_advice(pred.shape, is_float=False),
+            )
+            problems.check()

@@ -21,6 +21,7 @@ from h5py import h5d, h5l, h5o, h5s, h5t
 from lartpc_challenge.format import SubmissionError
 from lartpc_challenge.seal import is_whole
 from lartpc_challenge.submission.h5_chunks import FILTERS, unpack
+from lartpc_challenge.submission.labels import shape_advice
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
 MAX_LINKS = 100  # names in the root group
@@ -148,13 +149,17 @@ class GuardedFile:
     def dataset(self, name: str, problems: Problems) -> GuardedDataset | None:
         """The data set /`name`; None, and a note in `problems`, where it is not fit to be read."""
         if name.encode() not in self.names:
-            problems.add_cases(f"holds no data set {name}, found", Cases(map(shown, self.names)))
+            problems.add_cases(
+                f"holds no data set {name}, found",
+                Cases(map(shown, self.names)),
+                "The labels of all voxels are the data set pred." if name == "pred" else "",
+            )
             if not self.names:
                 problems.add(f"holds no data set {name}, it is empty")
             return None
         with _reading(f"{self.name}: {name}"):
             found = h5o.open(self._root, name.encode())
-            reason = _unfit(found)
+            reason = _unfit(found, is_pred=name == "pred")
             if reason:
                 problems.add(f"{name} {reason}")
                 return None
@@ -201,7 +206,7 @@ def _filters(plist) -> tuple:
     return tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
 
 
-def _unfit(found) -> str:
+def _unfit(found, is_pred: bool) -> str:
     """Why the object should not be read, as a clause; empty where it may be."""
     if not isinstance(found, h5d.DatasetID):
         return "is not a data set. Write it as one"
@@ -209,7 +214,7 @@ def _unfit(found) -> str:
     # The layout comes first: asking a virtual data set for its shape can open its sources.
     if plist.get_layout() not in _LAYOUTS or plist.get_external_count():
         return "keeps its values in other files, expected them in this one. Copy them into it"
-    return _unfit_filters(plist) or _unfit_type(found.get_type()) or _unfit_chunks(found, plist)
+    return _unfit_filters(plist) or _unfit_type(found, is_pred) or _unfit_chunks(found, plist)
 
 
 def _unfit_filters(plist) -> str:
@@ -224,14 +229,19 @@ def _unfit_filters(plist) -> str:
     )
 
 
-def _unfit_type(kind) -> str:
+def _unfit_type(dataset, is_pred: bool) -> str:
+    kind = dataset.get_type()
     if kind.get_class() != h5t.INTEGER:
         found = _TYPE_NAMES.get(kind.get_class(), "of an unknown type")
     elif kind.get_size() not in (1, 2, 4, 8) or kind.get_precision() != 8 * kind.get_size():
         found = f"integers of {kind.get_precision()} bits"
     else:
         return ""
-    return f"is {found}, expected integers of 8, 16, 32 or 64 bits. Convert it before writing"
+    is_float = kind.get_class() == h5t.FLOAT
+    advice = "Convert it before writing."
+    if is_pred and is_float:
+        advice = shape_advice(dataset.shape or (), is_float)
+    return f"is {found}, expected integers of 8, 16, 32 or 64 bits. {advice}".rstrip(".")
 
 
 def _unfit_chunks(found, plist) -> str:

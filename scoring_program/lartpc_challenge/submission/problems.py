@@ -17,13 +17,15 @@ _HARMLESS = frozenset(map(chr, range(0x20, 0x7F))) - frozenset("<>&\"'`\\")
 
 def shown(text, limit: int = 60) -> str:
     """`text` (str or bytes) quoted and cut; what a terminal or a page could act on is escaped."""
-    text = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else str(text)
+    text = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else str(text)
     cut = text[:limit] + ("..." if len(text) > limit else "")
     return "'" + "".join(c if c in _HARMLESS else _escaped(c) for c in cut) + "'"
 
 
 def _escaped(character: str) -> str:
     code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as Python keeps it in text (PEP 383)
+        code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.h5_guard import GuardedDataset, GuardedFile
-from lartpc_challenge.submission.labels import find_not_labels, note_not_labels
-from lartpc_challenge.submission.problems import Cases, Problems
+from lartpc_challenge.submission.labels import file_title, find_not_labels, note_not_labels
+from lartpc_challenge.submission.problems import Cases, Problems, shown
 
 
 def read_sparse(
@@ -25,23 +25,22 @@ def read_sparse(
 ) -> None:
     """Fill out (M,) uint8 with the labels of the manifest's voxels. `lock`: see `read_into`."""
     lock()
+    missing = [name for name in ("event_id", "offset") if name.encode() not in file.names]
+    if missing:
+        found = Cases(map(shown, file.names))
+        problems.add_cases(
+            f"holds no {' and no '.join(missing)}, found",
+            found,
+            "Copy them from the file that you predict, or let write_submission do it.",
+        )
+        problems.check()
     columns = {name: file.dataset(name, problems) for name in ("event_id", "offset")}
     problems.check()
-    for dataset, shape in (
-        (columns["event_id"], (manifest.n_events,)),
-        (columns["offset"], (manifest.n_events + 1,)),
-        (pred, (manifest.n_voxels,)),
-    ):
-        if dataset.shape != shape:
-            problems.add(
-                f"{dataset.name} has shape {dataset.shape}, expected {shape}",
-                f"Cycle {manifest.cycle.number}'s test file has {manifest.n_events:,} events with "
-                f"{manifest.n_voxels:,} voxels: is it what was predicted? Cover each of them once.",
-            )
-    problems.check()
-    event_id, offset = columns["event_id"].read_all(), columns["offset"].read_all()
+    event_id, offset = columns["event_id"], columns["offset"]
+    _check_length(event_id, offset, pred, manifest, problems)
+    event_id, offset = event_id.read_all(), offset.read_all()
     rows = _check_events(event_id, manifest, problems)
-    offset = _check_offset(event_id, offset, rows, manifest, problems)
+    offset = _check_offset(event_id, offset, rows, pred.shape[0], manifest, problems)
 
     def word(place: int, value) -> str:
         event = int(np.searchsorted(offset, place, side="right")) - 1
@@ -53,19 +52,55 @@ def read_sparse(
         out[start : start + last - first] = labels[first:last]
 
 
+def _check_length(
+    event_id: GuardedDataset,
+    offset: GuardedDataset,
+    pred: GuardedDataset,
+    manifest: Manifest,
+    problems: Problems,
+) -> None:
+    """The number of events, told once: where it differs so do all three data sets."""
+    title, n_events = file_title(manifest), manifest.n_events
+    if event_id.shape == (n_events,) and offset.shape == (n_events + 1,):
+        return
+    if event_id.shape != (n_events,) and len(event_id.shape) == 1:
+        problems.add(
+            f"covers {event_id.shape[0]:,} events with {pred.shape[0]:,} voxels, expected the "
+            f"{n_events:,} events with {manifest.n_voxels:,} voxels of {title}",
+            f"Was another file predicted? {_asked(manifest)}.",
+        )
+    else:
+        for dataset, expected in ((event_id, (n_events,)), (offset, (n_events + 1,))):
+            if dataset.shape != expected:
+                problems.add(f"{dataset.name} has shape {dataset.shape}, expected {expected}")
+    problems.check()
+
+
+def _asked(manifest: Manifest) -> str:
+    if manifest.kind == "test":
+        return f"This is cycle {manifest.cycle.number}'s test file, no train file or hold-out"
+    return f"This is {file_title(manifest)} of cycle {manifest.cycle.number}"
+
+
 def _check_events(event_id: np.ndarray, manifest: Manifest, problems: Problems) -> np.ndarray:
     """(N,) rows in test-file order of the submission's events: each of them once."""
-    rows = manifest.rows(event_id)
-    advice = f"Copy event_id from cycle {manifest.cycle.number}'s test file."
-    times = np.bincount(rows[rows >= 0], minlength=manifest.n_events)
+    rows, title = manifest.rows(event_id), file_title(manifest)
+    is_known = rows >= 0
+    if len(rows) and not is_known.any():
+        problems.add(
+            f"none of its {len(rows):,} events is in {title}",
+            f"Was another file predicted? {_asked(manifest)}; copy event_id from it.",
+        )
+        problems.check()
+    times = np.bincount(rows[is_known], minlength=manifest.n_events)
     for what, events in (
-        ("names events that the test file does not hold", event_id[rows < 0]),
+        (f"names events that {title} does not hold", event_id[~is_known]),
         ("names events more than once", manifest.event_id[times > 1]),
-        ("lacks events of the test file", manifest.event_id[times == 0]),
+        (f"lacks events of {title}", manifest.event_id[times == 0]),
     ):
         cases = Cases()
         cases.add(events, lambda event: f"event {event}")
-        problems.add_cases(f"event_id {what}", cases, advice)
+        problems.add_cases(f"event_id {what}", cases, f"Copy event_id from {title}.")
     problems.check()
     return rows
 
@@ -74,11 +109,12 @@ def _check_offset(
     event_id: np.ndarray,
     offset: np.ndarray,
     rows: np.ndarray,
+    n_pred: int,
     manifest: Manifest,
     problems: Problems,
 ) -> np.ndarray:
-    """`offset` as int64, with every event as long as in the test file."""
-    offset = offset.astype(np.int64)
+    """`offset` as int64, with every event as long as in the test file, and n_pred labels in all."""
+    offset, title = offset.astype(np.int64), file_title(manifest)
     if offset[0] != 0:
         problems.add(f"offset starts at {offset[0]}, expected 0")
     found, expected = np.diff(offset), np.diff(manifest.offset)[rows]
@@ -88,11 +124,17 @@ def _check_offset(
         lambda i: f"{found[i]} for event {event_id[i]} (expected {expected[i]})",
     )
     problems.add_cases(
-        "offset gives events another number of voxels than the test file",
+        f"offset gives events another number of voxels than {title}",
         cases,
-        "Event i is pred[offset[i]:offset[i + 1]]: a value for each voxel of the test file.",
+        f"Event i is pred[offset[i]:offset[i + 1]]: a label for each of its voxels in {title}.",
     )
     problems.check()
+    if n_pred != manifest.n_voxels:
+        problems.add(
+            f"pred has shape ({n_pred},), expected ({manifest.n_voxels},), as offset says",
+            f"Write a label for each voxel of {title}, event after event.",
+        )
+        problems.check()
     return offset
 
 

@@ -35,6 +35,27 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _PLATFORM_FILES = ("metadata", "metadata.yaml")
 _EXPECTED = "expected one file, the predictions (.h5 or .csv), at most one folder deep"
 
+_WRITE = "Write it with lartpc_challenge.submission.write_submission, or zip a .h5 or .csv file."
+# What files of other kinds begin with.
+_OTHER_KINDS = {
+    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"\x1f\x8b": "packed with gzip (.gz, .tar.gz)",
+    b"BZh": "packed with bzip2",
+    b"\xfd7zXZ": "packed with xz",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+    b"Rar!": "a RAR archive",
+    b"PAR1": "a Parquet table",
+    b"ARROW1": "an Arrow table",
+    b"root": "a ROOT file",
+    **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
+}
+# Names in zips that programs write for themselves.
+_OTHER_ZIPS = {
+    ".npy": "NumPy arrays (.npz)",
+    "data.pkl": "what torch.save writes",
+    "[Content_Types].xml": "a document of an office program",
+}
+
 # What reading a damaged zip raises, beside zipfile's own error.
 READ_ERRORS = (
     OSError,
@@ -137,8 +158,14 @@ def _is_hdf5(where: str, head: bytes) -> bool:
         raise SubmissionError(f"{where}: is empty, {_EXPECTED}")
     if head.startswith(_ZIP):
         raise SubmissionError(f"{where}: is a zip inside the upload; zip the predictions just once")
-    if b"\0" in head or head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
-        raise SubmissionError(f"{where}: is neither an HDF5 file nor a CSV in plain text")
+    known = next((kind for start, kind in _OTHER_KINDS.items() if head.startswith(start)), None)
+    if head[257:262] == b"ustar":
+        known = "a tar archive"
+    if known or b"\0" in head:
+        found = f" but {known}" if known else ""
+        raise SubmissionError(
+            f"{where}: is neither an HDF5 file nor a CSV in plain text{found}. {_WRITE}"
+        )
     return False
 
 
@@ -173,6 +200,9 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored=()) -> _Entry:
         raise SubmissionError(f"{where}: holds more than {MAX_ENTRIES} files, {_EXPECTED}")
     entries = [e for e in entries if not e.is_clutter and e.name not in ignored]
     problems = Problems(where)
+    for end, kind in _OTHER_ZIPS.items():
+        if any(e.name.endswith(end) for e in entries):
+            raise SubmissionError(f"{where}: holds {kind}, {_EXPECTED}. {_WRITE}")
 
     for what, wrong, advice in (
         (
@@ -181,7 +211,7 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored=()) -> _Entry:
             "Put the file itself there.",
         ),
         (
-            "names that lead out of it",
+            "paths outside of it",
             [e for e in entries if _leads_out(e.name)],
             "Zip the file by its plain name.",
         ),

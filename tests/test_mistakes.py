@@ -1,0 +1,247 @@
+"""Mistakes that participants make, and whether `check` gives the advice that mends each.
+
+Every mistake is made here as a participant would make it, from a true prediction of all voxels.
+"""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import re
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import forms
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import toy
+
+from lartpc_challenge.__main__ import main
+from lartpc_challenge.submission.forms import write_submission
+
+N_EVENTS = 12
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return forms.Run(tmp_path, toy.make_events(N_EVENTS, n_voxels=(60, 90)))
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """make(run) -> the file to check; advice: what `check` must say; status: its exit status."""
+
+    make: object
+    advice: str
+    status: int = 1
+
+
+def frame(run) -> pd.DataFrame:
+    return pd.DataFrame(run.rows(), columns=["event", "x", "y", "z", "label"])
+
+
+def csv(run, table: pd.DataFrame, **options) -> Path:
+    table.to_csv(run.res / "p.csv", **{"index": False, **options})
+    return run.res / "p.csv"
+
+
+def of_another_file(run, n_events: int, **sizes) -> Path:
+    events = toy.make_events(n_events, n_voxels=(60, 90), seed=9)
+    ids = np.array([event.event_id + 10_000 for event in events])
+    return run.sparse(event_id=ids, offset=toy.offsets(events), pred=toy.labels(events))
+
+
+def a_voxel_short(run) -> Path:
+    keep = np.ones(len(run.labels), bool)
+    keep[run.offset[1:] - 1] = False
+    return run.sparse(pred=run.labels[keep], offset=run.offset - np.arange(N_EVENTS + 1))
+
+
+def bare(run, name: str, content: bytes) -> Path:
+    (run.res / name).write_bytes(content)
+    return run.res / name
+
+
+def saved(run, function, name: str, *arrays, **named) -> Path:
+    function(run.res / name, *arrays, **named)
+    return run.res / name
+
+
+def tar_of(run) -> Path:
+    path = run.sparse()
+    with tarfile.open(run.root / "s.tar", "w") as archive:
+        archive.add(path)
+    return run.root / "s.tar"
+
+
+def torch_like(run) -> Path:
+    """The names in what torch.save writes (torch 2.13)."""
+    names = ("data.pkl", ".format_version", "byteorder", "data/0", "version")
+    return run.zip(*((f"p/{name}", b"x") for name in names))
+
+
+PROBABILITIES = np.zeros((3, 10), np.float32)
+
+MISTAKES = {
+    "argmax without + 1": Mistake(
+        lambda r: r.sparse(pred=r.labels - 1),
+        r"No voxel has the highest label, 3 proton\. Labels begin at 1.*argmax \+ 1",
+        status=0,
+    ),
+    "argmax without + 1, dense": Mistake(
+        lambda r: dense_minus_one(r),
+        r"No voxel has the highest label, 3 proton\. Labels begin at 1.*argmax \+ 1",
+        status=0,
+    ),
+    "dense in another order of events": Mistake(
+        lambda r: forms.Run(r.root / "other", r.events[::-1]).dense(),
+        r"are events and axes in the test file's order\?",
+        status=0,
+    ),
+    "argmax + 2": Mistake(
+        lambda r: r.sparse(pred=r.labels + 1),
+        r"no label of cycle 2, expected 0, 1, 2, 3: 4 in event"
+        r".*Labels begin at 1.*argmax \+ 1",
+    ),
+    "labels as floats": Mistake(
+        lambda r: r.sparse(pred=r.labels.astype(np.float32)),
+        r"pred is floating point.*pred\.astype\('uint8'\)",
+    ),
+    "probabilities": Mistake(
+        lambda r: r.sparse(pred=np.eye(4, dtype=np.float32)[r.labels][:, 1:]),
+        r"3 classes for each voxel: write pred\.argmax\(axis=1\) \+ 1",
+    ),
+    "probabilities, classes first": Mistake(
+        lambda r: r.sparse(pred=np.eye(4, dtype=np.float32)[r.labels].T[1:]),
+        r"3 classes for each voxel: write pred\.argmax\(axis=0\) \+ 1",
+    ),
+    "one-hot integers": Mistake(
+        lambda r: r.sparse(pred=np.eye(4, dtype=np.uint8)[r.labels][:, 1:]),
+        r"write pred\.argmax\(axis=1\) \+ 1",
+    ),
+    "a column": Mistake(lambda r: r.sparse(pred=r.labels[:, np.newaxis]), r"Write pred\.ravel\(\)"),
+    "pred alone": Mistake(
+        lambda r: r.sparse(event_id=None, offset=None),
+        r"holds no event_id and no offset, found: 'pred'\. Copy them from the file",
+    ),
+    "labels under another name": Mistake(
+        lambda r: r.sparse(pred=None, labels=r.labels),
+        r"holds no data set pred, found: 'event_id', 'labels', 'offset'.*data set pred",
+    ),
+    "a voxel short in every event": Mistake(
+        a_voxel_short,
+        r"another number of voxels than the test file: \d+ for event \d+ \(expected \d+\).*2 more",
+    ),
+    "another file": Mistake(
+        lambda r: of_another_file(r, 7),
+        r"covers 7 events with \d+ voxels, expected the 12 events with \d+ voxels of the test file"
+        r".*Was another file predicted\? This is cycle 2's test file",
+    ),
+    "another file with as many events": Mistake(
+        lambda r: of_another_file(r, 12), r"none of its 12 events is in the test file.*Was another"
+    ),
+    "csv of floats": Mistake(
+        lambda r: csv(r, frame(r).astype(float)),
+        r"lines with a decimal point.*line 2 '.*and [\d,]+ more.*astype\(int\)",
+    ),
+    "csv with an index": Mistake(
+        lambda r: csv(r, frame(r), index=True), r"to_csv\(\.\.\., index=False\)"
+    ),
+    "csv with semicolons": Mistake(lambda r: csv(r, frame(r), sep=";"), r"commas between columns"),
+    "csv without a header": Mistake(
+        lambda r: csv(r, frame(r), header=False), r"names above the first row"
+    ),
+    "npy": Mistake(
+        lambda r: saved(r, np.save, "p.npy", r.labels), r"a NumPy array.*write_submission"
+    ),
+    "npz": Mistake(
+        lambda r: saved(r, np.savez, "p.npz", pred=r.labels, event_id=r.event_id), r"\.npz\)"
+    ),
+    "pickle": Mistake(
+        lambda r: bare(r, "p.pkl", pickle.dumps(r.labels)), r"but a pickle.*write_submission"
+    ),
+    "gzip": Mistake(
+        lambda r: bare(r, "p.tar.gz", gzip.compress(tar_of(r).read_bytes())), r"gzip.*\.tar\.gz"
+    ),
+    "tar": Mistake(tar_of, r"but a tar archive"),
+    "torch.save": Mistake(torch_like, r"what torch\.save writes"),
+    "parquet": Mistake(lambda r: bare(r, "p.parquet", b"PAR1\x15\x04"), r"a Parquet table"),
+    "a zip of a zip": Mistake(
+        lambda r: r.zip(("s.zip", r.zip(("p.csv", "x")).read_bytes())),
+        r"zip the predictions just once",
+    ),
+}
+
+
+def dense_minus_one(run) -> Path:
+    changed = [
+        type(event)(event.event_id, event.coords, event.energy, event.label - 1)
+        for event in run.events
+    ]
+    return forms.Run(run.root / "less", changed).dense()
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_advice(run, capsys, mistake):
+    case = MISTAKES[mistake]
+    path = case.make(run)
+    status = main(["check", str(path), "--events", str(run.test)])
+    out, err = capsys.readouterr()
+    told = out if case.status == 0 else err
+    assert status == case.status, err
+    assert re.search(case.advice, told, re.DOTALL), told
+    # Each cause is told once.
+    assert case.status == 0 or told.count("\n") == 1
+
+
+def test_all_lines_of_a_csv_of_floats_are_counted(run, capsys, monkeypatch):
+    monkeypatch.setattr("lartpc_challenge.submission.csv_form._BLOCK_BYTES", 300)
+    table = frame(run).astype({"label": float})
+    assert main(["check", str(csv(run, table)), "--events", str(run.test)]) == 1
+    assert f"and {len(table) - 10:,} more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["sparse", "csv"])
+def test_another_file_than_the_test_file_is_called_by_its_name(run, capsys, form):
+    """A hold-out is not "cycle 2's test file"."""
+    holdout = toy.make_events(7, n_voxels=(60, 90), seed=3)
+    toy.make_events_file(run.root / "holdout.h5", holdout, kind="train", cycle=2)
+    path = run.sparse() if form == "sparse" else run.csv()
+    for command in ("check --events", "score --reference"):
+        name, option = command.split()
+        assert main([name, str(path), option, "holdout.h5"]) == 1
+        err = capsys.readouterr().err
+        assert "the train file 'holdout.h5'" in err
+        assert "test file" not in err
+
+
+def test_score_gives_the_same_advice(run, capsys):
+    path = run.sparse(pred=run.labels - 1)
+    assert main(["score", str(path), "--reference", str(run.reference)]) == 0
+    assert re.search(
+        r"No voxel has the highest label, 3 proton.*argmax \+ 1", capsys.readouterr().err
+    )
+
+
+def test_a_name_that_is_not_utf_8_is_escaped_once(run, capsysbinary):
+    path = run.sparse()
+    with h5py.File(path, "a") as file:
+        del file["pred"]
+        file[b"pr\xffd"] = run.labels
+    assert main(["check", str(path), "--events", str(run.test)]) == 1
+    assert rb"'pr\xffd'" in capsysbinary.readouterr().err
+    assert main(["check", "s\udcff.zip", "--events", str(run.test)]) == 1
+    assert rb"'s\xff.zip'" in capsysbinary.readouterr().err
+
+
+def test_what_write_submission_wrote_needs_no_advice(run, capsys):
+    write_submission("mine.zip", run.event_id, run.offset, run.labels.astype(np.int64))
+    assert main(["check", "mine.zip", "--events", str(run.test)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    with zipfile.ZipFile("mine.zip") as archive:
+        assert archive.namelist() == ["predictions.h5"]
