@@ -335,7 +335,8 @@ PRODUCERS = [
 
 @pytest.mark.parametrize(("sparse", "clusters", "options", "expected"), PRODUCERS)
 def test_which_products_are_read(sparse, clusters, options, expected):
-    found = choose_products("f", sparse, clusters, clusters, ReadOptions(**options))
+    producers = {"sparse3d": sparse, "cluster3d": clusters, "particle": clusters}
+    found = choose_products(Path("f"), producers, ReadOptions(**options))
     assert (found.energy, found.label, found.clusters) == expected
 
 
@@ -471,3 +472,7 @@ def test_what_a_source_does_not_tell_is_said():
     assert (
         said == "the source does not tell shower from delta from Michel: all electron is `shower`"
     )
+
+
+def test_larcv3_without_an_event(tmp_path):
+    assert read(larcv3_file(tmp_path / "in.h5", {"pc": []})) == []

@@ -22,6 +22,7 @@ from lartpc_challenge.events import EventFile, offset_of
 from lartpc_challenge.files import new_h5, replacing
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError
 from organizer.convert.deposits import SourceEvent, Voxels
+from organizer.convert.h5 import get_dataset
 from organizer.convert.placing import cut, lattice_mm
 from organizer.convert.predictions import labels_of, read_scores
 from organizer.convert.readers import READERS
@@ -115,7 +116,7 @@ def _add(
     scores: np.ndarray,
 ) -> None:
     """Add to score (D, classes) and weight (D,) what event `row` of ours says of the deposits."""
-    first, end = int(file.offset[row]), int(file.offset[row + 1])
+    first, end = file.offset[row : row + 2].tolist()
     table = np.full(GRID_SHAPE, -1, np.int32)
     table[tuple(file[row].coords.T)] = np.arange(end - first)
     voxel_mm = source.our_voxel_mm
@@ -151,9 +152,10 @@ def _write_h5(
                         chunks=(1 << 15, *tail),
                         **_COMPRESSION,
                     )
-                file[name].resize(len(file[name]) + len(values), axis=0)
+                dataset = get_dataset(file, name)
+                dataset.resize(len(dataset) + len(values), axis=0)
                 if len(values):
-                    file[name][-len(values) :] = values
+                    dataset[-len(values) :] = values
             lengths.append(len(item.label))
             ids.append(item.event.number[2])
             runs.append(item.event.number[:2])

@@ -16,6 +16,7 @@ import numpy as np
 from lartpc_challenge.events import Event, EventFile
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import VOXEL_SIZE_MM, Cycle
+from organizer.convert.h5 import get_dataset, get_group, names_of
 from organizer.convert.source_group import SourceGroup, read_source
 from organizer.convert.taxonomy import Kind, kind_of_class
 
@@ -87,7 +88,7 @@ def exported(path: Path, events: EventFile, scores: np.ndarray | None) -> Iterat
         clusters = None
         if of_labels is not None and table is not None:
             clusters = _clusters(event, of_labels, table.rows(i))
-        mine = slice(int(events.offset[i]), int(events.offset[i + 1]))
+        mine = slice(*events.offset[i : i + 2].tolist())
         yield Exported(
             event,
             _number(event, source, i),
@@ -120,8 +121,9 @@ class _ParticleTable:
         self._columns = None
         with open_h5(path) as file:
             if "particles" in file:
+                table = get_group(file, "particles")
                 with reading(f"{path}: particles"):
-                    self._columns = {name: data[:] for name, data in file["particles"].items()}
+                    self._columns = {name: get_dataset(table, name)[:] for name in names_of(table)}
 
     def rows(self, i: int) -> dict[str, np.ndarray] | None:
         """The columns of event i."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ import numpy as np
 from lartpc_challenge.format import ChallengeError
 from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent, Voxels
 from organizer.convert.larcv_kinds import (
+    Clusters,
     Products,
+    Tensor,
     choose_products,
+    combine,
     kinds_of_particles,
-    kinds_of_types,
-    look_up,
-    strongest,
-    with_particles,
 )
 from organizer.convert.root_file import (
     blocks,
@@ -37,7 +35,6 @@ from organizer.convert.root_file import (
     raw_entries,
     reading_root,
 )
-from organizer.convert.taxonomy import Kind
 
 _TREE = re.compile(r"(sparse3d|cluster3d|particle|sparse2d|cluster2d|image2d)_(.+)_tree")
 _CM, _MM_PER_CM = 1, 10.0
@@ -50,15 +47,6 @@ _META = tuple(
     for name in ("num", "len", "_p1.")
     for axis in "xyz"
 )
-
-
-@dataclass(frozen=True)
-class _Clusters:
-    """One entry of cluster3d: id, value of all voxels, and which cluster each is in."""
-
-    id: np.ndarray
-    value: np.ndarray
-    cluster: np.ndarray
 
 
 def producers(file: Any) -> dict[str, list[str]]:
@@ -80,62 +68,50 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
                 f"{path}: has no tree sparse3d_*_tree or cluster3d_*_tree; "
                 f"it has {file.keys(cycle=False)}"
             )
-        products = choose_products(
-            path, *(found.get(kind, []) for kind in ("sparse3d", "cluster3d", "particle")), options
-        )
+        products = choose_products(path, found, options)
         yield from _events(path, file, products, options)
 
 
 def _events(
     path: Path, file: Any, products: Products, options: ReadOptions
 ) -> Iterator[SourceEvent]:
-    sparse = {
-        name: file[f"sparse3d_{name}_tree"] for name in (products.energy, products.label) if name
+    names = {
+        "energy": products.energy and f"sparse3d_{products.energy}_tree",
+        "label": products.label and f"sparse3d_{products.label}_tree",
+        "clusters": products.clusters and f"cluster3d_{products.clusters}_tree",
+        "particles": products.particles and f"particle_{products.particles}_tree",
     }
-    clusters = file[f"cluster3d_{products.clusters}_tree"] if products.clusters else None
-    particles = file[f"particle_{products.particles}_tree"] if products.particles else None
-    first = sparse[products.energy] if products.energy else clusters
-    trees = [*sparse.values(), *(tree for tree in (clusters, particles) if tree is not None)]
+    trees = {part: file[name] for part, name in names.items() if name}
+    first = trees["energy" if "energy" in trees else "clusters"]
     n_events = first.num_entries
-    if any(tree.num_entries != n_events for tree in trees):
+    if any(tree.num_entries != n_events for tree in trees.values()):
         raise ChallengeError(
-            f"{path}: the trees {', '.join(tree.name for tree in trees)} differ in their events"
+            f"{path}: the trees {', '.join(tree.name for tree in trees.values())} differ in their "
+            "events"
         )
-    meta = [find_branch(first, name) for name in _META]
-    unit = find_branch(first, "_meta._unit")
-    for axis, branch in zip("xyz", meta):
-        if branch is None:
-            raise ChallengeError(f"{path}: the tree {first.name} has no branch _meta._{axis}num")
+    readers = {
+        "energy": _tensors,
+        "label": _tensors,
+        "clusters": _clusters,
+        "particles": _particles,
+    }
     numbers = [find_branch(first, name) for name in _NUMBERS]
     for start, stop in blocks(n_events):
-        shapes = _metas(path, meta, unit, start, stop, options)
+        shapes = _metas(path, first, start, stop, options)
         number = np.full((stop - start, len(numbers)), NOT_KNOWN)
         if None not in numbers:
             number = np.column_stack(columns(path, numbers, start, stop)).astype(np.int64)
-        tensors = {name: _tensors(path, tree, start, stop) for name, tree in sparse.items()}
-        of_clusters = _clusters(path, clusters, start, stop) if clusters is not None else None
-        of_particles = _particles(path, particles, start, stop) if particles is not None else None
+        parts = {part: readers[part](path, tree, start, stop) for part, tree in trees.items()}
         for i, entry in enumerate(range(start, stop)):
             where = f"{path}: event {entry}"
+            mine = [parts[part][i] if part in parts else None for part in readers]
+            voxel, energy, kind = combine(where, products, *mine)
             shape, grid = shapes[i]
-            cluster = of_clusters[i] if of_clusters is not None else None
-            if products.energy:
-                voxel, energy = tensors[products.energy][i]
-            else:
-                voxel, energy = cluster.id, cluster.value
-            kind = None
-            if products.label:
-                types = look_up(voxel, *tensors[products.label][i], missing=-1)
-                kind = kinds_of_types(where, types, products.taxonomy)
-            if cluster is not None and of_particles is not None:
-                told = _kinds_of_clusters(cluster, of_particles[i])
-                if products.energy:
-                    told = strongest(voxel, cluster.id, cluster.value, told)
-                kind = told if kind is None else with_particles(kind, told)
+            run, subrun, event = number[i].tolist()
             yield SourceEvent(
                 entry,
                 entry,
-                tuple(number[i].tolist()),
+                (run, subrun, event),
                 Voxels(index_of_id(where, voxel, shape), grid),
                 energy.astype(np.float64),
                 kind,
@@ -154,9 +130,13 @@ def index_of_id(where: str, voxel: np.ndarray, shape: tuple[int, int, int]) -> n
 
 
 def _metas(
-    path: Path, meta: list[Any], unit: Any, start: int, stop: int, options: ReadOptions
+    path: Path, tree: Any, start: int, stop: int, options: ReadOptions
 ) -> list[tuple[tuple[int, int, int], Grid]]:
     """Shape and grid of each entry."""
+    meta, unit = [find_branch(tree, name) for name in _META], find_branch(tree, "_meta._unit")
+    for axis, branch in zip("xyz", meta):
+        if branch is None:
+            raise ChallengeError(f"{path}: the tree {tree.name} has no branch _meta._{axis}num")
     if any(branch is None for branch in meta[3:]) and options.voxel_mm is None:
         raise ChallengeError(f"{path}: keeps no voxel size; say it with --source-voxel-mm")
     there = [branch for branch in meta if branch is not None]
@@ -181,20 +161,20 @@ def _metas(
     return found
 
 
-def _tensors(path: Path, tree: Any, start: int, stop: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _tensors(path: Path, tree: Any, start: int, stop: int) -> list[Tensor]:
     """id and value of the voxels of each entry of a sparse3d tree."""
     branches = [need_branch(path, tree, f"_voxel_v.{name}") for name in ("_id", "_value")]
     return list(zip(*columns(path, branches, start, stop)))
 
 
-def _clusters(path: Path, tree: Any, start: int, stop: int) -> list[_Clusters]:
+def _clusters(path: Path, tree: Any, start: int, stop: int) -> list[Clusters]:
     branch = need_branch(path, tree, "_voxel_vv._voxel_v")
     entries = raw_entries(path, branch, start, stop)
     with reading_root(f"{path}: {tree.name}"):
         return [_clusters_of_entry(entry) for entry in entries]
 
 
-def _clusters_of_entry(entry: np.ndarray) -> _Clusters:
+def _clusters_of_entry(entry: np.ndarray) -> Clusters:
     """The clusters in one entry's bytes of vector<vector<Voxel>>, which ROOT stores memberwise.
 
     After the header, for each cluster: n (4 bytes), n ids (8 each), n values (float, 4 each).
@@ -212,7 +192,7 @@ def _clusters_of_entry(entry: np.ndarray) -> _Clusters:
         values.append(np.frombuffer(raw, ">f4", n, at + 4 + 8 * n))
         at += 4 + 12 * n
     sizes = [len(one) for one in ids[1:]]
-    return _Clusters(
+    return Clusters(
         np.concatenate(ids).astype(np.uint64),
         np.concatenate(values).astype(np.float32),
         np.repeat(np.arange(len(sizes)), sizes),
@@ -228,9 +208,3 @@ def _particles(path: Path, tree: Any, start: int, stop: int) -> list[np.ndarray]
         kinds_of_particles(pdg.astype(np.int64), None if name is None else list(name))
         for pdg, name in zip(pdgs, names)
     ]
-
-
-def _kinds_of_clusters(clusters: _Clusters, particle_kind: np.ndarray) -> np.ndarray:
-    """(V,) uint8: the kind of each voxel's particle; clusters beyond the particles have none."""
-    kind = np.append(particle_kind, np.uint8(Kind.NO_CLASS))
-    return kind[np.minimum(clusters.cluster, len(particle_kind))]

@@ -20,16 +20,15 @@ import numpy as np
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
 from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent, Voxels
+from organizer.convert.h5 import get_dataset, get_group
 from organizer.convert.larcv_kinds import (
+    Clusters,
     Products,
+    Tensor,
     choose_products,
+    combine,
     kinds_of_particles,
-    kinds_of_types,
-    look_up,
-    strongest,
-    with_particles,
 )
-from organizer.convert.taxonomy import Kind
 
 _GROUP = re.compile(r"(sparse3d|cluster3d|particle|sparse2d|cluster2d|image2d)_(.+)_group")
 _MM_PER_CM = 10.0
@@ -40,7 +39,7 @@ def producers(file: h5py.File) -> dict[str, list[str]]:
     """Kind of product (sparse3d, cluster3d, particle, sparse2d ...) -> its producers in a file."""
     data = file.get("Data")
     found: dict[str, list[str]] = {}
-    for name in data if isinstance(data, h5py.Group) else ():
+    for name in map(str, data if isinstance(data, h5py.Group) else ()):
         match = _GROUP.fullmatch(name)
         if match:
             found.setdefault(match[1], []).append(match[2])
@@ -54,53 +53,36 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
         if not (found.get("sparse3d") or found.get("cluster3d")):
             raise ChallengeError(
                 f"{path}: has no group Data/sparse3d_*_group or Data/cluster3d_*_group; "
-                f"it has {', '.join(file.get('Data', {}))}"
+                f"it has {', '.join(file)}"
             )
-        products = choose_products(
-            path, *(found.get(kind, []) for kind in ("sparse3d", "cluster3d", "particle")), options
-        )
+        products = choose_products(path, found, options)
         yield from _events(path, file, products, options)
 
 
 def _events(
     path: Path, file: h5py.File, products: Products, options: ReadOptions
 ) -> Iterator[SourceEvent]:
-    sparse = {
-        name: _Table(path, file, f"sparse3d_{name}")
-        for name in (products.energy, products.label)
-        if name
+    names = {
+        "energy": products.energy and f"sparse3d_{products.energy}",
+        "label": products.label and f"sparse3d_{products.label}",
+        "clusters": products.clusters and f"cluster3d_{products.clusters}",
+        "particles": products.particles and f"particle_{products.particles}",
     }
-    clusters = _Table(path, file, f"cluster3d_{products.clusters}") if products.clusters else None
-    particles = _Table(path, file, f"particle_{products.particles}") if products.particles else None
-    first = sparse[products.energy] if products.energy else clusters
-    tables = [*sparse.values(), *(table for table in (clusters, particles) if table is not None)]
+    tables = {part: _Table(path, file, name) for part, name in names.items() if name}
+    first = tables["energy" if "energy" in tables else "clusters"]
     n_events = len(first)
-    if any(len(table) != n_events for table in tables):
+    if any(len(table) != n_events for table in tables.values()):
         raise ChallengeError(
-            f"{path}: {', '.join(table.name for table in tables)} differ in their events"
+            f"{path}: {', '.join(table.name for table in tables.values())} differ in their events"
         )
     numbers = _numbers(path, file, n_events)
     for start in range(0, n_events, _BLOCK_EVENTS):
         stop = min(start + _BLOCK_EVENTS, n_events)
-        tensors = {name: table.tensors(start, stop) for name, table in sparse.items()}
-        of_clusters = clusters.clusters(start, stop) if clusters is not None else None
-        of_particles = particles.particles(start, stop) if particles is not None else None
+        parts = {part: table.entries(part, start, stop) for part, table in tables.items()}
         for i, entry in enumerate(range(start, stop)):
             where = f"{path}: event {entry}"
-            voxels = tensors[products.energy][i] if products.energy else of_clusters[i]
-            voxel, energy = voxels["id"], voxels["value"]
-            kind = None
-            if products.label:
-                label = tensors[products.label][i]
-                types = look_up(voxel, label["id"], label["value"], missing=-1)
-                kind = kinds_of_types(where, types, products.taxonomy)
-            if of_clusters is not None and of_particles is not None:
-                cluster = of_clusters[i]
-                none = np.append(of_particles[i], np.uint8(Kind.NO_CLASS))
-                told = none[np.minimum(cluster["cluster"], len(of_particles[i]))]
-                if products.energy:
-                    told = strongest(voxel, cluster["id"], cluster["value"], told)
-                kind = told if kind is None else with_particles(kind, told)
+            mine = [parts[part][i] if part in parts else None for part in names]
+            voxel, energy, kind = combine(where, products, *mine)
             shape, grid = first.grid(entry, options)
             yield SourceEvent(
                 entry,
@@ -137,7 +119,7 @@ class _Table:
     def __init__(self, path: Path, file: h5py.File, name: str):
         self.name = name
         self._path = path
-        self._group = file[f"Data/{name}_group"]
+        self._group = get_group(file, f"Data/{name}_group")
         self._extents = self._rows("extents", slice(None))
         self._meta = self._rows("image_meta", slice(None)) if "image_meta" in self._group else None
 
@@ -146,7 +128,10 @@ class _Table:
 
     def _rows(self, name: str, rows: slice) -> np.ndarray:
         with reading(f"{self._path}: {self.name}/{name}"):
-            return self._group[name][rows]
+            return get_dataset(self._group, name)[rows]
+
+    def _empty(self, name: str) -> np.ndarray:
+        return np.zeros(0, get_dataset(self._group, name).dtype)
 
     def grid(self, entry: int, options: ReadOptions) -> tuple[tuple[int, ...], Grid]:
         """Number of voxels (nx, ny, nz) and grid of an event."""
@@ -165,37 +150,31 @@ class _Table:
             raise ChallengeError(f"{self._path}: event {entry}: its voxels are {voxel} mm")
         return tuple(count.tolist()), Grid(voxel, origin)
 
-    def tensors(self, start: int, stop: int) -> list[dict[str, np.ndarray]]:
-        """id and value of the voxels of the events start..stop."""
-        return [
-            {name: rows[name] for name in ("id", "value")}
-            for rows in self._follow(self._extents[start:stop], "voxel_extents", "voxels")
-        ]
+    def entries(self, part: str, start: int, stop: int) -> list[Any]:
+        """The events start..stop of a product, as `larcv_kinds.combine` takes them."""
+        read = {"clusters": self._clusters, "particles": self._particles}.get(part, self._tensors)
+        return read(self._extents[start:stop])
 
-    def clusters(self, start: int, stop: int) -> list[dict[str, np.ndarray]]:
-        """id, value and cluster of the voxels of the events start..stop."""
-        of_events = self._extents[start:stop]
-        projections = self._follow(of_events, None, "projection_extents")
+    def _tensors(self, extents: np.ndarray) -> list[Tensor]:
+        rows = self._follow(extents, "voxel_extents", "voxels")
+        return [(voxels["id"], voxels["value"]) for voxels in rows]
+
+    def _clusters(self, extents: np.ndarray) -> list[Clusters]:
         found = []
-        for rows in projections:
+        for rows in self._follow(extents, None, "projection_extents"):
             parts = self._follow(rows, None, "cluster_extents")
-            clusters = np.concatenate([self._group["cluster_extents"][:0], *parts])
+            clusters = np.concatenate([self._empty("cluster_extents"), *parts])
             voxels = self._follow(clusters, None, "voxels")
             sizes = list(map(len, voxels))
-            table = np.concatenate([np.zeros(0, self._group["voxels"].dtype), *voxels])
-            found.append(
-                {
-                    "id": table["id"],
-                    "value": table["value"],
-                    "cluster": np.repeat(np.arange(len(sizes)), sizes),
-                }
-            )
+            table = np.concatenate([self._empty("voxels"), *voxels])
+            of_cluster = np.repeat(np.arange(len(sizes)), sizes)
+            found.append(Clusters(table["id"], table["value"], of_cluster))
         return found
 
-    def particles(self, start: int, stop: int) -> list[np.ndarray]:
-        """The kinds (uint8) of the particles of the events start..stop."""
+    def _particles(self, extents: np.ndarray) -> list[np.ndarray]:
+        """The kinds (uint8) of the particles of each event."""
         found = []
-        for rows in self._follow(self._extents[start:stop], None, "particles"):
+        for rows in self._follow(extents, None, "particles"):
             process = None
             if "process" in (rows.dtype.names or ()):
                 process = [_text(value) for value in rows["process"]]
@@ -210,25 +189,27 @@ class _Table:
         """
         if through is not None:
             middle = self._follow(extents, None, through)
-            flat = np.concatenate([np.zeros(0, self._group[through].dtype), *middle])
+            flat = np.concatenate([self._empty(through), *middle])
             parts = self._follow(flat, None, name)
             ends = np.cumsum([0, *map(len, middle)])
-            empty = np.zeros(0, self._group[name].dtype)
-            return [np.concatenate([empty, *parts[a:b]]) for a, b in zip(ends, ends[1:])]
+            return [
+                np.concatenate([self._empty(name), *parts[a:b]]) for a, b in zip(ends, ends[1:])
+            ]
         first, n = extents["first"].astype(np.int64), extents["N"].astype(np.int64)
         some = n > 0
         if not some.any():
-            return [np.zeros(0, self._group[name].dtype) for _ in extents]
+            return [self._empty(name) for _ in extents]
         low, high = int(first[some].min()), int((first + n)[some].max())
-        if low < 0 or high > len(self._group[name]):
+        n_rows = len(get_dataset(self._group, name))
+        if low < 0 or high > n_rows:
             raise ChallengeError(
                 f"{self._path}: {self.name} points to row {high - 1} of {name}, which has "
-                f"{len(self._group[name])}; the file is damaged"
+                f"{n_rows}; the file is damaged"
             )
         block = self._rows(name, slice(low, high))
         return [block[a - low : a - low + m] if m else block[:0] for a, m in zip(first, n)]
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     text = value.decode("ascii", errors="replace") if isinstance(value, bytes) else str(value)
     return text.split("\0")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class Products:
     label: str | None
     clusters: str | None
     particles: str | None
-    taxonomy: str | None
+    taxonomy: str
 
     @property
     def remark(self) -> str:
@@ -87,14 +88,15 @@ class Products:
         return f"reads {', '.join(parts)}"
 
 
-def choose_products(
-    path: object, sparse: list[str], clusters: list[str], particles: list[str], options: ReadOptions
-) -> Products:
+def choose_products(path: Path, found: dict[str, list[str]], options: ReadOptions) -> Products:
     """Which of a file's producers of sparse3d, cluster3d and particle to read.
 
     The user's choice, else the one pair of energy and classes whose names belong together, else
     the one cluster3d. ChallengeError, with what there is to choose from, where that is not clear.
     """
+    sparse, clusters, particles = (
+        found.get(kind, []) for kind in ("sparse3d", "cluster3d", "particle")
+    )
     for name in (options.energy, options.labels):
         if name is not None and name not in (*sparse, *clusters):
             raise ChallengeError(f"{path}: has no producer {name}; {_found(sparse, clusters)}")
@@ -117,7 +119,7 @@ def choose_products(
 
 
 def _pair(
-    path: object, sparse: list[str], clusters: list[str], options: ReadOptions
+    path: Path, sparse: list[str], clusters: list[str], options: ReadOptions
 ) -> tuple[str, str | None]:
     energies = [options.energy] if options.energy else _energies(sparse)
     labels = [options.labels] if options.labels else [n for n in sparse if _is_label(n)]
@@ -160,9 +162,9 @@ def _belong(energy: str, label: str) -> bool:
     )
 
 
-def _taxonomy(path: object, label: str | None, options: ReadOptions) -> str | None:
+def _taxonomy(path: Path, label: str | None, options: ReadOptions) -> str:
     if label is None or options.taxonomy:
-        return options.taxonomy if label else None
+        return options.taxonomy or ""
     for word, taxonomy in (("fivetypes", FIVE_TYPES), ("semantic", SPINE)):
         if word in label:
             return taxonomy
@@ -233,3 +235,45 @@ def strongest(
     last = np.append(ids[1:] != ids[:-1], True) if len(ids) else np.zeros(0, bool)
     best = order[last]
     return look_up(voxel, cluster_voxel[best], kind[best], missing=Kind.NO_CLASS).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """One entry of cluster3d, V voxels: id, value and the cluster that each is in, (V,) each."""
+
+    id: np.ndarray
+    value: np.ndarray
+    cluster: np.ndarray
+
+
+Tensor = tuple[np.ndarray, np.ndarray]  # id and value of the voxels of one entry of sparse3d
+
+
+def combine(
+    where: str,
+    products: Products,
+    energy: Tensor | None,
+    label: Tensor | None,
+    clusters: Clusters | None,
+    particle_kind: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """id (V,), energy (V,) and kind (V,) of the voxels of one entry, from its products.
+
+    particle_kind: the kind of each cluster's particle; clusters beyond them have none.
+    """
+    told = None
+    if clusters is not None and particle_kind is not None:
+        kinds = np.append(particle_kind, np.uint8(Kind.NO_CLASS))
+        told = kinds[np.minimum(clusters.cluster, len(particle_kind))]
+    if energy is not None:
+        voxel, value = energy
+        if clusters is not None and told is not None:
+            told = strongest(voxel, clusters.id, clusters.value, told)
+    elif clusters is not None:
+        voxel, value = clusters.id, clusters.value
+    else:
+        raise ChallengeError(f"{where}: has neither energies nor clusters")
+    if label is None:
+        return voxel, value, told
+    kind = kinds_of_types(where, look_up(voxel, *label, missing=-1), products.taxonomy)
+    return voxel, value, kind if told is None else with_particles(kind, told)

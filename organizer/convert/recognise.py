@@ -13,6 +13,7 @@ from lartpc_challenge.format import FORMAT, ChallengeError
 from organizer.convert import arrays, larcv2, larcv3, spine
 from organizer.convert.edepsim_hdf5 import PLACES
 from organizer.convert.edepsim_root import TREE
+from organizer.convert.h5 import names_of
 from organizer.convert.pilarnet_hdf5 import has_rows
 from organizer.convert.pilarnet_parquet import columns_of
 from organizer.convert.root_file import open_root
@@ -94,11 +95,12 @@ def _hdf5(path: Path) -> Found:
         if "Data" in file and larcv3.producers(file):
             return _larcv(larcv3.producers(file), "LArCV3's HDF5", "larcv3")
         for place in PLACES:
-            if isinstance(file.get(place), h5py.Dataset) and file[place].dtype.names:
+            table = file.get(place)
+            if isinstance(table, h5py.Dataset) and table.dtype.names:
                 return Found("edep-sim's HDF5", content, "edepsim", "edepsim_hdf5")
         if has_rows(file.get("point")) and has_rows(file.get("cluster")):
             return Found("PILArNet-M's HDF5", content, "pilarnet", "pilarnet_hdf5")
-        shapes = {name: getattr(file.get(name), "shape", ()) for name in file}
+        shapes = {name: getattr(file.get(name), "shape", ()) for name in names_of(file)}
         if any(len(shape) == 4 for shape in shapes.values()):
             if any(name.lower() in ("data", "val") for name in shapes):
                 return Found("dense HDF5 of 2018", content, "mlhep", "mlhep")

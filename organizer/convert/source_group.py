@@ -15,6 +15,7 @@ from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
 from organizer.convert.converted import Converted, Settings
 from organizer.convert.deposits import ReadOptions
+from organizer.convert.h5 import get_dataset
 
 GROUP = "source"
 _DATA_SETS = ("parent", "event_id", "run", "origin", "voxel_size_mm")
@@ -78,10 +79,10 @@ def read_source(path: Path) -> SourceGroup | None:
             found = SourceGroup(
                 str(group.attrs["path"]),
                 str(group.attrs["reader"]),
-                ReadOptions(**json.loads(group.attrs["options"])),
-                float(group.attrs["our_voxel_mm"]),
+                ReadOptions(**json.loads(str(group.attrs["options"]))),
+                float(str(group.attrs["our_voxel_mm"])),
                 str(group.attrs["fingerprint"]),
-                *(group[name][:] for name in _DATA_SETS),
+                *(get_dataset(group, name)[:] for name in _DATA_SETS),
             )
         if len({len(found.parent), len(found.event_id), len(found.origin_mm)}) != 1:
             raise ChallengeError(f"{path}: {GROUP}: its data sets differ in length; damaged")

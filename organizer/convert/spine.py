@@ -17,6 +17,7 @@ import numpy as np
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
 from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent, Voxels
+from organizer.convert.h5 import get_dataset, get_group, names_of
 from organizer.convert.larcv_kinds import SPINE, kinds_of_types, with_particles
 from organizer.convert.taxonomy import Kind
 
@@ -40,7 +41,7 @@ def is_spine(file: h5py.File) -> bool:
 
 def product_names(file: h5py.File) -> list[str]:
     """The names of a file's products."""
-    return [name for name in _root(file) if name not in ("info", "events")]
+    return [name for name in names_of(_root(file)) if name not in ("info", "events")]
 
 
 def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
@@ -48,7 +49,7 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
     with open_h5(path) as file:
         if not is_spine(file):
             raise ChallengeError(f"{path}: expected SPINE's `events` and `info`")
-        version = int(file["info"].attrs.get("format_version", 1))
+        version = int(str(file["info"].attrs.get("format_version", 1)))
         if version not in (1, 2):
             raise ChallengeError(f"{path}: is of SPINE's format {version}, 1 and 2 are read")
         if not file["info"].attrs.get("complete", True):
@@ -60,10 +61,11 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
             for name in (energy, label, _META, _RUN_INFO)
             if name in names
         }
-        if version == 2 and _META in _root(file)[energy]:
+        if version == 2 and _META in get_group(_root(file), energy):
             products[_META] = _Product(path, file, f"{energy}/{_META}", version)
-        for entry in range(len(file["events"])):
-            yield _event(path, entry, len(file["events"]), products, energy, label, options)
+        n_events = len(get_dataset(file, "events"))
+        for entry in range(n_events):
+            yield _event(path, entry, n_events, products, energy, label, options)
 
 
 def _root(file: h5py.File) -> h5py.Group:
@@ -91,24 +93,26 @@ class _Product:
 
     def __init__(self, path: Path, file: h5py.File, name: str, version: int):
         self._where = f"{path}: {name}"
+        self._name = name
+        self._events: h5py.Dataset | None = None
         with reading(self._where):
-            node = _root(file)[name]
-            self._events = None
             if version == 1:
-                self._values, self._events = node, file["events"]
-                self._name, self._file = name, file
+                self._values = get_dataset(file, name)
+                self._events = get_dataset(file, "events")
+                self.has_batch = True
             else:
-                self._values = node["fixed" if node.attrs["kind"] == "objects" else "values"]
-                self._offsets = node["event_offsets"][:]
-            self.has_batch = "product_metadata" not in node.attrs
+                group = get_group(_root(file), name)
+                is_objects = group.attrs["kind"] == "objects"
+                self._values = get_dataset(group, "fixed" if is_objects else "values")
+                self._offsets = get_dataset(group, "event_offsets")[:]
+                self.has_batch = "product_metadata" not in group.attrs
 
     def rows(self, entry: int) -> np.ndarray:
         """The rows of an event: (n, columns), or a table of objects."""
         with reading(f"{self._where}: event {entry}"):
             if self._events is None:
                 return self._values[self._offsets[entry] : self._offsets[entry + 1]]
-            reference = self._events[entry][self._name]
-            return self._values[reference]
+            return self._values[self._events[entry][self._name]]
 
 
 def _event(
@@ -199,7 +203,7 @@ def _index(
 
 
 def _number(run_info: _Product | None, entry: int) -> tuple[int, int, int]:
-    rows = run_info.rows(entry) if run_info is not None else ()
+    rows = run_info.rows(entry) if run_info is not None else np.zeros(0)
     if not len(rows):
         return NOT_KNOWN, NOT_KNOWN, entry
     return int(rows[0]["run"]), int(rows[0]["subrun"]), int(rows[0]["event"])

@@ -18,6 +18,7 @@ import numpy as np
 
 from lartpc_challenge.files import new_h5, replacing
 from organizer.convert.export import NOT_KNOWN, Exported
+from organizer.convert.h5 import get_dataset
 from organizer.convert.pilarnet_parquet import import_parquet
 
 _POINT_COLUMNS = 8
@@ -73,7 +74,7 @@ def write_hdf5(
                 if name not in file:
                     kind = np.int64 if name == "cluster" else np.float32
                     file.create_dataset(name, (n_events,), h5py.vlen_dtype(np.dtype(kind)))
-                file[name][i] = row
+                get_dataset(file, name)[i] = row
             n_points[i] = len(item.event)
     with (
         replacing(out.with_name(f"{out.stem}_points.npy")) as temporary,

@@ -16,7 +16,8 @@ import numpy as np
 
 from lartpc_challenge.files import new_h5
 from lartpc_challenge.format import GRID_SIZE
-from organizer.convert.export import NOT_KNOWN, Exported
+from organizer.convert.export import NOT_KNOWN, Clusters, Exported
+from organizer.convert.h5 import get_dataset, get_group
 
 _SPINE_VERSION = "0.17.3"  # whose format this is
 _CHUNK_ROWS = 1 << 14
@@ -64,7 +65,7 @@ def _products(item: Exported, voxel_cm: float) -> dict[str, np.ndarray]:
     place[:, 1:] = event.coords
     found = {"data": np.column_stack((place, event.energy)).astype(np.float32)}
     if item.clusters is not None:
-        label = _cluster_label(item, place)
+        label = _cluster_label(item.clusters, place, item.event.energy)
         found["clust_label"] = label
         found["seg_label"] = label[:, [0, 1, 2, 3, _SHAPE]]
     if item.scores is not None:
@@ -76,8 +77,7 @@ def _products(item: Exported, voxel_cm: float) -> dict[str, np.ndarray]:
     return found
 
 
-def _cluster_label(item: Exported, place: np.ndarray) -> np.ndarray:
-    clusters = item.clusters
+def _cluster_label(clusters: Clusters, place: np.ndarray, energy: np.ndarray) -> np.ndarray:
     of_cluster = np.full((len(clusters.size), _CLUSTER_WIDTH), NOT_KNOWN, np.float32)
     of_cluster[:, _CLUSTER] = np.arange(len(clusters.size))
     of_cluster[:, _PARTICLE] = of_cluster[:, _GROUP] = clusters.group
@@ -86,7 +86,7 @@ def _cluster_label(item: Exported, place: np.ndarray) -> np.ndarray:
     of_cluster[:, _PRIMARY], of_cluster[:, _VERTEX] = clusters.extra[:, 5], clusters.extra[:, 2:5]
     label = np.empty((len(place), _CLUSTER_WIDTH), np.float32)
     label[clusters.order] = np.repeat(of_cluster, clusters.size, axis=0)
-    label[:, :4], label[:, 4] = place, item.event.energy
+    label[:, :4], label[:, 4] = place, energy
     return label
 
 
@@ -94,8 +94,9 @@ def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
     """Append one event's rows to a product: an array, or objects where `values` has fields."""
     is_objects = values.dtype.names is not None
     key = "fixed" if is_objects else "values"
-    if name not in file["products"]:
-        group = file["products"].create_group(name)
+    products = get_group(file, "products")
+    if name not in products:
+        group = products.create_group(name)
         group.attrs["kind"] = "objects" if is_objects else "array"
         group.attrs["scalar"] = is_objects or values.ndim == 1
         if is_objects:
@@ -107,8 +108,8 @@ def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
         group.create_dataset(
             "event_offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=True
         )
-    group = file["products"][name]
-    dataset, offsets = group[key], group["event_offsets"]
+    group = get_group(products, name)
+    dataset, offsets = get_dataset(group, key), get_dataset(group, "event_offsets")
     dataset.resize(len(dataset) + len(values), axis=0)
     if len(values):
         dataset[-len(values) :] = values
