@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help score test demo data train predict leaderboard bundle publish bench report clean
+.PHONY: help score test demo data train predict leaderboard bundle publish bench gpu report clean
 
 VENV := .venv/bin/python
 # One thread: spconv's CPU kernels are repeatable only so, and BLAS gains nothing on small events.
@@ -64,7 +64,10 @@ publish: .venv/scoring  ## the data as a publication in build/publish: files, da
 		$(if $(REFERENCES),--references)
 
 bench: .venv/everything  ## peers, what helped and timings against the named alternatives, as ratios (10 min)
-	set -e; for benchmark in benchmarks/*.py; do $(VENV) $$benchmark; done
+	set -e; for benchmark in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do $(VENV) $$benchmark; done
+
+gpu: .venv/everything  ## the baseline on a CUDA card into build/gpu: speed, memory, precision (30 min); EVENTS=, TEST=
+	$(VENV) benchmarks/gpu.py $(if $(EVENTS),--events '$(EVENTS)' --test '$(TEST)')
 
 # The failures are studied on events that were in no training: of another seed than all others here.
 FAILURES = build/report/failures_cycle
