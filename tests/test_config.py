@@ -39,6 +39,15 @@ def test_every_field_is_a_flag_with_a_reason():
     assert "--batch-events" in parser.format_help()
 
 
+def test_help_shows_what_each_preset_contains():
+    parser = argparse.ArgumentParser()
+    config.add_options(parser)
+    helped = {action.dest: action.help for action in parser._actions}
+    assert helped["filters"].endswith("(quick: 16, cpu: 16, gpu: 32)")
+    assert helped["depth"].endswith("(default: 5)")
+    assert "default: cpu" in helped["preset"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -232,13 +232,13 @@ def test_a_batch_without_voxels_is_refused(backend):
 
 
 def test_more_events_than_the_index_can_number_are_refused():
-    """spconv's 32 bits: at 208^3 cells per event, 2^32 are reached by the 478th."""
+    """spconv's 31 bits: at 208^3 cells per event, 2^31 are reached by the 239th."""
     pytest.importorskip("spconv")
     model = UResNet(Config(filters=1), 2, open_backend("spconv", CPU))
-    assert model.most_events == 2**32 // 208**3 == 477
-    length = torch.ones(478, dtype=torch.int64)
-    events = Ragged(torch.zeros(478, 3).int(), torch.ones(478), length)
-    with pytest.raises(ChallengeError, match="477 events"):
+    assert model.most_events == 2**31 // 208**3 == 238
+    length = torch.ones(239, dtype=torch.int64)
+    events = Ragged(torch.zeros(239, 3).int(), torch.ones(239), length)
+    with pytest.raises(ChallengeError, match="238 events"):
         model(events)
 
 

@@ -93,7 +93,7 @@ def assert_identical(a, b):
         for x, y in zip(a, b):
             assert_identical(x, y)
     else:
-        assert a == b
+        assert a == b or (a != a and b != b)  # a class without voxels has no precision
 
 
 def test_two_events_are_learnt_by_heart():
@@ -260,7 +260,7 @@ def test_two_processes_share_a_batch_exactly(tmp_path, file, events):
     assert loss == its_loss > 0
     assert_identical(weights, same)
     scores = [{k: v for k, v in r[0].items() if "second" not in k} for r in (record, also)]
-    assert scores[0] == scores[1]
+    assert_identical(*scores)
     assert 0 < scores[0]["acc_mean"] < 1
 
 
@@ -290,7 +290,7 @@ def test_the_command_leaves_all_it_promises(tmp_path, file, capsys):
     assert int(printed[len(begin) :].split()[0].replace(",", "")) == _n_parameters()
     assert "epoch 3/3: train_loss" in printed
     assert f"{out / 'best.pt'} over 2 views of the hold-out: acc_at_80 " in printed
-    assert sorted(p.name for p in out.iterdir()) == [
+    assert sorted(p.name for p in out.iterdir() if p.name != "tensorboard") == [
         "best.pt",
         "curves.png",
         "last.pt",
@@ -300,6 +300,8 @@ def test_the_command_leaves_all_it_promises(tmp_path, file, capsys):
         rows = list(csv.DictReader(table))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert {"train_loss", "loss", "acc_at_80", "acc_at_50", "acc_mean"} <= rows[0].keys()
+    assert {"recall proton", "precision electron/positron"} <= rows[0].keys()
+    assert "recall proton 0." in printed or "recall proton 1." in printed
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     model, config, cycle = checkpoint.load_model(out / "best.pt", CPU)
     assert (config, cycle.number) == (SMALL, 2)
@@ -328,6 +330,69 @@ def test_ctrl_c_stops_with_a_checkpoint_that_goes_on(tmp_path, file, capsys):
     assert run_command("--events", file, "--resume", parted / "last.pt", *ON_CPU) == 0
     first, second = (checkpoint.load(folder / "best.pt") for folder in (whole, parted))
     assert_identical(first, second)
+
+
+def test_more_epochs_on_resume(tmp_path, file, capsys):
+    out = tmp_path / "run"
+    assert run_command("--events", file, "--out", out, *FLAGS) == 0
+    resume = ["--events", file, "--resume", out / "last.pt", *ON_CPU]
+    assert run_command(*resume, "--epochs", "5") == 0
+    assert "epoch 5/5: train_loss" in capsys.readouterr().out
+    with open(out / "record.csv") as table:
+        assert [row["epoch"] for row in csv.DictReader(table)] == ["1", "2", "3", "4", "5"]
+    assert checkpoint.load(out / "last.pt")["config"] == replace(SMALL, epochs=5).to_dict()
+    assert run_command(*resume, "--epochs", "4") == 1
+    assert "training of 5 epochs; --epochs can only make them more" in capsys.readouterr().err
+
+
+def test_init_from_begins_with_the_weights_of_another_cycle(events):
+    """All but the head, whose classes are others; of an equal number, the head too."""
+    first = start(events)
+    advance(first, 3)
+    saved = first.model_checkpoint()
+    two = replace(events, label=events.label.clamp(max=2))
+    other, same = Training(SMALL, CYCLES[1], two, CPU), start(events)
+    drawn = other.model.head.weight.clone()
+    for training in (other, same):
+        training.start_from(saved, "best.pt")
+        for model in (training.model, training.averaged):
+            weights = model.state_dict()
+            assert torch.equal(weights["stem.weight"], saved["weights"]["stem.weight"].float())
+    assert torch.equal(other.model.head.weight, drawn)
+    assert torch.equal(same.model.head.weight, saved["weights"]["head.weight"].float())
+    with pytest.raises(ChallengeError, match="shape; give --filters 4 --depth 3 --blocks 1"):
+        start(events, depth=4).start_from(saved, "best.pt")
+
+
+def test_ctrl_c_while_the_best_model_is_measured(tmp_path, file, capsys, monkeypatch):
+    """The model is ready then, and the sentence says so."""
+    measure = Training.measure
+
+    def interrupted(self, model, n_views):
+        if n_views > 1:
+            signal.raise_signal(signal.SIGINT)
+        return measure(self, model, n_views)
+
+    monkeypatch.setattr(Training, "measure", interrupted)
+    out = tmp_path / "run"
+    assert run_command("--events", file, "--out", out, *FLAGS) == 130
+    assert f"{out / 'best.pt'} is ready; only its score" in capsys.readouterr().out
+
+
+def test_a_step_beyond_fp16_is_left_out_of_the_mean(events):
+    """The scaler skips it; an epoch of such steps alone still ends the training."""
+    training = start(events)
+    training.scaler = torch.amp.GradScaler("cpu")
+    training.advance()
+    mean = float(training.mean_loss)
+    weight = training.model.head.weight
+    kept = weight.detach().clone()
+    weight.data.fill_(float("inf"))
+    training.advance()
+    assert float(training.mean_loss) == mean
+    weight.data.copy_(kept)
+    training.advance()
+    assert torch.isfinite(training.mean_loss)
 
 
 def test_two_processes_by_torchrun(tmp_path, file):
@@ -361,8 +426,8 @@ def test_two_processes_by_torchrun(tmp_path, file):
         (["--events", "train.h5", "--out", "train.h5"], "is no folder"),
         (["--events", "train.h5", "--out", "held"], "holds a training already"),
         (
-            ["--events", "train.h5", "--resume", "held/last.pt", "--epochs", "9"],
-            "leave out --epochs",
+            ["--events", "train.h5", "--resume", "held/last.pt", "--depth", "4"],
+            "leave out --depth",
         ),
         (["--events", "train.h5", "--resume", "held/last.pt", "--out", "new"], "leave out --out"),
     ],

@@ -4,6 +4,11 @@ Train:    python -m baseline.train --events cycle1_train.h5 --preset cpu --out r
 Predict:  python -m baseline.predict --checkpoint run/best.pt --events cycle1_test.h5 --out s.zip
 """
 
+import os
+
 from lartpc_challenge.command import quiet_while_importing
 
 quiet_while_importing()
+# Threads that wait for one another sleep, before torch or scikit-learn starts any. By default they
+# spin: where other programs use the same cores, training took up to 20 times as long so.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -26,19 +26,21 @@ class Config:
     depth: int = _option(
         5, "levels, each half as fine as the one before; 5 sees 16-voxel cells", 2, 6
     )
-    blocks: int = _option(2, "residual blocks a level, on the way down and again on the way up", 1)
+    blocks: int = _option(2, "residual blocks per level, down and again up", 1)
 
     epochs: int = _option(
         14, "passes over the training events; more help until the hold-out stalls", 1
     )
-    batch_events: int = _option(16, "events a step over all processes; lower it if memory ends", 1)
+    batch_events: int = _option(16, "events per step of all processes; lower it if memory ends", 1)
     learning_rate: float = _option(
         4e-3, "peak of the one-cycle schedule; lower it if loss jumps", 0.0
     )
     warmup: float = _option(0.05, "share of all steps in which the learning rate climbs", 0.0, 1.0)
-    weight_decay: float = _option(0.01, "AdamW's, on weights alone; against learning by heart", 0.0)
+    weight_decay: float = _option(
+        0.01, "AdamW's decay of kernels (not norms, biases); less overfitting", 0.0
+    )
     ema: float = _option(
-        0.999, "decay a step of the averaged weights that predict; 0 for none", 0, 1
+        0.999, "decay per step of the averaged weights that predict; 0 for none", 0, 1
     )
     precision: str = _option(
         "fp32", "fp16 is fastest on a GPU, a CPU computes fp32", choices=PRECISIONS
@@ -88,19 +90,31 @@ _DEFAULT = "cpu"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add --preset and a flag for every field, whose reasons are its help."""
+    """Add --preset and a flag for every field; the help gives reasons and the presets' values."""
     group = parser.add_argument_group("configuration")
     group.add_argument(
-        "--preset", choices=PRESETS, default=argparse.SUPPRESS, help=f"to start from ({_DEFAULT})"
+        "--preset",
+        choices=PRESETS,
+        default=argparse.SUPPRESS,
+        help=f"to start from (default: {_DEFAULT}); the flags below change it",
     )
     for item in fields(Config):
-        common = {"help": item.metadata["help"], "default": argparse.SUPPRESS}
+        reason = f"{item.metadata['help']} ({_in_presets(item.name)})".replace("%", "%%")
+        common = {"help": reason, "default": argparse.SUPPRESS}
         kind = type(item.default)
         if kind is bool:
             group.add_argument(_flag(item.name), action=argparse.BooleanOptionalAction, **common)
         else:
             choices = item.metadata["choices"]
             group.add_argument(_flag(item.name), type=kind, choices=choices, **common)
+
+
+def _in_presets(name: str) -> str:
+    """The field's value in each preset, in words."""
+    values = {preset: getattr(config, name) for preset, config in PRESETS.items()}
+    if len(set(values.values())) == 1:
+        return f"default: {values[_DEFAULT]}"
+    return ", ".join(f"{preset}: {value}" for preset, value in values.items())
 
 
 def given(options: argparse.Namespace) -> list[str]:

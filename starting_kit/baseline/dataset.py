@@ -1,13 +1,16 @@
 """Events in memory: ragged tensors on one device, from which a training draws its batches.
 
-A data set and a batch are the same thing, so what is written for one serves the other. What spconv
-would get silently wrong (duplicate or outlying voxels, other dtypes) is refused on reading.
+A data set and a batch are the same thing, so what is written for one serves the other. What
+backends would get silently wrong (duplicate or outlying voxels) is refused on reading. More events
+than memory holds: stream.py.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -53,6 +56,20 @@ class Ragged:
         columns = (self.coords, self.energy, self.length)
         return Ragged(*(column.to(device) for column in columns), label)
 
+    def pin_memory(self) -> Ragged:
+        """The same events in memory from which a copy to a GPU is fastest."""
+        label = None if self.label is None else self.label.pin_memory()
+        columns = (self.coords, self.energy, self.length)
+        return Ragged(*(column.pin_memory() for column in columns), label)
+
+    def fingerprint(self) -> str:
+        """Tells these events from others: by all that they hold."""
+        digest = hashlib.sha256()
+        for column in (self.length, self.coords, self.energy, self.label):
+            if column is not None:
+                digest.update(column.cpu().numpy())
+        return digest.hexdigest()
+
     def select(self, index: torch.Tensor) -> Ragged:
         """The events `index` (n,) int64, in that order."""
         length = self.length[index]
@@ -73,6 +90,16 @@ class Ragged:
         return Ragged(self.coords[rows], self.energy[rows], length, label)
 
 
+def join(parts: Sequence[Ragged]) -> Ragged:
+    """The events of all parts, one after another; at least one part, all on one device.
+
+    Also a collate function for torch.utils.data.DataLoader.
+    """
+    label = None if parts[0].label is None else torch.cat([p.label for p in parts])
+    columns = ("coords", "energy", "length")
+    return Ragged(*(torch.cat([getattr(p, name) for p in parts]) for name in columns), label)
+
+
 def read_events(paths: Sequence, labelled: bool) -> tuple[Ragged, Cycle]:
     """All events of the files as one data set on the CPU, and their cycle.
 
@@ -88,17 +115,15 @@ def read_events(paths: Sequence, labelled: bool) -> tuple[Ragged, Cycle]:
                     f"{path}: is of cycle {events.cycle.number}, but {paths[0]} is of cycle "
                     f"{cycles[0].number}; one network serves one cycle"
                 )
-            parts.append(_read(events, labelled))
-    columns = [np.concatenate(column) for column in zip(*parts)]
-    coords, energy, length, *label = (torch.from_numpy(column) for column in columns)
-    return Ragged(coords, energy, length, *label), cycles[0]
+            parts.append(read_block(events, labelled, 0, len(events)))
+    return join(parts), cycles[0]
 
 
-def _read(events: EventFile, labelled: bool) -> tuple[np.ndarray, ...]:
-    """coords, energy, length and, if asked for, label of one file, checked."""
-    coords = events.column("coords").astype(np.int32)
-    energy = events.column("energy")
-    length = np.diff(events.offset)
+def read_block(events: EventFile, labelled: bool, start: int, stop: int) -> Ragged:
+    """The events start..stop of a file, checked, on the CPU. ChallengeError as read_events."""
+    coords = events.column("coords", start, stop).astype(np.int32)
+    energy = events.column("energy", start, stop)
+    length = np.diff(events.offset[start : stop + 1])
     if not (np.isfinite(energy) & (energy > 0)).all():
         raise ChallengeError(f"{events.path}: every voxel's energy must be a positive number")
     cell = np.ravel_multi_index(coords.T, (GRID_SIZE,) * 3)
@@ -106,18 +131,19 @@ def _read(events: EventFile, labelled: bool) -> tuple[np.ndarray, ...]:
     cell.sort()
     twice = cell[1:][cell[1:] == cell[:-1]]
     if len(twice):
-        event_id = events.event_id[twice[0] // GRID_SIZE**3]
+        event_id = events.event_id[start + twice[0] // GRID_SIZE**3]
         raise ChallengeError(f"{events.path}: event {event_id} holds a voxel twice")
+    columns = [torch.from_numpy(column) for column in (coords, energy, length)]
     if not labelled:
-        return coords, energy, length
-    label = events.column("label").astype(np.int64)
+        return Ragged(*columns)
+    label = events.column("label", start, stop).astype(np.int64)
     known = events.cycle.labels
     if len(label) and not (known[0] <= label.min() and label.max() <= known[-1]):
         raise ChallengeError(
             f"{events.path}: labels of cycle {events.cycle.number} are {list(map(int, known))}, "
             f"found {label.min()}..{label.max()}"
         )
-    return coords, energy, length, label
+    return Ragged(*columns, torch.from_numpy(label))
 
 
 def split(n_events: int, holdout: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -142,18 +168,23 @@ def shuffled_batch(n_events: int, batch_events: int, step: int, seed: int) -> to
 
     Every event comes once an epoch, so a training resumes exactly with no state kept.
     """
-    n_steps = n_batches(n_events, batch_events)
-    epoch, place = divmod(step, n_steps)
+    epoch, place = divmod(step, n_batches(n_events, batch_events))
+    return torch.from_numpy(_batches_of_epoch(n_events, batch_events, epoch, seed)[place])
+
+
+@lru_cache(maxsize=1)
+def _batches_of_epoch(n_events: int, batch_events: int, epoch: int, seed: int) -> list[np.ndarray]:
     order = np.random.default_rng([seed, 1, epoch]).permutation(n_events)
-    return torch.from_numpy(np.array_split(order, n_steps)[place])
+    return np.array_split(order, n_batches(n_events, batch_events))
 
 
 def batches_by_size(
     length: torch.Tensor, most_voxels: int, most_events: int
 ) -> Iterator[torch.Tensor]:
-    """Indices of events of like size, smallest first, a batch at most so large (but one event).
+    """Batches of event indices sorted by size, smallest first.
 
-    Events without voxels stand in no batch.
+    Each holds at most most_voxels voxels and most_events events; a single larger event forms a
+    batch of its own. Events without voxels stand in no batch.
     """
     order = torch.argsort(length, stable=True)
     batch, n_voxels = [], 0

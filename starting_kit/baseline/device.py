@@ -89,10 +89,12 @@ def joined_processes(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield device
-    finally:
-        dist.destroy_process_group()
+    yield device
+    # Not after a failure: NCCL would wait for processes that no longer answer.
+    dist.destroy_process_group()
+
+
+_SIGNS_OF_MEMORY = ("can't allocate memory", "out of memory", "cudaMalloc")
 
 
 def rank() -> int:
@@ -112,7 +114,7 @@ def explaining_memory(what_to_lower: str) -> Iterator[None]:
         yield
     except (torch.OutOfMemoryError, MemoryError) as reason:
         raise ChallengeError(f"out of memory: lower {what_to_lower}") from reason
-    except RuntimeError as reason:  # torch's allocator for CPUs has no class of its own
-        if "can't allocate memory" not in str(reason):
+    except RuntimeError as reason:  # torch's allocator for CPUs and spconv's have no class for it
+        if not any(sign in str(reason) for sign in _SIGNS_OF_MEMORY):
             raise
         raise ChallengeError(f"out of memory: lower {what_to_lower}") from reason

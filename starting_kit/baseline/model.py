@@ -63,7 +63,10 @@ class UResNet(nn.Module):
         if events.n_voxels == 0:
             raise ValueError("a batch needs at least one voxel")
         if len(events) > self.most_events:
-            raise ChallengeError(f"a batch can hold {self.most_events} events, not {len(events)}")
+            raise ChallengeError(
+                f"with {self.backend.name} a batch can hold {self.most_events} events, not "
+                f"{len(events)}; lower --batch-events, or use --backend torch"
+            )
         return self.backend.locate(events, features, self.side)
 
 
@@ -77,8 +80,8 @@ class _Norm(nn.BatchNorm1d):
         if len(features) == 1 and self.training:  # one row has no variance
             return nn.functional.batch_norm(
                 features, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            ).relu()
-        return super().forward(features).relu()
+            ).relu_()
+        return super().forward(features).relu_()
 
 
 class _Block(nn.Module):

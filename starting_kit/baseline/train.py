@@ -2,9 +2,11 @@
 
     python -m baseline.train --events cycle1_train.h5 --preset gpu --out run/
     python -m baseline.train --events cycle1_train.h5 --resume run/last.pt
+    python -m baseline.train --events cycle2_train.h5 --init-from run/best.pt --out run2/
     torchrun --nproc-per-node 4 -m baseline.train --events cycle1_train.h5 --preset gpu --out run/
 
-Leaves in run/: best.pt (what predict reads), last.pt (what --resume reads), record.csv, curves.png.
+Leaves in run/: best.pt (what predict reads), last.pt (what --resume reads), record.csv, curves.png,
+and tensorboard/ where TensorBoard is installed.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,7 +27,7 @@ from tqdm import tqdm
 from baseline import checkpoint, config
 from baseline.backends import open_backend
 from baseline.config import Config
-from baseline.dataset import read_events
+from baseline.dataset import Ragged, read_events
 from baseline.device import (
     add_options,
     choose_device,
@@ -32,11 +35,12 @@ from baseline.device import (
     explaining_memory,
     joined_processes,
 )
-from baseline.record import draw_curves, write_record
+from baseline.record import Board, draw_curves, write_record
+from baseline.stream import EventDataset
 from baseline.training import Training
-from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.files import check_writable
-from lartpc_challenge.format import METRICS, ChallengeError
+from lartpc_challenge.format import METRICS, ChallengeError, Cycle
 from lartpc_challenge.signals import handling, stopping
 
 # What an interruption may cost.
@@ -44,36 +48,66 @@ _CHECKPOINT_SECONDS = 300
 
 
 def train(
-    config: Config, paths, out, *, device: str = "auto", backend: str = "auto", resume=None
+    config: Config,
+    paths,
+    out,
+    *,
+    device: str = "auto",
+    backend: str = "auto",
+    resume=None,
+    init_from=None,
+    workers: int = 0,
 ) -> tuple[list[dict], dict]:
     """Train on the files; best.pt, last.pt, record.csv and curves.png in `out` grow with it.
 
     device: cpu, cuda or auto; backend: spconv, torch or auto. resume: a last.pt to go on from,
-    whose own configuration is to be given. Returns the record, one row per epoch, and what best.pt
-    scores on the hold-out over all its views: {} where none was held out, or where Ctrl-C ended the
-    training early.
+    whose own configuration is to be given, but for more epochs. init_from: a checkpoint whose
+    weights are the first ones. workers: 0 keeps all events in memory (on the GPU, if there is one);
+    else so many processes read them when they are needed. Returns the record, one row per epoch,
+    and what best.pt scores on the hold-out over all its views: {} where none was held out, or where
+    Ctrl-C ended the training early.
     """
     out = Path(out)
     chosen = choose_device(device, config.precision)
     check_writable(out / "last.pt")
     with joined_processes(chosen) as where, explaining_memory("--batch-events or --filters"):
-        events, cycle = read_events(paths, labelled=True)
-        events = events.charged()
-        training = Training(config, cycle, events.to(where), where, open_backend(backend, where))
+        events, cycle = _open_events(paths, workers, where)
+        opened = open_backend(backend, where)
+        training = Training(config, cycle, events, where, opened, workers)
         if training.rank == 0:
             print(describe(training.model, len(events), config.precision), flush=True)
         if resume:
             training.resume(checkpoint.load(resume), resume)
+        elif init_from:
+            training.start_from(checkpoint.load(init_from), init_from)
         _loop(training, out)
-        scores = {}
-        if training.step == training.n_steps:
-            best = training.averaged
-            if training.rank == 0:  # the others get its weights when they measure
-                best = checkpoint.load_model(out / "best.pt", where, training.model.backend)[0]
-            scores = training.measure(best, config.views)
+        scores = _final_scores(training, out) if training.step == training.n_steps else {}
         if training.rank == 0:
             print(_closing(training, scores, out), flush=True)
     return training.record, scores
+
+
+def _open_events(paths, workers: int, device: torch.device) -> tuple[Ragged | EventDataset, Cycle]:
+    """The events with voxels: in memory on `device`, or to be read by `workers` processes."""
+    if workers:
+        dataset = EventDataset(paths)
+        return dataset.charged(), dataset.cycle
+    events, cycle = read_events(paths, labelled=True)
+    return events.charged().to(device), cycle
+
+
+def _final_scores(training: Training, out: Path) -> dict:
+    """What best.pt scores on the hold-out over all its views."""
+    best = training.averaged
+    if training.rank == 0:  # the others get its weights when they measure
+        backend = training.model.backend
+        best = checkpoint.load_model(out / "best.pt", training.device, backend)[0]
+    try:
+        return training.measure(best, training.config.views)
+    except KeyboardInterrupt:
+        if training.rank == 0:
+            print(f"{out / 'best.pt'} is ready; only its score over all views is not measured")
+        raise
 
 
 def _loop(training: Training, out: Path) -> None:
@@ -87,7 +121,8 @@ def _loop(training: Training, out: Path) -> None:
         mininterval=0.5 if sys.stderr.isatty() else 60,
     )
     saved, stop = time.monotonic(), False
-    with _interruptible() as asked, bar:
+    board = Board(out / "tensorboard" if first else None, training.epoch)
+    with _interruptible() as asked, bar, contextlib.closing(board):
         while training.step < training.n_steps and not stop:
             begun = time.monotonic()
             training.advance()
@@ -100,6 +135,7 @@ def _loop(training: Training, out: Path) -> None:
                 row = training.close_epoch()
                 if first:
                     _write_epoch(training, out)
+                    board.add(row)
                     bar.write(_sentence(row, training.config.epochs), file=sys.stdout)
                     sys.stdout.flush()
             stop = _agreed(asked, training)
@@ -122,6 +158,7 @@ def _write_epoch(training: Training, out: Path) -> None:
 
 def _sentence(row: dict, epochs: int) -> str:
     names = [name for name in ("train_loss", "loss", *METRICS) if name in row]
+    names += [name for name in row if name.startswith("recall ")]
     return f"epoch {row['epoch']}/{epochs}: " + ", ".join(f"{n} {row[n]:.4f}" for n in names)
 
 
@@ -163,7 +200,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser = new_parser("python -m baseline.train", __doc__)
     parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
     parser.add_argument("--out", help="folder for the results")
-    parser.add_argument("--resume", metavar="last.pt", help="go on exactly where this one stopped")
+    parser.add_argument(
+        "--resume",
+        metavar="last.pt",
+        help="go on exactly where this one stopped; with more --epochs, along their schedule",
+    )
+    parser.add_argument(
+        "--init-from",
+        metavar="best.pt",
+        help="begin with the weights of this network of the same shape, of whatever cycle",
+    )
+    parser.add_argument(
+        "--workers",
+        type=at_least(0),
+        default=0,
+        help="0 (default) keeps all events in memory; else so many processes read them from the "
+        "files when they are needed",
+    )
     add_options(parser)
     config.add_options(parser)
     options = parser.parse_args(arguments)
@@ -171,8 +224,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     def command() -> None:
         chosen, out = _plan(options)
-        where = {"device": options.device, "backend": options.backend}
-        record, _ = train(chosen, options.events, out, resume=options.resume, **where)
+        names = ("device", "backend", "resume", "init_from", "workers")
+        how = {name: getattr(options, name) for name in names}
+        record, _ = train(chosen, options.events, out, **how)
         if not record or record[-1]["epoch"] < chosen.epochs:
             raise KeyboardInterrupt
 
@@ -182,14 +236,21 @@ def main(arguments: list[str] | None = None) -> int:
 def _plan(options: argparse.Namespace) -> tuple[Config, Path]:
     """What to train and where to write it. ChallengeError for options that contradict."""
     if options.resume:
-        superfluous = config.given(options) + ["--out"] * bool(options.out)
+        superfluous = [flag for flag in config.given(options) if flag != "--epochs"]
+        superfluous += ["--out"] * bool(options.out) + ["--init-from"] * bool(options.init_from)
         if superfluous:
             raise ChallengeError(
                 "--resume goes on in the checkpoint's folder with its configuration; leave out "
                 + ", ".join(superfluous)
             )
         saved = Config.from_dict(checkpoint.load(options.resume)["config"])
-        return saved, Path(options.resume).parent
+        epochs = getattr(options, "epochs", saved.epochs)
+        if epochs < saved.epochs:
+            raise ChallengeError(
+                f"{options.resume}: is a training of {saved.epochs} epochs; --epochs can only "
+                f"make them more, found {epochs}"
+            )
+        return replace(saved, epochs=epochs), Path(options.resume).parent
     if not options.out:
         raise ChallengeError("--out is missing: the folder for the results")
     out = Path(options.out)

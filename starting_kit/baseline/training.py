@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 import numpy as np
@@ -18,9 +17,13 @@ from baseline.dataset import Ragged, n_batches, shuffled_batch, split
 from baseline.device import rank, world_size
 from baseline.model import UResNet, arithmetic
 from baseline.predict import class_probabilities
+from baseline.stream import BatchReader, EventDataset
 from lartpc_challenge import metrics
 from lartpc_challenge.events import offset_of
 from lartpc_challenge.format import ChallengeError, Cycle
+
+# Events of the hold-out: bounds the memory that measuring takes.
+_MEASURED_AT_ONCE = 1000
 
 
 def event_loss(logits: torch.Tensor, events: Ragged, n_events: int) -> torch.Tensor:
@@ -44,16 +47,19 @@ class Training:
     """All that a step changes: weights, their average, optimizer, scaler, step and record.
 
     Order, augmentation and learning rate are functions of seed and step, so this is also all
-    that exact resuming needs. `events` lie on `device` as a whole; none is without voxels.
+    that exact resuming needs. No event is without voxels. Ragged events lie on `device` as a whole;
+    those of an EventDataset are read from their files by `workers` processes, the next batches
+    ahead.
     """
 
     def __init__(
         self,
         config: Config,
         cycle: Cycle,
-        events: Ragged,
+        events: Ragged | EventDataset,
         device: torch.device,
         backend: Backend | None = None,
+        workers: int = 0,
     ):
         self.config, self.cycle, self.events, self.device = config, cycle, events, device
         self.rank, self.world = rank(), world_size()
@@ -74,8 +80,12 @@ class Training:
         self.scaler = torch.amp.GradScaler(device.type, enabled=half)
         # Inputs are not torch's to scatter, so no device_ids.
         self.network = DistributedDataParallel(self.model) if self.world > 1 else self.model
+        self.reader: BatchReader | None = None
+        if isinstance(events, EventDataset):
+            pinned = device.type == "cuda"
+            self.reader = BatchReader(events, self._share, self.n_steps, workers, pinned)
         self.step, self.seconds = 0, 0.0
-        self.loss_sum = torch.zeros((), device=device)
+        self.loss_sum, self.loss_steps = torch.zeros(2, device=device)
         self.record: list[dict] = []
 
     @property
@@ -85,21 +95,29 @@ class Training:
 
     @property
     def mean_loss(self) -> torch.Tensor:
-        """Of this epoch's steps so far; 0 before the first."""
-        done = self.step % self.steps_per_epoch or self.steps_per_epoch
-        return self.loss_sum / done
+        """Of this epoch's steps so far; NaN before the first."""
+        return self.loss_sum / self.loss_steps
 
     def batch(self) -> tuple[Ragged, int]:
         """This process's share of the step's events, as training sees them; their number in all."""
-        seed, n_train = self.config.seed, len(self.train_index)
-        place = shuffled_batch(n_train, self.config.batch_events, self.step, seed)
-        mine = self.train_index[place[self.rank :: self.world]].to(self.device)
-        words = np.random.SeedSequence([seed, 2, self.step, self.rank]).generate_state(1, np.uint64)
-        generator = torch.Generator(self.device).manual_seed(int(words[0] >> 1))
-        events = self.events.select(mine)
+        if self.reader:
+            events = self.reader.batch(self.step).to(self.device)
+        else:
+            events = self.events.select(self._share(self.step).to(self.device))
+        words = [self.config.seed, 2, self.step, self.rank]
+        (word,) = np.random.SeedSequence(words).generate_state(1, np.uint64)
+        generator = torch.Generator(self.device).manual_seed(int(word >> 1))
         if self.config.symmetries:
             events = random_view(events, self.model.period, generator)
-        return events, len(place)
+        return events, len(self._batch_index(self.step))
+
+    def _batch_index(self, step: int) -> torch.Tensor:
+        n_train, size = len(self.train_index), self.config.batch_events
+        return self.train_index[shuffled_batch(n_train, size, step, self.config.seed)]
+
+    def _share(self, step: int) -> torch.Tensor:
+        """The events (n,) int64 of a step that are this process's."""
+        return self._batch_index(step)[self.rank :: self.world]
 
     def backward(self) -> torch.Tensor:
         """Put the step's gradients into the parameters; the loss over this process's share."""
@@ -120,7 +138,10 @@ class Training:
         loss = self.backward()
         if self.world > 1:
             dist.all_reduce(loss)
-        self.loss_sum += loss / self.world
+        # The scaler leaves out a step that exceeds fp16; so does the mean.
+        counted = torch.isfinite(loss) if self.scaler.is_enabled() else torch.ones_like(loss).bool()
+        self.loss_sum += torch.where(counted, loss / self.world, 0.0)
+        self.loss_steps += counted
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self._average()
@@ -149,6 +170,7 @@ class Training:
                 f"the loss is {train_loss.item()} in epoch {self.epoch}; lower --learning-rate"
             )
         self.loss_sum.zero_()
+        self.loss_steps.zero_()
         row = {
             "epoch": self.epoch,
             "step": self.step,
@@ -170,22 +192,36 @@ class Training:
         if self.world > 1:  # each process's norms have seen its own shares
             for tensor in model.state_dict().values():
                 dist.broadcast(tensor, src=0)
-        mine = self.events.select(self.holdout_index[self.rank :: self.world].to(self.device))
-        probability = class_probabilities(model, mine, self.config, n_views)
-        mine = mine.to("cpu")
-        of_truth = probability.gather(1, mine.label[:, None] - 1)[:, 0].double()
-        voxel = -of_truth.clamp(min=1e-30).log() / mine.length[mine.event]
-        loss = torch.zeros(len(mine), dtype=torch.float64).index_add(0, mine.event, voxel).numpy()
-        pred = probability.argmax(1).numpy() + 1
-        correct, labelled = metrics.count_correct(
-            mine.label.numpy(), pred, offset_of(mine.length.numpy())
-        )
+        mine = self.holdout_index[self.rank :: self.world]
+        parts = [self._measure(model, part, n_views) for part in mine.split(_MEASURED_AT_ONCE)]
         if self.world > 1:
-            shares = [None] * self.world
-            dist.all_gather_object(shares, (loss, correct, labelled))
-            loss, correct, labelled = (np.concatenate(column) for column in zip(*shares))
+            shares: list[list] = [[] for _ in range(self.world)]
+            dist.all_gather_object(shares, parts)
+            parts = [part for share in shares for part in share]
+        loss, correct, labelled = (np.concatenate(column) for column in list(zip(*parts))[:3])
+        confusion = sum(part[3] for part in parts)
+        recall, precision = metrics.recall(confusion), metrics.precision(confusion)
+        by_class = {
+            f"{name} {of_class}": float(values[label])
+            for label, of_class in zip(self.cycle.labels, self.cycle.class_names)
+            for name, values in (("recall", recall), ("precision", precision))
+        }
         scores = metrics.leaderboard(metrics.accuracy(correct, labelled))
-        return {"loss": float(loss.mean()), **scores}
+        return {"loss": float(loss.mean()), **scores, **by_class}
+
+    def _measure(self, model: UResNet, index: torch.Tensor, n_views: int) -> tuple:
+        """Loss, right and labelled voxels of each of these events; their confusion matrix."""
+        where = self.device if isinstance(self.events, Ragged) else "cpu"
+        events = self.events.select(index.to(where))
+        probability = class_probabilities(model, events, self.config, n_views)
+        events = events.to("cpu")
+        of_truth = probability.gather(1, events.label[:, None] - 1)[:, 0].double()
+        voxel = -of_truth.clamp(min=1e-30).log() / events.length[events.event]
+        loss = torch.zeros(len(events), dtype=torch.float64).index_add(0, events.event, voxel)
+        label, pred = events.label.numpy(), probability.argmax(1).numpy() + 1
+        counts = metrics.count_correct(label, pred, offset_of(events.length.numpy()))
+        confusion = metrics.count_confusion(label, pred, self.cycle.n_labels)
+        return loss.numpy(), *counts, confusion
 
     def model_checkpoint(self) -> dict:
         """The averaged network, as best.pt holds it."""
@@ -194,7 +230,7 @@ class Training:
     def state_checkpoint(self) -> dict:
         """Everything to resume from, as last.pt holds it; prediction can read it too."""
         state = {
-            "data": _fingerprint(self.events),
+            "data": self.events.fingerprint(),
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -202,16 +238,40 @@ class Training:
             "step": self.step,
             "seconds": self.seconds,
             "loss_sum": self.loss_sum,
+            "loss_steps": self.loss_steps,
             "record": self.record,
         }
         return {**self.model_checkpoint(), "state": state}
+
+    def start_from(self, saved: dict, path) -> None:
+        """Begin with the weights of a trained network of the same shape, of whatever cycle.
+
+        The head stays as drawn where the classes are of another number. ChallengeError for a
+        network of another shape.
+        """
+        shape = ("filters", "depth", "blocks")
+        found, wanted = (
+            [values.get(name) for name in shape]
+            for values in (saved["config"], self.config.to_dict())
+        )
+        if found != wanted:
+            flags = " ".join(f"--{name} {value}" for name, value in zip(shape, found))
+            raise ChallengeError(f"{path}: is a network of another shape; give {flags}")
+        weights = saved["weights"]
+        if len(weights["head.weight"]) != len(self.cycle.labels):
+            own = self.model.state_dict()
+            weights = {
+                name: own[name] if name.startswith("head.") else w for name, w in weights.items()
+            }
+        for model in (self.model, self.averaged):
+            model.load_state_dict(weights)
 
     def resume(self, saved: dict, path) -> None:
         """Take up a state. ChallengeError where `saved` has none or it saw other events."""
         state = saved.get("state")
         if state is None:
             raise ChallengeError(f"{path}: holds a model alone; last.pt is the one to resume from")
-        if state["data"] != _fingerprint(self.events):
+        if state["data"] != self.events.fingerprint():
             raise ChallengeError(
                 f"{path}: was trained on other events; give --events the same files in their order"
             )
@@ -221,6 +281,9 @@ class Training:
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds, self.record = state["step"], state["seconds"], state["record"]
         self.loss_sum.copy_(state["loss_sum"])
+        self.loss_steps.copy_(
+            state.get("loss_steps", torch.tensor(self.step % self.steps_per_epoch))
+        )
 
 
 def _weight_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
@@ -230,10 +293,3 @@ def _weight_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-
-
-def _fingerprint(events: Ragged) -> str:
-    digest = hashlib.sha256()
-    for column in (events.length, events.coords, events.energy, events.label):
-        digest.update(column.cpu().numpy())
-    return digest.hexdigest()

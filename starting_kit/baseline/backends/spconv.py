@@ -19,8 +19,9 @@ with warnings.catch_warnings():
     from spconv.core import ConvAlgo
     from spconv.pytorch import SparseConv3d, SparseConvTensor, SparseInverseConv3d, SubMConv3d
 
-# spconv numbers a batch's cells in 32 bits and wraps silently beyond.
-_MOST_CELLS = 2**32
+# From here on spconv numbers a batch's cells by other code, which wraps silently at 2^32 and which
+# nobody has tried on a card.
+_MOST_CELLS = 2**31
 
 
 class Spconv:
