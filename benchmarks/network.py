@@ -29,7 +29,8 @@ from baseline.model import UResNet, input_features
 from baseline.predict import class_probabilities
 from baseline.training import Training
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.format import GRID_SIZE, ChallengeError, Cycle
+from lartpc_challenge.cycles import Cycle
+from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from organizer.jobs import ProcessDied, run_jobs
 
 SAMPLE = Path(__file__).parents[1] / "starting_kit" / "data" / "cycle2_train.h5"

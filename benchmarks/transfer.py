@@ -20,14 +20,15 @@ import torch
 
 from baseline.predict import predict
 from lartpc_challenge.command import run
+from lartpc_challenge.cycles import CYCLES, Cycle
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SemanticLabel
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import count_confusion, evaluate, recall
 from lartpc_challenge.reference import read_labelled_events
 from organizer.convert.__main__ import main as convert
+from organizer.cycles import PRODUCTIONS
 from organizer.data.table import markdown
 from organizer.data.trivial import fit_trivial_rules, score_rule
-from organizer.simulate.event import CONFIGURATIONS
 
 ROOT = Path(__file__).parents[1]
 
@@ -102,7 +103,7 @@ def _row(sample: Sample, path: Path, checkpoint: Path) -> dict[str, str]:
         "share of each class": _of_classes(counts / counts.sum(), cycle),
         "recall of each class": _of_classes(recall(confusion), cycle),
         "median voxel, MeV (ours)": f"{middle[0]:.2f} ({middle[1]:.2f})",
-        "differs": sample.differs + (NO_EFFECTS if CONFIGURATIONS[cycle.number].detector else ""),
+        "differs": sample.differs + (NO_EFFECTS if PRODUCTIONS[cycle.number].detector else ""),
     }
 
 
@@ -111,13 +112,8 @@ def _train_file(cycle: Cycle) -> Path:
 
 
 def _of_classes(values: np.ndarray, cycle: Cycle) -> str:
-    names = {
-        SemanticLabel.ELECTROMAGNETIC: "e",
-        SemanticLabel.OTHER: "other",
-        SemanticLabel.PROTON: "p",
-    }
     return ", ".join(
-        f"{names[label]} {'-' if np.isnan(values[label]) else f'{values[label]:.1%}'}"
+        f"{cycle.label_names[label]} {'-' if np.isnan(values[label]) else f'{values[label]:.1%}'}"
         for label in cycle.labels
     )
 

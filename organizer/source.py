@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lartpc_challenge.format import Cycle
-
-ROOT = Path(__file__).resolve().parents[1]
+from lartpc_challenge.cycles import Cycle
+from organizer.competition import ROOT, Competition, Phase
 
 
 def train_file(folder: Path, cycle: Cycle) -> Path:
@@ -30,27 +29,26 @@ def public_files(folder: Path, cycle: Cycle) -> list[Path]:
     return [train_file(folder, cycle), test_file(folder, cycle)]
 
 
-def reference_files(folder: Path, cycle: Cycle) -> list[Path]:
-    """What `prepare` writes for the scorer alone."""
-    return [reference_file(folder, phase) for phase in cycle.phases]
-
-
 @dataclass(frozen=True)
 class Source:
     """Folders: cycleN_train.h5 and cycleN_test.h5; phaseN/reference.h5; cycleN/submission.zip."""
 
+    competition: Competition
     events: Path
     references: Path
     baseline: Path
 
     @classmethod
-    def of(cls, data: Path | None, root: Path = ROOT) -> Source:
+    def of(cls, competition: Competition, data: Path | None = None, root: Path = ROOT) -> Source:
         """What `make data` wrote into `data`; without, the demonstration that `root` tracks."""
         if data is None:
             return cls(
-                root / "starting_kit/data", root / "reference_data", root / "baseline_submission"
+                competition,
+                root / "starting_kit/data",
+                root / "reference_data",
+                root / "baseline_submission",
             )
-        return cls(data, data / "reference_data", data / "baseline_submission")
+        return cls(competition, data, data / "reference_data", data / "baseline_submission")
 
     def train(self, cycle: Cycle) -> Path:
         """The cycle's train events."""
@@ -60,9 +58,13 @@ class Source:
         """The cycle's test events."""
         return test_file(self.events, cycle)
 
-    def reference(self, phase: int) -> Path:
+    def reference(self, phase: Phase) -> Path:
         """The phase's truth."""
-        return reference_file(self.references, phase)
+        return reference_file(self.references, phase.number)
+
+    def references_of(self, cycle: Cycle) -> list[Path]:
+        """The truth of all test events of a cycle: its public phase's, then its hidden one's."""
+        return [self.reference(phase) for phase in self.competition.phases_of(cycle)]
 
     def submission(self, cycle: Cycle) -> Path:
         """The baseline's submission, which need not exist."""

@@ -11,7 +11,7 @@ import numpy as np
 import toy
 
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import GRID_SHAPE, cycle_of_phase
+from lartpc_challenge.format import GRID_SHAPE
 from lartpc_challenge.reference import Manifest, read_manifest
 
 
@@ -28,7 +28,7 @@ class Run:
         self.reference.parent.mkdir()
         toy.make_reference(self.reference, self.events, phase=self.phase)
         self.test = self.root / "test.h5"
-        cycle = cycle_of_phase(self.phase).number
+        cycle = toy.COMPETITION.phase(self.phase).cycle.number
         toy.make_events_file(self.test, self.events, kind="test", cycle=cycle)
 
     @property

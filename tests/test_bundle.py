@@ -19,7 +19,7 @@ import yaml
 from damage import edited
 from tiny import N_TEST, ROOT, copy_repository, make_tiny
 
-from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, cycle_of_phase, is_hidden
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest, read_reference
 from lartpc_challenge.submission.forms import read_submission
 from organizer.bundle.archives import folder_members, write_zip
@@ -27,6 +27,7 @@ from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.contents import source_problems
 from organizer.bundle.kit import commit_date
 from organizer.bundle.rules import MAX_ZIP_BYTES, size_problems
+from organizer.competition import read_competition
 from organizer.pages.render import read_page, to_html
 from organizer.source import Source
 
@@ -34,8 +35,8 @@ START = date(2027, 1, 4)
 # What a participant can download: starting kit, public data and, as solutions, the baseline.
 PARTICIPANT_ZIPS = (
     "starting_kit.zip",
-    *(f"cycle{number}_data.zip" for number in CYCLES),
-    *(f"baseline_cycle{number}.zip" for number in CYCLES),
+    *(f"cycle{number}_data.zip" for number in (1, 2, 3)),
+    *(f"baseline_cycle{number}.zip" for number in (1, 2, 3)),
 )
 
 
@@ -46,11 +47,14 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(tiny, tmp_path_factory):
-    return build(BundleRequest(START, tiny.folder), tmp_path_factory.mktemp("dist"))
+    return build(
+        BundleRequest(toy.COMPETITION, START, tiny.folder), tmp_path_factory.mktemp("dist")
+    )
 
 
 def wanted(folder, **changes) -> BundleRequest:
-    return BundleRequest(**{"start": START, "data": folder, **changes})
+    competition = read_competition(changes.get("root", ROOT) / "competition.yaml")
+    return BundleRequest(**{"competition": competition, "start": START, "data": folder, **changes})
 
 
 def members(path) -> list[str]:
@@ -78,7 +82,7 @@ def test_members_of_both_bundles(built):
     zips = {
         *PARTICIPANT_ZIPS,
         "scoring_program.zip",
-        *(f"reference_phase{phase}.zip" for phase in PHASES),
+        *(f"reference_phase{phase.number}.zip" for phase in toy.COMPETITION.phases),
     }
     pages = ("overview", "data", "evaluation", "terms")
     common = {"competition.yaml", "pages/logo.png", *zips}
@@ -139,7 +143,7 @@ def test_the_kit_says_whom_to_ask(built):
 
 def test_sample_submissions_fit_the_kit_s_test_files(built, tmp_path):
     archive = inner(built.codabench, "starting_kit.zip")
-    for number in CYCLES:
+    for number in (1, 2, 3):
         path = tmp_path / f"cycle{number}.zip"
         path.write_bytes(archive.read(f"lartpc_starting_kit/sample_submissions/{path.name}"))
         test = ROOT / f"starting_kit/data/cycle{number}_test.h5"
@@ -151,7 +155,7 @@ def test_the_baseline_s_weights_are_in_the_kit_on_demand_alone(built, tiny, tmp_
     archive = inner(
         build(wanted(tiny.folder, weights=True), tmp_path).codabench, "starting_kit.zip"
     )
-    for number in CYCLES:
+    for number in (1, 2, 3):
         shipped = ROOT / f"baseline_submission/cycle{number}/model.pt"
         content = archive.read(f"lartpc_starting_kit/weights/cycle{number}.pt")
         assert content == shipped.read_bytes()
@@ -163,12 +167,13 @@ def package_files() -> list[Path]:
 
 
 def test_public_data_and_references_are_the_source_files(built, tiny):
-    for number, cycle in CYCLES.items():
+    for cycle in toy.COMPETITION.cycles:
+        number = cycle.number
         archive = inner(built.codabench, f"cycle{number}_data.zip")
         assert archive.namelist() == [f"cycle{number}_test.h5", f"cycle{number}_train.h5"]
         for name in archive.namelist():
             assert archive.read(name) == (tiny.folder / name).read_bytes()
-        for phase in (cycle.public_phase, cycle.hidden_phase):
+        for phase in (2 * number - 1, 2 * number):
             archive = inner(built.codalab, f"reference_phase{phase}.zip")
             assert archive.namelist() == ["reference.h5"]
             source = tiny.folder / f"reference_data/phase{phase}/reference.h5"
@@ -224,10 +229,8 @@ def test_the_dates_are_the_only_difference_of_another_start(built, tiny, tmp_pat
 def test_participants_get_no_hidden_truth_no_seed_nothing_of_the_organisers(built, tiny):
     """Walks every file in everything that a participant can download."""
     hidden = {}
-    for number, cycle in CYCLES.items():
-        reference = read_reference(
-            tiny.folder / f"reference_data/phase{cycle.hidden_phase}/reference.h5"
-        )
+    for number in (1, 2, 3):
+        reference = read_reference(tiny.folder / f"reference_data/phase{2 * number}/reference.h5")
         hidden[number] = set(reference.event_id.tolist())
         assert len(hidden[number]) == N_TEST // 2
     for bundle in (built.codabench, built.codalab):
@@ -298,7 +301,7 @@ def test_event_files_with_more_than_is_public_are_refused(tmp_path, kind, name):
 )
 def test_particles_with_more_than_is_public_are_refused(tmp_path, name, item):
     tiny = make_tiny(tmp_path, baseline=False)
-    source = Source.of(tiny.folder)
+    source = Source.of(toy.COMPETITION, tiny.folder)
     with edited(tiny.folder / "cycle3_train.h5") as file:
         for column in ("offset", "pdg", "kinetic_energy_mev", "vertex", "direction"):
             file[f"particles/{column}"] = np.arange(4)
@@ -341,14 +344,14 @@ def test_placeholders_hold_no_truth_and_the_true_ones_lie_beside(tiny, built, tm
     assert any("hidden_references" in note for note in held.notes)
     assert (tmp_path / "hidden_references").stat().st_mode & 0o777 == 0o700
     assert "  reference_phase4.zip  from 2027-01-10 00:00 to 2027-01-10 01:00" in held.notes
-    for phase in PHASES:
-        name = f"reference_phase{phase}.zip"
+    for phase in toy.COMPETITION.phases:
+        name = f"reference_phase{phase.number}.zip"
         for bundle in (held.codabench, held.codalab):
             content = inner(bundle, name).read("reference.h5")
-            path = tmp_path / f"{phase}.h5"
+            path = tmp_path / f"{phase.number}.h5"
             path.write_bytes(content)
-            assert (read_reference(path) is None) == is_hidden(phase)
-        if is_hidden(phase):
+            assert (read_reference(path) is None) == phase.hidden
+        if phase.hidden:
             with h5py.File(path) as file:
                 assert list(file) == []
             with zipfile.ZipFile(built.codabench) as archive:
@@ -405,7 +408,7 @@ def test_demonstration_data_want_to_be_called_so(tiny, tmp_path):
     said = problems(wanted(demonstration.folder), tmp_path / "dist")
     assert said.count("everybody has its hidden labels") == 1
     said = problems(wanted(tiny.folder, demonstration=True), tmp_path / "dist")
-    assert "data for a competition in earnest; leave DEMO=1 out" in said
+    assert "data of full scale, not a demonstration; leave DEMO=1 out" in said
 
 
 def test_mixed_scales_are_refused(tmp_path):
@@ -581,8 +584,7 @@ def test_the_command_builds_a_demonstration_of_the_tracked_data(tmp_path):
     with zipfile.ZipFile(tmp_path / "codabench.zip") as archive:
         start = yaml.safe_load(archive.read("competition.yaml"))["phases"][0]["start"]
     assert datetime.fromisoformat(start).strftime("%A %H:%M") == "Monday 00:00"
-    for phase in PHASES:
-        number = cycle_of_phase(phase).number
+    for number in (1, 2, 3):
         names = inner(tmp_path / "codabench.zip", f"cycle{number}_data.zip").namelist()
         assert names == [f"cycle{number}_test.h5", f"cycle{number}_train.h5"]
 

@@ -20,7 +20,7 @@ from sklearn.metrics import f1_score, jaccard_score
 from lartpc_challenge.__main__ import main
 from lartpc_challenge.format import METRICS
 from lartpc_challenge.page.report import page
-from lartpc_challenge.reference import read_labelled_events, read_reference, write_placeholder
+from lartpc_challenge.reference import read_labelled_events, read_reference
 from lartpc_challenge.scoring import score
 from lartpc_challenge.submission.forms import write_submission
 
@@ -225,7 +225,7 @@ def test_an_organiser_sees_what_is_wrong_with_a_reference(folder, capsys):
 
 
 def test_a_placeholder_is_told(folder, capsys):
-    write_placeholder("placeholder.h5", phase=2, scale="full")
+    toy.make_placeholder("placeholder.h5", phase=2, scale="full")
     status, _, err = run(capsys, "score", "submission.zip", "--reference", "placeholder.h5")
     assert status == 1
     assert err == "score: placeholder.h5: a placeholder, this phase is not open yet\n"

@@ -19,6 +19,7 @@ from organizer.codabench.benchmark import write_benchmark
 from organizer.codabench.bundle import phases_of, read_bundle
 from organizer.codabench.close import as_markdown, fact_sheets, final_report, write_report
 from organizer.codabench.submissions import read_submission
+from organizer.competition import read_competition
 from organizer.source import Source
 
 END = datetime(2027, 1, 7, tzinfo=timezone.utc)
@@ -69,7 +70,7 @@ def kept(tmp_path, tiny):
 
 def report(kept: Kept, shown=None):
     phases = phases_of(toy.competition())
-    source = Source.of(kept.tiny.folder)
+    source = Source.of(read_competition(), kept.tiny.folder)
     return final_report(kept.backup, phases, source, shown or {}, {n: END for n in (1, 3, 5)})
 
 

@@ -8,32 +8,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lartpc_challenge.format import (
-    METRICS,
-    PHASES,
-    ChallengeError,
-    cycle_of_phase,
-    is_hidden,
-    phase_name,
-)
+from lartpc_challenge.format import METRICS, ChallengeError
 from organizer.bundle.codalab import html_name, to_codalab
-from organizer.bundle.competition import (
-    default_start,
-    dumped,
-    moved,
-    parse_competition,
-    read_competition,
-)
+from organizer.bundle.dates import default_start, dumped, moved
 from organizer.bundle.rules import (
     codabench_files,
     codabench_problems,
     codalab_problems,
     example_problems,
 )
+from organizer.competition import parse_competition, read_competition
 
 PATH = Path(__file__).parent.parent / "competition.yaml"
 VERSION_LINE = PATH.read_text(encoding="utf-8").splitlines().index("version: 2") + 1
-COMPETITION = read_competition(PATH)
+READ = read_competition(PATH)
+COMPETITION, PHASES = READ.keys, READ.phases
 
 # Columns of codalab-competitions c7ef5e28, apps/web/models.py, that a bundle may set; the yaml's
 # keys go into these models as they are.
@@ -90,28 +79,30 @@ def with_columns(edit) -> dict:
 
 
 def test_the_tracked_competition_has_no_problem():
-    assert codabench_problems(COMPETITION, files(COMPETITION)) == []
-    codalab = to_codalab(COMPETITION)
+    assert codabench_problems(COMPETITION, PHASES, files(COMPETITION)) == []
+    codalab = to_codalab(COMPETITION, PHASES)
     html = [html_name(name) if name.endswith(".md") else name for name in files(COMPETITION)]
-    assert codalab_problems(codalab, html) == []
+    assert codalab_problems(codalab, PHASES, html) == []
 
 
 def test_it_is_filled_in_as_the_challenge_asks():
     assert COMPETITION["version"] == 2
     assert COMPETITION["docker_image"] == "codalab/codalab-legacy:py39"
     names = [phase["name"] for phase in COMPETITION["phases"]]
-    assert names == list(map(phase_name, PHASES))
+    assert names == [phase.name for phase in PHASES]
+    assert [phase.cycle.number for phase in PHASES] == [1, 1, 2, 2, 3, 3]
+    assert [phase.hidden for phase in PHASES] == [False, True] * 3
     assert names == ["Public 1", "Private 1", "Public 2", "Private 2", "Public 3", "Private 3"]
     columns = COMPETITION["leaderboards"][0]["columns"]
     assert [column["key"] for column in columns] == ["acc_at_80", "acc_at_50", "acc_mean"]
     assert [column["key"] for column in columns] == list(METRICS)
     assert {column["precision"] for column in columns} == {4}
-    for number, phase in zip(PHASES, COMPETITION["phases"]):
-        assert phase.get("hide_output", False) == is_hidden(number)
-        assert phase.get("auto_migrate_to_this_phase", False) == is_hidden(number)
-        assert (phase["max_submissions"] == 1) == is_hidden(number)
-        if not is_hidden(number):
-            assert phase["public_data"] == f"cycle{cycle_of_phase(number).number}_data.zip"
+    for scored, phase in zip(PHASES, COMPETITION["phases"]):
+        assert phase.get("hide_output", False) == scored.hidden
+        assert phase.get("auto_migrate_to_this_phase", False) == scored.hidden
+        assert (phase["max_submissions"] == 1) == scored.hidden
+        if not scored.hidden:
+            assert phase["public_data"] == f"cycle{scored.cycle.number}_data.zip"
 
 
 def test_the_cadence_is_that_of_2018():
@@ -170,7 +161,7 @@ def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("title: ", "titel: ", "titel is not a key that Codabench knows here"),
+        ("title: ", "titel: ", "titel is not a key that is known here"),
         ("title: ", "titel: ", "title is missing"),
         ("max_submissions: 15", "max_submision: 15", r"phases\[0\].max_submision is not a key"),
         ("version: 2", "version: 2.0", "version is a number with a point, expected a whole number"),
@@ -188,11 +179,26 @@ def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
             rf"line {VERSION_LINE}.*the key version stands twice",
         ),
         ("version: 2", "version: [2", "not valid YAML"),
+        ("    tasks: [1]\n", "    tasks: [9]\n", "Public 1: there is no task with the index 9"),
+        ("    tasks: [1]\n", "    tasks: [1, 3]\n", "Public 1: expected one task, found 2"),
+        ("    cycle: 1\n", "    cycle: six\n", "Cycle 1, public events: cycle 'six' is unknown"),
+        (
+            "    cycle: 1\n",
+            "    cycle: 2\n",
+            "phases: expected for each cycle, once, a phase whose",
+        ),
+        (
+            "    events: public\n",
+            "    events: hidden\n",
+            "phases: expected for each cycle, once, a",
+        ),
+        ("    events: public\n", "    events: all\n", r"tasks\[0\].events is all, expected public"),
+        ("    events: public\n", "", r"tasks\[0\].events is missing"),
         ("tasks: [1]\n", "tasks: 1\n", r"tasks is a whole number, expected a list"),
         (
             "- {title: Overview, file: pages/overview.md}",
             "- overview",
-            r"pages\[0\] must have keys: title, file",
+            r"pages\[0\] is a text, expected a group of keys: title, file",
         ),
     ],
 )
@@ -200,13 +206,13 @@ def test_damaged_yaml_is_refused_with_its_place(old, new, sentence):
     text = PATH.read_text(encoding="utf-8")
     assert old in text
     with pytest.raises(ChallengeError, match=sentence):
-        parse_competition(text.replace(old, new, 1), "competition.yaml")
+        parse_competition(text.replace(old, new, 1), PATH)
 
 
 @pytest.mark.parametrize("text", ["", "just words", "- a\n- list", "\0", "a: &b [*b]"])
 def test_what_is_no_competition_is_refused(text):
     with pytest.raises(ChallengeError, match=r"competition\.yaml"):
-        parse_competition(text, "competition.yaml")
+        parse_competition(text, PATH)
 
 
 def test_unreadable_files_are_refused(tmp_path):
@@ -221,7 +227,7 @@ def test_all_problems_are_said_at_once():
     text = PATH.read_text(encoding="utf-8")
     text = text.replace("\nimage:", "\npicture:").replace("\nterms:", "\nrules:")
     with pytest.raises(ChallengeError) as caught:
-        parse_competition(text, "competition.yaml")
+        parse_competition(text, PATH)
     assert len(str(caught.value).splitlines()) == 4
 
 
@@ -229,7 +235,7 @@ def test_all_problems_are_said_at_once():
 
 
 def codabench_sentences(competition, names=None, now=None):
-    return "\n".join(codabench_problems(competition, names or files(competition), now))
+    return "\n".join(codabench_problems(competition, PHASES, names or files(competition), now))
 
 
 @pytest.mark.parametrize(
@@ -245,8 +251,6 @@ def codabench_sentences(competition, names=None, now=None):
         (with_phase(4, hide_output=False), "Private 2: hide_output must be true"),
         (with_phase(6, max_submissions=5), "Private 3: max_submissions must be 1"),
         (with_phase(1, max_submissions=0), "Public 1: a limit of 0 submissions means no limit"),
-        (with_phase(1, tasks=[9]), "Public 1: there is no task with the index 9"),
-        (with_phase(1, tasks=[1, 3]), "Public 1: expected one task, found 2"),
         (with_phase(1, tasks=[2]), "Public 1: its task must have the reference data reference_ph"),
         (with_phase(2, index=7), "phases: expected the indexes 1, 2, 3, 4, 5, 6 in this order"),
         (edited(phases=COMPETITION["phases"][:5]), "phases: expected the indexes"),
@@ -268,7 +272,7 @@ def codabench_sentences(competition, names=None, now=None):
     ],
 )
 def test_codabench_problems(competition, sentence):
-    found = codabench_problems(competition, files(competition))
+    found = codabench_problems(competition, PHASES, files(competition))
     assert any(re.search(sentence, problem) for problem in found), found
 
 
@@ -298,7 +302,7 @@ def test_the_examples_address_is_refused_in_earnest():
 
 
 def test_codalab_dialect_knows_nothing_but_the_models_columns():
-    codalab = to_codalab(COMPETITION)
+    codalab = to_codalab(COMPETITION, PHASES)
     assert set(codalab) == CODALAB_COMPETITION | {"html", "phases", "leaderboard"}
     for phase in codalab["phases"].values():
         assert set(phase) <= CODALAB_PHASE
@@ -307,21 +311,21 @@ def test_codalab_dialect_knows_nothing_but_the_models_columns():
 
 def test_codalab_dialect_is_a_pure_function():
     before = copy.deepcopy(COMPETITION)
-    assert to_codalab(COMPETITION) == to_codalab(before)
+    assert to_codalab(COMPETITION, PHASES) == to_codalab(before, PHASES)
     assert before == COMPETITION
 
 
 def test_codalab_dialect_keeps_what_matters():
-    codalab = to_codalab(COMPETITION)
+    codalab = to_codalab(COMPETITION, PHASES)
     for number, phase in codalab["phases"].items():
         original = COMPETITION["phases"][number - 1]
         assert phase["phasenumber"] == number
         assert phase["label"] == original["name"]
         assert phase["reference_data"] == f"reference_phase{number}.zip"
-        assert phase["auto_migration"] == is_hidden(number)
+        assert phase["auto_migration"] == (number % 2 == 0)
         hides = phase["leaderboard_management_mode"] == "hide_results"
-        assert hides == is_hidden(number)
-        assert phase["force_best_submission_to_leaderboard"] != is_hidden(number)
+        assert hides == (number % 2 == 0)
+        assert phase["force_best_submission_to_leaderboard"] != (number % 2 == 0)
     columns = codalab["leaderboard"]["columns"]
     assert list(columns) == list(METRICS)
     assert [column["rank"] for column in columns.values()] == [1, 2, 3]
@@ -331,19 +335,19 @@ def test_codalab_dialect_keeps_what_matters():
 
 def test_codalab_hidden_phases_last_two_days_and_public_ones_no_less():
     """Codabench's reader of the dialect ends a phase a day before the next one starts."""
-    codalab = to_codalab(COMPETITION)
+    codalab = to_codalab(COMPETITION, PHASES)
     starts = [datetime.fromisoformat(p["start_date"]) for p in codalab["phases"].values()]
     ends = [*starts[1:], datetime.fromisoformat(codalab["end_date"])]
     originals = [datetime.fromisoformat(p["start"]) for p in COMPETITION["phases"]]
-    for number, start, end in zip(PHASES, starts, ends):
-        if is_hidden(number):
+    for number, (start, end) in enumerate(zip(starts, ends), 1):
+        if number % 2 == 0:
             assert end - start >= timedelta(days=2)
         elif number < 5:
             assert end - start >= originals[number] - originals[number - 1]
 
 
 def codalab_with(number=None, **changes) -> dict:
-    codalab = to_codalab(COMPETITION)
+    codalab = to_codalab(COMPETITION, PHASES)
     (codalab["phases"][number] if number else codalab).update(changes)
     return codalab
 
@@ -366,7 +370,7 @@ def test_codalab_problems(codalab, sentence):
         names += [
             value for value in phase.values() if "zip" in str(value) or "program" in str(value)
         ]
-    found = codalab_problems(codalab, names)
+    found = codalab_problems(codalab, PHASES, names)
     assert len(found) == 1
     with pytest.raises(ChallengeError, match=sentence):
         raise ChallengeError(found[0])
@@ -374,6 +378,6 @@ def test_codalab_problems(codalab, sentence):
 
 def test_a_page_that_v15_needs_is_missed():
     competition = edited(pages=COMPETITION["pages"][:2])
-    codalab = to_codalab(competition)
+    codalab = to_codalab(competition, PHASES)
     html = [html_name(name) if name.endswith(".md") else name for name in files(competition)]
-    assert codalab_problems(codalab, html) == ["v1.5: the page evaluation is missing"]
+    assert codalab_problems(codalab, PHASES, html) == ["v1.5: the page evaluation is missing"]

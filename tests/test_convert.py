@@ -17,8 +17,8 @@ from foreign import (
 )
 from toy import make_events, make_events_file
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import CYCLES
 from organizer.convert.__main__ import main
 from organizer.convert.source_group import read_source
 

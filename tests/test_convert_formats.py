@@ -19,7 +19,8 @@ from foreign import (
     sparse3d,
 )
 
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.format import ChallengeError
 from organizer.convert.converted import Counts, Settings, convert
 from organizer.convert.deposits import ReadOptions
 from organizer.convert.edepsim_tracks import kind_of_tracks

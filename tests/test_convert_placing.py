@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.format import ChallengeError
 from organizer.convert.converted import Counts, Settings, convert
 from organizer.convert.crops import crop_origin, tile_corners
 from organizer.convert.deposits import Grid, Segments, SourceEvent, Voxels

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from damage import edited
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event, EventFile, EventWriter
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
 from organizer.data.table import describe, main
 from organizer.data.trivial import fit_trivial_rules, hindsight, score_rule
 from organizer.simulate.event import SimulatedEvent
@@ -88,7 +89,7 @@ def test_the_table_counts_a_train_file(tmp_path):
     assert rows["voxels"] == "24"
     assert rows["voxels an event: mean (5 %, 50 %, 95 %)"] == "8.0 (4.6, 10.0, 10.0)"
     assert rows["voxels of class 1, electron/positron"] == "50.0 %"
-    assert rows["voxels of class 3, proton"] == ""
+    assert "voxels of class 3, proton" not in rows
     assert rows["events with 20 voxels of class 1, electron/positron"] == "0.0 %"
     assert rows["voxels of an event's second class: least"] == "0"
     assert rows["hindsight: acc_at_80, acc_at_50, acc_mean"] == "0.920, 0.800, 0.800"

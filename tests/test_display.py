@@ -17,9 +17,10 @@ from baseline.views import (
     empty_slabs,
     read_shown,
 )
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import CYCLES, ChallengeError, SemanticLabel
-from lartpc_challenge.page.colours import ON_DARK, ON_LIGHT
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.page.colours import on_dark, on_light
 from lartpc_challenge.submission.forms import write_submission
 
 SIGNATURES = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -85,10 +86,12 @@ def luminance(rgb):
 
 def test_class_colours_stand_out_from_their_ground():
     # WCAG 2.2, 1.4.11: graphics need a contrast of 3:1.
-    for label in SemanticLabel:
-        assert 1.05 / (luminance(ON_LIGHT[label]) + 0.05) >= 3
-        assert (luminance(ON_DARK[label]) + 0.05) / (luminance((15, 19, 25)) + 0.05) >= 3
-    assert class_colour(SemanticLabel.PROTON) == "#c85a10"
+    for cycle in CYCLES.values():
+        for light, dark in zip(on_light(cycle), on_dark(cycle)):
+            assert 1.05 / (luminance(light) + 0.05) >= 3
+            assert (luminance(dark) + 0.05) / (luminance((15, 19, 25)) + 0.05) >= 3
+        assert len(set(on_light(cycle))) == len(set(on_dark(cycle))) == cycle.n_labels
+    assert class_colour(CYCLES[2], 3) == "#c85a10"
 
 
 def test_dead_slabs_are_found_where_tracks_break_off():

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from damage import edited
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.submission.forms import write_submission
 from organizer.failures.__main__ import main
 from organizer.failures.study import dead_planes, study

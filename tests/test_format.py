@@ -11,24 +11,19 @@ import toy
 
 import lartpc_challenge
 from lartpc_challenge import guarded
+from lartpc_challenge.cycles import CYCLES, find_cycle
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import (
-    CLASS_NAMES,
-    CYCLES,
     FORMAT,
     FORMAT_VERSION,
     GRID_SHAPE,
     METRICS,
-    PHASES,
     VOXEL_SIZE_MM,
     ChallengeError,
     ReferenceDataError,
-    SemanticLabel,
     SubmissionError,
-    cycle_of_phase,
-    is_hidden,
 )
-from lartpc_challenge.reference import Manifest, read_reference, write_placeholder
+from lartpc_challenge.reference import Manifest, read_reference
 from lartpc_challenge.submission import forms as submission
 from lartpc_challenge.submission import h5_guard, upload
 
@@ -39,28 +34,22 @@ ARCHIVE = Path(__file__).parent / "archive"
 # ---- constants
 
 
-def test_phases_are_public_and_hidden_in_turn():
-    table = [(phase, cycle_of_phase(phase).number, is_hidden(phase)) for phase in PHASES]
-    assert table == [
-        (1, 1, False),
-        (2, 1, True),
-        (3, 2, False),
-        (4, 2, True),
-        (5, 3, False),
-        (6, 3, True),
-    ]
-    for cycle in CYCLES.values():
-        assert cycle_of_phase(cycle.public_phase) == cycle_of_phase(cycle.hidden_phase) == cycle
-        assert (is_hidden(cycle.public_phase), is_hidden(cycle.hidden_phase)) == (False, True)
-
-
 def test_labels_of_the_cycles():
-    labels = {number: list(map(int, cycle.labels)) for number, cycle in CYCLES.items()}
+    labels = {number: list(cycle.labels) for number, cycle in CYCLES.items() if number < 4}
     assert labels == {1: [1, 2], 2: [1, 2, 3], 3: [1, 2, 3]}
-    for cycle in CYCLES.values():
+    for number, cycle in CYCLES.items():
+        assert cycle.number == number
         assert list(cycle.predictable) == [0, *cycle.labels] == list(range(cycle.n_labels))
+        assert len(set(cycle.class_names)) == len(cycle.labels) < 256
+        assert [cycle.label(name) for name in cycle.class_names] == list(cycle.labels)
     assert CYCLES[1].class_names == ("electron/positron", "other")
-    assert list(CLASS_NAMES) == list(SemanticLabel)
+    assert len({cycle.name for cycle in CYCLES.values()}) == len(CYCLES)
+
+
+def test_a_cycle_is_found_by_number_and_by_name():
+    assert find_cycle("6") == find_cycle(6) == find_cycle("five_classes") == CYCLES[6]
+    with pytest.raises(ChallengeError, match=r"cycle 'six' is unknown, expected .*6 five_classes"):
+        find_cycle("six")
 
 
 def test_a_participants_fault_is_not_an_organisers():
@@ -136,7 +125,7 @@ def test_the_page_describes_event_files(tmp_path, events, kind):
 
 def test_the_page_describes_references_and_placeholders(tmp_path, events):
     toy.make_reference(tmp_path / "r.h5", events, phase=3, scored=[0, 4])
-    write_placeholder(tmp_path / "p.h5", phase=3, scale="full")
+    toy.make_placeholder(tmp_path / "p.h5", phase=3, scale="full")
     text = section("Reference")
     sizes = {"N": 6, "M": sum(map(len, events)), "n": 2, "m": len(events[0]) + len(events[4])}
     attributes = rows(PAGE.split("## Events")[0], "attribute") + rows(text, "attribute")
@@ -167,11 +156,14 @@ def test_the_page_names_values_as_the_package_does():
     assert values["format_version"].startswith(f"{FORMAT_VERSION};")
     assert values["grid_shape"] == ", ".join(map(str, GRID_SHAPE))
     assert values["voxel_size_mm"].startswith(f"{VOXEL_SIZE_MM},")
-    labels = {int(row["label"]): row for row in rows(PAGE, "label")}
-    assert {label: row["name"] for label, row in labels.items()} == CLASS_NAMES
-    for label, row in labels.items():
-        cycles = [number for number, cycle in CYCLES.items() if label in cycle.predictable]
-        assert row["in cycles"] == ", ".join(map(str, cycles))
+    cycles = {int(row["cycle"]): row for row in rows(PAGE, "cycle")}
+    for number, cycle in CYCLES.items():
+        assert cycles.pop(number) == {
+            "cycle": str(number),
+            "name": f"`{cycle.name}`",
+            "labels": ", ".join(f"{i} {name}" for i, name in enumerate(cycle.class_names, 1)),
+        }
+    assert not cycles
     assert re.findall(r"`(acc_\w+)`", section("Scores")) == list(METRICS)
 
 

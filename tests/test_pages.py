@@ -7,10 +7,12 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+import toy
 import yaml
 from tiny import ROOT, make_tiny
 
-from lartpc_challenge.format import CLASS_NAMES, CYCLES, GRID_SIZE, METRICS, VOXEL_SIZE_MM
+from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.format import GRID_SIZE, METRICS, VOXEL_SIZE_MM
 from lartpc_challenge.guarded import MEMORY_LIMIT, TIME_LIMIT
 from lartpc_challenge.metrics import evaluate
 from organizer.pages.render import read_page, to_html
@@ -18,7 +20,7 @@ from organizer.pages.tables import BEGIN, END, filled, tables
 from organizer.source import Source
 
 PAGES = ROOT / "pages"
-DEMONSTRATION = Source.of(None)
+DEMONSTRATION = Source.of(toy.COMPETITION)
 
 
 def text(name: str) -> str:
@@ -39,12 +41,12 @@ def test_tables_are_those_of_the_demonstration_data():
 
 def test_tables_tell_of_the_files_that_they_were_made_from(tmp_path):
     tiny = make_tiny(tmp_path, baseline=False)
-    made = tables(Source.of(tiny.folder))
+    made = tables(Source.of(toy.COMPETITION, tiny.folder))
     assert "| `cycle2_train.h5` | 4 | 160 |" in made
     assert "| `cycle3_test.h5` | 6 | 240 |" in made
-    page = filled(f"before\n{BEGIN}\nold\n{END}\nafter\n", Source.of(tiny.folder))
+    page = filled(f"before\n{BEGIN}\nold\n{END}\nafter\n", Source.of(toy.COMPETITION, tiny.folder))
     assert page == f"before\n{BEGIN}\n{made}\n{END}\nafter\n"
-    assert filled("no marks", Source.of(tiny.folder)) == "no marks"
+    assert filled("no marks", Source.of(toy.COMPETITION, tiny.folder)) == "no marks"
 
 
 def test_metrics_are_named_as_the_code_names_them():
@@ -111,13 +113,12 @@ def test_submission_fields_are_those_that_are_written(tmp_path):
 
 def test_labels_grid_and_files_are_named_right():
     overview = dict(row for row in rows("overview") if len(row) == 2)
-    for label, name in CLASS_NAMES.items():
-        if label:
-            assert overview[str(int(label))].startswith(name)
+    for label, name in zip(CYCLES[3].labels, CYCLES[3].class_names):
+        assert overview[str(label)].startswith(name)
     for page in ("overview", "data"):
         assert " \N{MULTIPLICATION SIGN} ".join([str(GRID_SIZE)] * 3) in text(page)
         assert f"{VOXEL_SIZE_MM:g} mm" in text(page)
-    for number in CYCLES:
+    for number in (1, 2, 3):
         assert f"`cycle{number}_data.zip`" in text("data")
 
 

@@ -6,14 +6,16 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+import toy
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from toy import make_events, without_labels
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event, EventFile, EventWriter
-from lartpc_challenge.format import CYCLES, ChallengeError
-from lartpc_challenge.reference import read_reference, write_placeholder
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.reference import read_reference
 from organizer.phases import split as phases
 from organizer.phases.__main__ import main
 from organizer.phases.split import (
@@ -85,7 +87,7 @@ def split(tmp_path_factory, events):
 
 def prepare_in(folder, secret=SECRET):
     folders = (folder / name for name in ("raw", "public", "private"))
-    prepare(*folders, cycle=CYCLE, secret=secret)
+    prepare(*folders, phases=toy.COMPETITION.phases_of(CYCLE), secret=secret)
 
 
 def read(path) -> list[Event]:
@@ -143,10 +145,14 @@ def test_every_test_event_has_its_truth_in_one_reference(split, events):
         assert_same_event(truth, simulated.pop(places(event)))
 
 
+def references_in(private):
+    return [private / f"phase{phase}" / "reference.h5" for phase in (3, 4)]
+
+
 def test_labelled_test_events_are_what_was_split(split, events):
     simulated = {places(event): event for event in events[N_TRAIN:]}
     with EventFile(split / "public/cycle2_test.h5") as test:
-        found = list(labelled_test_events(test, split / "private"))
+        found = list(labelled_test_events(test, references_in(split / "private")))
         assert [event.event_id for event in found] == test.event_id.tolist()
     for event in found:
         assert_same_event(event, simulated.pop(places(event)))
@@ -155,14 +161,14 @@ def test_labelled_test_events_are_what_was_split(split, events):
 
 def test_truth_of_other_events_or_none_labels_nothing(split, tmp_path):
     shutil.copytree(split / "private", tmp_path / "private")
-    write_placeholder(tmp_path / "private/phase4/reference.h5", phase=4, scale="demonstration")
-    said = "private: holds no labels for event 2[0-9]{9} of .*h5; give the references"
+    toy.make_placeholder(tmp_path / "private/phase4/reference.h5", phase=4, scale="demonstration")
+    said = "no labels for event 2[0-9]{9} of .*h5; give the references"
     for kind, references in (("test", tmp_path / "private"), ("train", split / "private")):
         with (
             EventFile(split / f"public/cycle2_{kind}.h5") as file,
             pytest.raises(ChallengeError, match=said),
         ):
-            list(labelled_test_events(file, references))
+            list(labelled_test_events(file, references_in(references)))
 
 
 def test_references_know_the_test_file(split):
@@ -350,10 +356,13 @@ def test_the_same_secret_gives_the_same_bytes_another_gives_others(split, tmp_pa
     assert np.sum([one == other for one, other in zip(old, new)]) < 10
 
 
-def test_event_ids_are_unlike_in_all_files_of_all_cycles():
-    ids = np.concatenate([event_numbers(SECRET, cycle, 20_000) for cycle in CYCLES.values()])
+def test_event_ids_are_unlike_in_all_files_of_the_competition():
+    cycles = toy.COMPETITION.cycles
+    ids = np.concatenate([event_numbers(SECRET, cycle, 20_000) for cycle in cycles])
     assert ids.dtype == np.uint32
     assert len(np.unique(ids)) == 60_000
+    for cycle in CYCLES.values():
+        assert len(np.unique(event_numbers(SECRET, cycle, 20_000))) == 20_000
     first = event_numbers(SECRET, CYCLES[1], 20_000) - 10**9
     # Uniform below 1e9: mean of 20,000 within 4.5 sigma; neighbours in time are no neighbours.
     assert abs(first.mean() / 1e9 - 0.5) < SIGMAS / np.sqrt(12 * 20_000)
@@ -398,10 +407,10 @@ def test_an_event_in_both_files_is_refused_whatever_its_order(tmp_path, events):
     (tmp_path / "raw").mkdir()
     write_raw(tmp_path / "raw/cycle2_train.h5", events[:5])
     write_raw(tmp_path / "raw/cycle2_test.h5", [*events[5:9], turned])
-    with pytest.raises(ChallengeError, match=r"event 4 of .*test\.h5 is the same as event 0 of"):
+    with pytest.raises(ChallengeError, match=r"event 4 of .*test\.h5 is a duplicate of event 0 of"):
         prepare_in(tmp_path)
     assert not (tmp_path / "public").exists()
-    with pytest.raises(ChallengeError, match="is the same as"):
+    with pytest.raises(ChallengeError, match="is a duplicate of"):
         check_distinct([tmp_path / "raw/cycle2_test.h5"] * 2)
 
 

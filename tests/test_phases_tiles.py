@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import read_reference
 from organizer.convert.__main__ import main as convert
 from organizer.convert.source_group import read_source
@@ -17,6 +19,7 @@ from organizer.phases.tiles import hidden_groups
 
 MUONS = Path(__file__).parent / "data" / "edepsim_muons.h5"
 CYCLE = CYCLES[2]
+PHASES = toy.COMPETITION.phases_of(CYCLE)
 
 
 @given(st.lists(st.integers(0, 12), min_size=2, max_size=60), st.integers(0, 2**32 - 1))
@@ -49,7 +52,7 @@ def test_a_split_keeps_tiles_together(tmp_path):
     # Events of another source to train on.
     other = Path(__file__).parent / "data" / "pilarnet_m_event7675.npz"
     assert convert([str(other), str(raw / "cycle2_train.h5"), "--crop", "tiles"]) == 0
-    prepare(raw, tmp_path / "public", tmp_path / "private", cycle=CYCLE, secret=bytes(16))
+    prepare(raw, tmp_path / "public", tmp_path / "private", phases=PHASES, secret=bytes(16))
     source = read_source(raw / "cycle2_test.h5")
     with EventFile(raw / "cycle2_test.h5") as file:
         parent_of = {event.coords.tobytes(): p for event, p in zip(file, source.parent.tolist())}
@@ -76,5 +79,5 @@ def test_parts_of_one_event_in_train_and_test_are_refused(tmp_path):
     assert convert([*arguments, "tiles", "--out", str(raw / "cycle2_test.h5")]) == 0
     assert convert([*arguments, "densest", "--out", str(raw / "cycle2_train.h5")]) == 0
     with pytest.raises(ChallengeError, match=r"holds event 0 of .*edepsim_muons.h5, as"):
-        prepare(raw, tmp_path / "public", tmp_path / "private", cycle=CYCLE, secret=bytes(16))
+        prepare(raw, tmp_path / "public", tmp_path / "private", phases=PHASES, secret=bytes(16))
     assert not (tmp_path / "public").exists()

@@ -16,8 +16,9 @@ from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
 from baseline.model import UResNet
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventWriter
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import read_submission
 

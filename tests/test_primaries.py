@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from organizer.simulate.primaries import RECIPES, draw_primaries
+from organizer.cycles import PRODUCTIONS
+from organizer.simulate.primaries import draw_primaries
 
 SHOWERS, TRACKS, MESONS_AND_MUONS = (11, -11, 22), (13, -13, 211, -211, 2212), (13, -13, 211, -211)
 HALF_CROP_MM = 288.0  # 192 voxels of 3 mm
@@ -11,7 +12,7 @@ HALF_CROP_MM = 288.0  # 192 voxels of 3 mm
 
 def draw(cycle: int, n: int = 500):
     rng = np.random.default_rng(cycle)
-    return [draw_primaries(rng, RECIPES[cycle]) for _ in range(n)]
+    return [draw_primaries(rng, PRODUCTIONS[cycle].recipe) for _ in range(n)]
 
 
 def is_cosmic(particle) -> bool:

@@ -7,13 +7,13 @@ import pytest
 import toy
 from damage import as_version_1, attribute, changed, edited, lacking, mutations
 
-from lartpc_challenge.format import CYCLES, METRICS, ChallengeError, ReferenceDataError
+from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.format import METRICS, ChallengeError, ReferenceDataError
 from lartpc_challenge.reference import (
     Manifest,
     read_labelled_events,
     read_manifest,
     read_reference,
-    write_placeholder,
     write_reference,
 )
 
@@ -104,7 +104,7 @@ def test_a_phase_knows_its_cycle_and_visibility(tmp_path, phase, cycle, hidden):
 
 
 def test_a_placeholder_is_no_reference(tmp_path):
-    write_placeholder(tmp_path / "r.h5", phase=2, scale="full")
+    toy.make_placeholder(tmp_path / "r.h5", phase=2, scale="full")
     assert read_reference(tmp_path / "r.h5") is None
     assert read_manifest(tmp_path / "r.h5") is None
 
@@ -163,9 +163,12 @@ DAMAGES = {
     "empty": (lambda path: path.write_bytes(b""), "not a readable HDF5 file"),
     "events": (attribute("kind", "train"), "is a train file, expected reference or placeholder"),
     "version": (attribute("format_version", 3), "format_version 3 is not readable"),
-    "phase of another cycle": (attribute("phase", 5), "phase 5 is not one of cycle 2"),
-    "phase 9": (attribute("phase", 9), "phase 9 is not one of cycle 2"),
-    "hidden": (attribute("hidden", True), "hidden must be False in phase 3"),
+    "phase 0": (attribute("phase", 0), "phase is 0, expected a number from 1 on"),
+    "classes": (
+        attribute("class_names", ["empty", "electron/positron", "proton", "other"]),
+        "its classes are empty, electron/positron, proton, other, but those of cycle 2",
+    ),
+    "other cycle": (attribute("cycle", 1), "its classes are .* but those of cycle 1 two_classes"),
     "phase is text": (attribute("phase", "x"), "damaged, it can't be read"),
     "no label": (lacking("label"), "damaged, it can't be read"),
     "no test": (lacking("test"), "damaged, it can't be read"),
@@ -230,7 +233,9 @@ def test_a_reference_needs_all_scores_of_a_trivial_baseline(tmp_path, events):
     with pytest.raises(KeyError, match="acc_mean"):
         write_reference(
             tmp_path / "r.h5",
+            cycle=CYCLES[2],
             phase=3,
+            hidden=False,
             scale="full",
             truth=events,
             test=events,
@@ -248,7 +253,9 @@ def test_truth_with_other_lengths_than_the_test_events_is_refused(tmp_path, even
     )
     write_reference(
         tmp_path / "r.h5",
+        cycle=CYCLES[2],
         phase=3,
+        hidden=False,
         scale="full",
         truth=[shorter],
         test=events,

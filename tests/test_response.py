@@ -14,9 +14,11 @@ from organizer.simulate.response import (
     measured_readout,
     recombination,
 )
-from organizer.simulate.voxels import Deposits
+from organizer.simulate.voxels import Deposits, Truth
 
 NOTHING_DEAD = np.zeros((3, 192), bool)
+# Four tracks, each of the label of its own number.
+TRUTH = Truth(label=np.arange(4), origin=np.ones(4, np.int64), n_labels=4)
 QUIET = replace(Detector(), noise_electrons=0.0)
 
 
@@ -27,12 +29,14 @@ def make_deposits(position_mm, energy_mev=1.0, length_mm=None, label=1) -> Depos
     energy_mev = np.broadcast_to(np.asarray(energy_mev, float), n)
     length_mm = energy_mev / 0.211 if length_mm is None else np.full(n, length_mm)
     label = np.broadcast_to(label, n)
-    return Deposits(position_mm, energy_mev, length_mm, label, np.ones(n, np.int64))
+    return Deposits(position_mm, energy_mev, length_mm, track=label)
 
 
 def read(deposits, detector=QUIET, drift_mm=0.0, dead=NOTHING_DEAD, threshold_mev=0.0, seed=1):
     rng = np.random.default_rng(seed)
-    return measured_readout(deposits, detector, Conditions(drift_mm, dead), threshold_mev, rng)
+    return measured_readout(
+        deposits, TRUTH, detector, Conditions(drift_mm, dead), threshold_mev, rng
+    )
 
 
 @pytest.mark.parametrize("dedx_mev_cm", [1.7, 2.1, 3.0, 5.0, 10.0])
@@ -82,7 +86,7 @@ def test_spread_is_the_diffusion_of_the_drift_time():
     for shift in (np.arange(20) + 0.5) * 3.0 / 20:
         point = 300.0 + np.full(3, shift)
         conditions = Conditions(2000.0 - point[0], NOTHING_DEAD)
-        spread = diffuse(make_deposits(point), np.array([1e6]), Detector(), conditions)
+        spread = diffuse(make_deposits(point), TRUTH, np.array([1e6]), Detector(), conditions)
         index = np.stack(np.unravel_index(spread.key, (192,) * 3), axis=1)
         offset_mm += list((index + 0.5) * 3.0 - point)
         charge += list(spread.parts.sum(axis=(1, 2)))
@@ -96,7 +100,7 @@ def test_diffusion_keeps_the_charge_in_the_crop():
     rng = np.random.default_rng(3)
     deposits = make_deposits(rng.uniform(10, 560, (700, 3)))  # more than a block
     electrons = rng.uniform(1e4, 1e5, 700)
-    spread = diffuse(deposits, electrons, Detector(), Conditions(1000.0, NOTHING_DEAD))
+    spread = diffuse(deposits, TRUTH, electrons, Detector(), Conditions(1000.0, NOTHING_DEAD))
     # Shares below one electron a voxel are dropped.
     assert spread.parts.sum() == pytest.approx(electrons.sum(), rel=1e-3)
 
@@ -105,7 +109,9 @@ def test_charge_that_diffuses_through_the_wall_is_lost():
     # A point on the wall loses half of its charge, one in a corner seven eighths.
     for position, kept in (([0, 300, 300], 1 / 2), ([0, 0, 0], 1 / 8), ([0, 576, 300], 1 / 4)):
         deposits = make_deposits(np.array(position) * (1 - 1e-9))
-        spread = diffuse(deposits, np.array([1e6]), Detector(), Conditions(1000.0, NOTHING_DEAD))
+        spread = diffuse(
+            deposits, TRUTH, np.array([1e6]), Detector(), Conditions(1000.0, NOTHING_DEAD)
+        )
         assert spread.parts.sum() == pytest.approx(kept * 1e6, rel=0.01)
 
 

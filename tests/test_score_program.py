@@ -14,7 +14,6 @@ import toy
 from damage import edited
 
 from lartpc_challenge.format import METRICS
-from lartpc_challenge.reference import write_placeholder
 from lartpc_challenge.submission.forms import write_submission
 
 PROGRAM = Path(__file__).parent.parent / "scoring_program"
@@ -267,7 +266,7 @@ def test_the_submission_is_parsed_before_the_truth_is_read(worker, events):
 
 
 def test_a_placeholder_says_that_the_phase_is_not_open(worker, events, pred):
-    write_placeholder(worker.reference, phase=4, scale="full")
+    toy.make_placeholder(worker.reference, phase=4, scale="full")
     worker.submit(events, pred)
     assert failure(worker) == "this phase is not open yet\n"
 

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from tiny import N_VOXELS, ROOT, make_tiny
 
-from lartpc_challenge.format import METRICS, PHASES, ChallengeError
+from lartpc_challenge.format import METRICS, ChallengeError
 from lartpc_challenge.reference import read_reference
 from organizer.score.worker import CODABENCH, CODALAB, PLATFORMS, Task, run_submission
 
@@ -274,8 +274,8 @@ def test_the_shipped_baseline_beats_the_threshold_in_all_six_phases():
     done = score()
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()[1:-1]]
-    assert len(rows) == len(PHASES)
-    for phase, row in zip(PHASES, rows):
+    assert len(rows) == 6
+    for phase, row in enumerate(rows, 1):
         reference = read_reference(ROOT / f"reference_data/phase{phase}/reference.h5")
         assert row[2] == "Finished"
         assert int(row[6]) == len(reference.event_id)

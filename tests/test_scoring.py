@@ -8,7 +8,8 @@ import pytest
 import toy
 from sklearn.metrics import f1_score, jaccard_score
 
-from lartpc_challenge.format import CYCLES, METRICS, ReferenceDataError
+from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.format import METRICS, ReferenceDataError
 from lartpc_challenge.reference import read_labelled_events, read_reference
 from lartpc_challenge.scoring import MIN_EVENTS_PER_BIN, score
 

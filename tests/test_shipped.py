@@ -10,13 +10,12 @@ from baseline import checkpoint
 from baseline.config import PRESETS
 from baseline.dataset import read_events
 from baseline.predict import class_probabilities
-from lartpc_challenge.format import CYCLES
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import read_submission
 
 ROOT = Path(__file__).resolve().parents[1]
 N_EVENTS = 10
-cycles = pytest.mark.parametrize("number", CYCLES)
+cycles = pytest.mark.parametrize("number", [1, 2, 3])
 
 
 @cycles

@@ -325,7 +325,7 @@ def test_without_geant4_it_says_how_to_install_it(tmp_path, monkeypatch, capsys)
         ({"events": "many"}, "must be a whole number, found 'many'"),
         ({"jobs": 0}, "must be at least 1, found 0"),
         ({"seed": -1}, "must be at least 0, found -1"),
-        ({"cycle": 4}, "invalid choice: 4"),
+        ({"cycle": 44}, "cycle '44' is unknown"),
     ],
 )
 def test_wrong_options_are_refused(tmp_path, capsys, wrong, text):

@@ -13,8 +13,9 @@ from baseline.config import Config
 from baseline.dataset import read_events
 from baseline.stream import EventDataset, join
 from baseline.training import Training
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
 
 CPU = torch.device("cpu")
 

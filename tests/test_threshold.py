@@ -9,8 +9,9 @@ import pytest
 from toy import make_events, make_events_file, without_labels
 
 from baseline import threshold
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import read_submission
 from lartpc_challenge.trivial import EnergyThreshold, fit_threshold

@@ -24,7 +24,8 @@ from baseline.config import Config
 from baseline.dataset import Ragged, read_events
 from baseline.device import choose_device, cores, explaining_memory, joined_processes
 from baseline.training import Training, event_loss, learning_rate
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.format import ChallengeError
 
 CPU = torch.device("cpu")
 CHOICES = {

@@ -1,17 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from lartpc_challenge.cycles import CYCLES
+from organizer.cycles import PRODUCTIONS
 from organizer.simulate.geant4 import Steps, Tracks
-from organizer.simulate.voxels import (
-    Origin,
-    deposits_in_crop,
-    ideal_readout,
-    labels_of,
-    tally,
-    track_origins,
-)
+from organizer.simulate.truth import Origin
+from organizer.simulate.voxels import Truth, deposits_in_crop, find_truth, ideal_readout, tally
 
 CORNER_MM = -288.0  # of the crop, a cube of 192 voxels of 3 mm around the world's centre
 
@@ -35,8 +33,11 @@ def make_steps(tracks: Tracks, *rows) -> Steps:
 MUON = make_tracks((1, 0, 13, ""))
 
 
-def read(steps: Steps, threshold_mev: float = 0.0, proton_is_a_class: bool = True):
-    return ideal_readout(deposits_in_crop(steps, proton_is_a_class), threshold_mev)
+def read(steps: Steps, threshold_mev: float = 0.0, cycle: int = 2, **changes):
+    deposits = deposits_in_crop(steps)
+    production = replace(PRODUCTIONS[cycle], **changes)
+    truth = find_truth(steps, deposits, [], CYCLES[cycle], production)
+    return ideal_readout(deposits, truth, threshold_mev)
 
 
 def test_a_straight_step_shares_its_energy_by_the_length_in_each_voxel():
@@ -97,52 +98,25 @@ def test_without_a_class_of_their_own_protons_count_with_the_rest():
     tracks = make_tracks((1, 0, 2212, ""), (2, 0, 11, ""), (3, 0, 211, ""))
     here = (1, 1, 1)
     rows = [(here, here, 3, 0), (here, here, 4, 1), (here, here, 2, 2)]
-    assert read(make_steps(tracks, *rows), proton_is_a_class=True).label.tolist() == [1]
-    assert read(make_steps(tracks, *rows), proton_is_a_class=False).label.tolist() == [2]
+    assert read(make_steps(tracks, *rows), cycle=2).label.tolist() == [1]
+    assert read(make_steps(tracks, *rows), cycle=1).label.tolist() == [2]
 
 
-def test_labels_of_species():
-    labels = {1: (11, -11, 22), 3: (2212,)}
-    labels[2] = (13, -13, 211, -211, 321, -2212, 2112, 1000010020, 1000020040, 1000180400)
-    for label, pdg in labels.items():
-        assert (labels_of(np.array(pdg), proton_is_a_class=True) == label).all()
-    assert (labels_of(np.array(labels[3]), proton_is_a_class=False) == 2).all()
+def test_a_precedence_decides_shared_voxels_instead_of_the_energy():
+    tracks = make_tracks((1, 0, 2212, ""), (2, 0, 211, ""), (3, 2, 11, "hIoni"))
+    here, there = (1, 1, 1), (10, 1, 1)
+    rows = [(here, here, 0.1, 0), (here, here, 3, 1), (there, there, 1, 1), (there, there, 2, 2)]
+    five = CYCLES[6]
+    names = ("HIP", "MIP", "shower", "delta", "Michel")  # MicroBooNE's, arXiv:2012.08513
+    most = read(make_steps(tracks, *rows), cycle=6)
+    assert [five.label_names[label] for label in most.label] == ["MIP", "delta"]
+    first = read(make_steps(tracks, *rows), cycle=6, precedence=names)
+    assert [five.label_names[label] for label in first.label] == ["HIP", "MIP"]
 
 
 def test_voxels_at_the_threshold_are_left_out():
     rows = [((x, 1, 1), (x, 1, 1), energy, 0) for x, energy in ((1, 0.25), (4, 0.5), (7, 0.75))]
     assert read(make_steps(MUON, *rows), threshold_mev=0.5).coords[:, 0].tolist() == [2]
-
-
-def test_origins_follow_the_ancestors():
-    rows = [
-        ((1, 0, 13, ""), Origin.PRIMARY),
-        ((2, 1, 11, "muIoni"), Origin.DELTA),
-        ((3, 2, 22, "eBrem"), Origin.DELTA),
-        ((4, 3, 11, "compt"), Origin.DELTA),
-        ((5, 1, 11, "muMinusCaptureAtRest"), Origin.MICHEL),
-        ((6, 5, 11, "eIoni"), Origin.MICHEL),
-        ((7, 5, 22, "eBrem"), Origin.MICHEL),
-        ((8, 7, -11, "conv"), Origin.MICHEL),
-        ((9, 1, 2112, "muMinusCaptureAtRest"), Origin.HADRONIC),
-        ((10, 0, 22, ""), Origin.PRIMARY),
-        ((11, 10, -11, "conv"), Origin.CONVERSION),
-        ((12, 11, 22, "annihil"), Origin.CONVERSION),
-        ((13, 0, 11, ""), Origin.PRIMARY),
-        ((14, 13, 11, "eIoni"), Origin.PRIMARY),
-        ((15, 13, 22, "eBrem"), Origin.PRIMARY),
-        ((16, 15, 11, "compt"), Origin.CONVERSION),
-        ((17, 0, 211, ""), Origin.PRIMARY),
-        ((18, 17, 2212, "pi+Inelastic"), Origin.HADRONIC),
-        ((19, 18, 11, "hIoni"), Origin.DELTA),
-        ((20, 17, -13, "Decay"), Origin.DECAY),
-        ((21, 20, -11, "Decay"), Origin.MICHEL),
-        ((22, 17, 111, "pi+Inelastic"), Origin.HADRONIC),
-        ((23, 22, 22, "Decay"), Origin.CONVERSION),
-        ((24, 23, 11, "conv"), Origin.CONVERSION),
-    ]
-    origins = track_origins(make_tracks(*(row for row, _ in rows)))
-    assert origins.tolist() == [origin for _, origin in rows]
 
 
 def test_origin_of_a_voxel_is_the_commonest_within_the_label():
@@ -157,9 +131,11 @@ def test_origin_of_a_voxel_is_the_commonest_within_the_label():
 
 def test_tally_sums_equal_keys_whatever_their_order():
     rng = np.random.default_rng(2)
-    key, label, origin = rng.integers(0, (50, 4, 7), (1000, 3)).T
+    key, track = rng.integers(0, (50, 28), (1000, 2)).T
+    of_track = Truth(*np.divmod(np.arange(28), 7), n_labels=4)  # each label with each origin
+    label, origin = of_track.label[track], of_track.origin[track]
     weight = rng.integers(1, 10, 1000).astype(float)  # whole numbers: sums are exact in any order
-    tallied = tally(key, weight, label, origin)
+    tallied = tally(key, weight, track, of_track)
     expected = {}
     for cell, value in zip(zip(key, label, origin), weight):
         expected[cell] = expected.get(cell, 0) + value

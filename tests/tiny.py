@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from toy import degrade, make_events, make_events_file, make_reference, offsets
+from toy import COMPETITION, degrade, make_events, make_events_file, make_reference, offsets
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import CYCLES
 from lartpc_challenge.submission.forms import write_submission
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,10 +37,11 @@ class Tiny:
 
 
 def make_tiny(folder: Path, scale: str = "full", baseline: bool = True) -> Tiny:
-    """Write the data of all three cycles, and a perfect baseline submission for each."""
+    """Write the data of the competition's cycles, and a perfect baseline submission for each."""
     folder.mkdir(parents=True, exist_ok=True)
     test = {}
-    for number, cycle in CYCLES.items():
+    for cycle in COMPETITION.cycles:
+        number = cycle.number
         sizes = (N_VOXELS, N_VOXELS + 1)
         train = make_events(4, cycle=number, n_voxels=sizes, seed=10 * number)
         events = make_events(N_TEST, cycle=number, n_voxels=sizes, seed=10 * number + 1)
@@ -48,13 +49,13 @@ def make_tiny(folder: Path, scale: str = "full", baseline: bool = True) -> Tiny:
         for kind, chosen in (("train", train), ("test", test[number])):
             path = folder / f"cycle{number}_{kind}.h5"
             make_events_file(path, chosen, kind=kind, cycle=number, scale=scale)
-        for first, phase in enumerate((cycle.public_phase, cycle.hidden_phase)):
-            path = folder / "reference_data" / f"phase{phase}" / "reference.h5"
+        for first, phase in enumerate(COMPETITION.phases_of(cycle)):
+            path = folder / "reference_data" / f"phase{phase.number}" / "reference.h5"
             scored = range(first, N_TEST, 2)
-            make_reference(path, test[number], phase=phase, scored=scored, scale=scale)
+            make_reference(path, test[number], phase=phase.number, scored=scored, scale=scale)
     tiny = Tiny(folder, test)
     if baseline:
-        for number in CYCLES:
+        for number in test:
             tiny.submit(folder / f"baseline_submission/cycle{number}/submission.zip", number)
     return tiny
 

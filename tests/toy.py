@@ -9,10 +9,13 @@ import subprocess
 import numpy as np
 import pytest
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event, EventWriter
-from lartpc_challenge.format import CYCLES, GRID_SIZE
-from lartpc_challenge.reference import write_reference
+from lartpc_challenge.format import GRID_SIZE
+from lartpc_challenge.reference import write_placeholder, write_reference
+from organizer.competition import read_competition
 
+COMPETITION = read_competition()
 TRIVIAL = {
     "majority": {"acc_at_80": 0.7512345, "acc_at_50": 0.61, "acc_mean": 0.6},
     "threshold": {"acc_at_80": 0.82, "acc_at_50": 0.7123456, "acc_mean": 0.7},
@@ -61,14 +64,23 @@ def without_labels(event: Event) -> Event:
 def make_reference(path, events, *, phase: int, scored=None, scale="demonstration", trivial=None):
     """A reference of `phase`: `events` are the test events, those with indices `scored` its own."""
     scored = range(0, len(events), 2) if scored is None else scored
+    known = COMPETITION.phase(phase)
     write_reference(
         path,
+        cycle=known.cycle,
         phase=phase,
+        hidden=known.hidden,
         scale=scale,
         truth=[events[i] for i in scored],
         test=[without_labels(event) for event in events],
         trivial=TRIVIAL if trivial is None else trivial,
     )
+
+
+def make_placeholder(path, *, phase: int, scale="demonstration"):
+    """A placeholder of `phase`."""
+    known = COMPETITION.phase(phase)
+    write_placeholder(path, cycle=known.cycle, phase=phase, hidden=known.hidden, scale=scale)
 
 
 def make_events_file(path, events, *, kind: str, cycle: int, scale: str = "demonstration"):

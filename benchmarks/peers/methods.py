@@ -18,8 +18,9 @@ from baseline.config import PRESETS
 from baseline.dataset import Ragged, read_events, split
 from baseline.predict import class_probabilities
 from baseline.training import Training
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event, EventFile
-from lartpc_challenge.format import ChallengeError, Cycle
+from lartpc_challenge.format import ChallengeError
 from organizer.data.trivial import fit_trivial_rules
 
 from . import dense

@@ -1,6 +1,6 @@
 """Builds dist/codabench.zip and dist/codalab-v1.5.zip, checked against both platforms' rules.
 
-  python -m organizer.bundle --start 2027-01-04 --data build/data    a competition in earnest
+  python -m organizer.bundle --start 2027-01-04 --data build/data    a production competition
   python -m organizer.bundle --demo                                  one on the demonstration data
 
 The dates of competition.yaml move by whole days, so that the first phase opens on the start day.
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
 from organizer.bundle.build import BundleRequest, build
-from organizer.bundle.competition import LEAD_DAYS, default_start
+from organizer.bundle.dates import LEAD_DAYS, default_start
 from organizer.bundle.kit import commit_date
-from organizer.source import ROOT
+from organizer.competition import ROOT, add_competition, read_competition
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options) -> None:
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     request = BundleRequest(
+        competition=read_competition(options.competition),
         start=options.start or default_start(now.date()),
         data=options.data,
         demonstration=options.demo,
@@ -73,6 +74,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="put the shipped baseline's weights into the starting kit",
     )
+    add_competition(parser)
     parser.add_argument("--out", type=Path, default=Path("dist"), help="folder for the zips")
     return parser.parse_args(arguments)
 

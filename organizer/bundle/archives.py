@@ -14,8 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Union
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.files import replacing
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
 
 Content = Union[bytes, Path]
 # The earliest date that a zip can give its members.

@@ -13,12 +13,12 @@ from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
-from lartpc_challenge.format import CYCLES, PHASES, ChallengeError, is_hidden
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import write_placeholder
 from organizer.bundle.archives import EARLIEST, Content, folder_members, write_zip
 from organizer.bundle.codalab import html_name, to_codalab
-from organizer.bundle.competition import DEMONSTRATION, dumped, moved, parse_date, read_competition
 from organizer.bundle.contents import source_problems
+from organizer.bundle.dates import DEMONSTRATION, dumped, moved, parse_date
 from organizer.bundle.kit import FOLDER, kit_members
 from organizer.bundle.rules import (
     codabench_problems,
@@ -27,6 +27,7 @@ from organizer.bundle.rules import (
     reference_name,
     size_problems,
 )
+from organizer.competition import Competition, Phase
 from organizer.pages.render import read_page, to_html
 from organizer.pages.tables import filled
 from organizer.source import ROOT, Source
@@ -45,6 +46,7 @@ class BundleRequest:
     nobody uploads the result, so that neither its dates nor its addresses matter.
     """
 
+    competition: Competition
     start: date
     data: Path | None = None
     demonstration: bool = False
@@ -57,7 +59,12 @@ class BundleRequest:
     @property
     def source(self) -> Source:
         """Where the files lie."""
-        return Source.of(self.data, self.root)
+        return Source.of(self.competition, self.data, self.root)
+
+    def file(self, name: str) -> Path:
+        """A file that competition.yaml names: beside it, or else in the repository."""
+        beside = self.competition.path.parent / name
+        return beside if beside.exists() else self.root / name
 
     @property
     def scale(self) -> str:
@@ -93,13 +100,13 @@ class Part:
 
 def build(request: BundleRequest, out) -> Built:
     """Write both zips into the folder `out`. ChallengeError lists all that is wrong."""
-    competition = moved(read_competition(request.root / "competition.yaml"), request.start)
+    competition = moved(request.competition.keys, request.start)
     solutions = {n: path for n, path in _solution_files(request.source).items() if path.exists()}
     competition = _adapted(competition, solutions, request)
     problems = list(source_problems(request.source, scale=request.scale))
     texts = _texts(competition, request, problems)
     parts = _parts(request, competition.get("contact_email") or "the organisers", problems)
-    files = {competition["image"]: request.root / competition["image"], **solutions}
+    files = {competition["image"]: request.file(competition["image"]), **solutions}
     problems += [f"{path}: no such file" for path in files.values() if not path.is_file()]
     problems += _platform_problems(competition, request, [*texts, *parts, *files])
     contents = [content for part in parts.values() for content in part.members.values()]
@@ -114,14 +121,21 @@ def build(request: BundleRequest, out) -> Built:
             files[name] = part.write(folder / name)
         pages = {html_name(name): to_html(text) for name, text in texts.items()}
         finished = []
+        hidden_phases = [phase for phase in request.competition.phases if phase.hidden]
         if request.placeholder:
-            for phase in filter(is_hidden, PHASES):
+            for phase in hidden_phases:
                 part = _reference_part(request.source.reference(phase))
                 path = folder / HELD_BACK / reference_name(phase)
                 finished.append(part.write(path))
         finished += [
             _write(folder / CODABENCH, "codabench", competition, texts, files),
-            _write(folder / CODALAB, "codalab", to_codalab(competition), pages, files),
+            _write(
+                folder / CODALAB,
+                "codalab",
+                to_codalab(competition, request.competition.phases),
+                pages,
+                files,
+            ),
         ]
         for path in finished:
             target = out / path.relative_to(folder)
@@ -130,7 +144,7 @@ def build(request: BundleRequest, out) -> Built:
                 target.parent.chmod(0o700)  # for its owner's eyes, as where they come from
             path.replace(target)
         if not request.placeholder:  # those of an earlier build fit other events
-            for phase in filter(is_hidden, PHASES):
+            for phase in hidden_phases:
                 (out / HELD_BACK / reference_name(phase)).unlink(missing_ok=True)
     notes = _notes(request, competition["phases"], solutions, out)
     return Built(out / CODABENCH, out / CODALAB, tuple(notes))
@@ -159,7 +173,8 @@ def _write(
 
 def _solution_files(source: Source) -> dict[str, Path]:
     """The baseline's submissions, which need not exist, by their names in the bundle."""
-    return {f"baseline_cycle{n}.zip": source.submission(cycle) for n, cycle in CYCLES.items()}
+    cycles = source.competition.cycles
+    return {f"baseline_cycle{cycle.number}.zip": source.submission(cycle) for cycle in cycles}
 
 
 def _adapted(competition: dict, solutions: Collection[str], request: BundleRequest) -> dict:
@@ -180,7 +195,7 @@ def _texts(competition: dict, request: BundleRequest, problems: list[str]) -> di
     edit = partial(filled, source=request.source) if request.data else str
     for name in texts:
         try:
-            texts[name] = read_page(request.root / name, edit)
+            texts[name] = read_page(request.file(name), edit)
         except ChallengeError as problem:
             problems.append(str(problem))
     if request.demonstration:
@@ -205,11 +220,11 @@ def _parts(request: BundleRequest, contact: str, problems: list[str]) -> dict[st
         "scoring_program.zip": Part("scoring_program", program),
         "starting_kit.zip": Part("starting_kit", kit, FOLDER, request.date),
     }
-    for number, cycle in CYCLES.items():
+    for cycle in request.competition.cycles:
         files = (source.test(cycle), source.train(cycle))
-        parts[f"cycle{number}_data.zip"] = Part("public_data", {f.name: f for f in files})
-    for phase in PHASES:
-        held_back = request.placeholder and is_hidden(phase)
+        parts[f"cycle{cycle.number}_data.zip"] = Part("public_data", {f.name: f for f in files})
+    for phase in request.competition.phases:
+        held_back = request.placeholder and phase.hidden
         content = _placeholder(phase, request.scale) if held_back else source.reference(phase)
         parts[reference_name(phase)] = _reference_part(content)
     return parts
@@ -219,22 +234,25 @@ def _reference_part(content: Content) -> Part:
     return Part("reference", {"reference.h5": content})
 
 
-def _placeholder(phase: int, scale: str) -> bytes:
+def _placeholder(phase: Phase, scale: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "reference.h5")
-        write_placeholder(path, phase=phase, scale=scale)
+        write_placeholder(
+            path, cycle=phase.cycle, phase=phase.number, hidden=phase.hidden, scale=scale
+        )
         return path.read_bytes()
 
 
 def _platform_problems(
     competition: dict, request: BundleRequest, names: Collection[str]
 ) -> list[str]:
-    problems = codabench_problems(competition, names, request.now)
+    phases = request.competition.phases
+    problems = codabench_problems(competition, phases, names, request.now)
     if request.now and not request.demonstration:
         problems += example_problems(competition)
     if not problems:  # a competition that hangs together can be said in the other dialect
         html = [html_name(name) if name.endswith(".md") else name for name in names]
-        problems += codalab_problems(to_codalab(competition), html)
+        problems += codalab_problems(to_codalab(competition, phases), phases, html)
     return problems
 
 
@@ -243,7 +261,9 @@ def _notes(
 ) -> list[str]:
     notes = [f"The first phase opens on {parse_date(phases[0]['start']):%A, %Y-%m-%d, %H:%M} UTC."]
     if request.demonstration:
-        notes.append(f"{DEMONSTRATION}; title and terms say so. Never run it in earnest.")
+        notes.append(
+            f"{DEMONSTRATION}; title and terms say so. Never run a production competition on it."
+        )
     if request.placeholder:
         notes.append(
             f"The hidden references are placeholders, the true ones are in {out / HELD_BACK}. "
@@ -251,9 +271,9 @@ def _notes(
             "one (UTC):"
         )
         notes += [
-            f"  {reference_name(number)}  from {public['end']} to {hidden['start']}"
-            for number, public, hidden in zip(PHASES[1:], phases, phases[1:])
-            if is_hidden(number)
+            f"  {reference_name(phase)}  from {public['end']} to {hidden['start']}"
+            for phase, public, hidden in zip(request.competition.phases[1:], phases, phases[1:])
+            if phase.hidden
         ]
     elif not request.demonstration:
         notes.append(

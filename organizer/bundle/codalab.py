@@ -7,10 +7,11 @@ module writes nothing but the columns of codalab-competitions c7ef5e28, apps/web
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from lartpc_challenge.format import PHASES, is_hidden
-from organizer.bundle.competition import DATE_FORMAT, parse_date
+from organizer.bundle.dates import DATE_FORMAT, parse_date
+from organizer.competition import Phase
 
 # Codabench's reader of this dialect ends a phase a day before the next one starts, so that a hidden
 # phase needs two days to be open for one. v1.5 itself migrates while the public phase is running.
@@ -18,29 +19,29 @@ HIDDEN_DAYS = 2
 _BOARD = "Results"
 
 
-def to_codalab(competition: dict) -> dict:
+def to_codalab(competition: dict, phases: Sequence[Phase]) -> dict:
     """The v1.5 dialect of `competition`, which is left as it is.
+
+    phases: what each of its phases scores, in order.
 
     Pages become .html; phases after a hidden one that would last less than HIDDEN_DAYS move back
     by what is missing, so that no public phase gets shorter.
     """
     tasks = {task["index"]: task for task in competition["tasks"]}
-    phases = sorted(competition["phases"], key=lambda phase: phase["index"])
     best = competition["leaderboards"][0]["submission_rule"] == "Force_Best"
     late = timedelta()
     codalab_phases = {}
-    for number, phase in zip(PHASES, phases):
-        if number > 1 and is_hidden(number - 1):
-            earliest = parse_date(phases[number - 2]["start"]) + timedelta(days=HIDDEN_DAYS)
+    for number, (phase, scored) in enumerate(zip(competition["phases"], phases), 1):
+        if number > 1 and phases[number - 2].hidden:
+            before = competition["phases"][number - 2]
+            earliest = parse_date(before["start"]) + timedelta(days=HIDDEN_DAYS)
             late += max(timedelta(), earliest - parse_date(phase["start"]))
         task = tasks[phase["tasks"][0]]
-        codalab_phases[number] = _phase(number, phase, task, parse_date(phase["start"]) + late)
+        codalab_phases[number] = _phase(scored, phase, task, parse_date(phase["start"]) + late)
         # A phase that hides its results takes every submission onto its board, and has none yet to
         # look for the best on: update_submission in apps/web/tasks.py would stop there.
-        codalab_phases[number]["force_best_submission_to_leaderboard"] = best and not is_hidden(
-            number
-        )
-    end = parse_date(phases[-1]["end"]) + late
+        codalab_phases[number]["force_best_submission_to_leaderboard"] = best and not scored.hidden
+    end = parse_date(competition["phases"][-1]["end"]) + late
     return {
         "title": competition["title"],
         "description": competition.get("description", ""),
@@ -56,10 +57,9 @@ def to_codalab(competition: dict) -> dict:
     }
 
 
-def _phase(number: int, phase: dict, task: dict, start) -> dict:
-    hidden = is_hidden(number)
+def _phase(scored: Phase, phase: dict, task: dict, start: datetime) -> dict:
     codalab = {
-        "phasenumber": number,
+        "phasenumber": scored.number,
         "label": phase["name"],
         "description": phase.get("description", ""),
         "start_date": start.strftime(DATE_FORMAT),
@@ -69,8 +69,8 @@ def _phase(number: int, phase: dict, task: dict, start) -> dict:
         "scoring_program": task["scoring_program"],
         "reference_data": task["reference_data"],
         "auto_migration": phase.get("auto_migrate_to_this_phase", False),
-        "leaderboard_management_mode": "hide_results" if hidden else "default",
-        "color": "purple" if hidden else "green",
+        "leaderboard_management_mode": "hide_results" if scored.hidden else "default",
+        "color": "purple" if scored.hidden else "green",
     }
     for name in ("starting_kit", "public_data"):
         if name in phase:

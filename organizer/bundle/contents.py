@@ -12,9 +12,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import open_h5
-from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest, Reference, read_reference
 from lartpc_challenge.submission.sandbox import read_guarded
 from organizer.phases.split import PARTICLE_DECIMALS
@@ -40,7 +41,7 @@ _PUBLIC = {"train": {*_COLUMNS, "label", "particle", *_PARTICLES}, "test": _COLU
 def source_problems(source: Source, *, scale: str) -> Iterator[str]:
     """One sentence for each file that is missing, leaks, or does not fit the others or `scale`."""
     scales = set()
-    for cycle in CYCLES.values():
+    for cycle in source.competition.cycles:
         yield from _event_file_problems(source.train(cycle), "train", cycle, scales)
         test = source.test(cycle)
         found = list(_event_file_problems(test, "test", cycle, scales))
@@ -55,7 +56,7 @@ def source_problems(source: Source, *, scale: str) -> Iterator[str]:
             "(make data) and build with DATA=build/data, or say DEMO=1"
         )
     if "full" in scales - {scale}:
-        yield f"{source.events}: data for a competition in earnest; leave DEMO=1 out"
+        yield f"{source.events}: data of full scale, not a demonstration; leave DEMO=1 out"
 
 
 def _event_file_problems(path: Path, kind: str, cycle: Cycle, scales: set) -> Iterator[str]:
@@ -92,7 +93,7 @@ def _extras(file: h5py.File, kind: str) -> list[str]:
 
 def _reference_problems(source: Source, cycle: Cycle, test: Manifest, scales: set) -> Iterator[str]:
     references = []
-    for phase in cycle.phases:
+    for phase in source.competition.phases_of(cycle):
         path = source.reference(phase)
         try:
             reference = read_reference(path)
@@ -101,8 +102,11 @@ def _reference_problems(source: Source, cycle: Cycle, test: Manifest, scales: se
             continue
         if reference is None:
             yield f"{path}: is a placeholder itself; HIDDEN=placeholder makes those, give the truth"
-        elif reference.phase != phase:
-            yield f"{path}: is the reference of phase {reference.phase}"
+        elif (reference.phase, reference.hidden) != (phase.number, phase.hidden):
+            yield (
+                f"{path}: is the reference of phase {reference.phase}, with hidden = "
+                f"{reference.hidden}, expected {phase.number} and {phase.hidden}"
+            )
         elif not _same_events(reference.manifest, test):
             yield f"{path}: was made for other events than {test.path}; make both again"
         else:
@@ -121,8 +125,8 @@ def _overlap_problems(references: list[Reference], source: Source) -> Iterator[s
         shared = np.intersect1d(public.event_id, hidden.event_id)
         if len(shared):
             yield (
-                f"{source.reference(hidden.phase)}: {len(shared)} of its events are scored in the "
-                f"public phase {public.phase} too; split the events again"
+                f"{source.references}/phase{hidden.phase}: {len(shared)} of its events are scored "
+                f"in the public phase {public.phase} too; split the events again"
             )
 
 

@@ -2,21 +2,22 @@
 
 The rules were read in the platforms' own code: Codabench c7dbc756 (competitions/unpackers,
 leaderboards/models, competitions/tasks) and codalab-competitions c7ef5e28 (apps/web/models).
-Both functions take a competition whose keys and types are right (`competition.parse_competition`).
+Both functions take a competition whose keys and types are right (organizer/competition.py).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from lartpc_challenge.format import METRICS, PHASES, cycle_of_phase, is_hidden
+from lartpc_challenge.format import METRICS
 from organizer.bundle.archives import Content, is_allowed
 from organizer.bundle.codalab import HIDDEN_DAYS
-from organizer.bundle.competition import DATE_FORMAT, parse_date
+from organizer.bundle.dates import DATE_FORMAT, parse_date
+from organizer.competition import Phase
 
 # Uploads above it often hang (codabench issues 2304 and 2250).
 MAX_ZIP_BYTES = 10**9
@@ -26,15 +27,19 @@ _LONG = "%Y-%m-%d %H:%M UTC"
 
 
 def codabench_problems(
-    competition: dict, names: Collection[str], now: datetime | None = None
+    competition: dict,
+    phases: Sequence[Phase],
+    names: Collection[str],
+    now: datetime | None = None,
 ) -> list[str]:
-    """What Codabench, or this challenge on it, would break on. names: the files in the bundle.
+    """What Codabench, or this challenge on it, would break on.
 
+    phases: what each of its phases scores, in order. names: the files in the bundle.
     now: no phase may start before it; None leaves that rule out.
     """
     return [
         *_structure_problems(competition),
-        *_phase_problems(competition),
+        *_phase_problems(competition, phases),
         *_date_problems(competition["phases"], now),
         *_leaderboard_problems(competition["leaderboards"]),
         *_file_problems(codabench_files(competition), names),
@@ -46,9 +51,9 @@ def codabench_problems(
     ]
 
 
-def reference_name(phase: int) -> str:
+def reference_name(phase: Phase) -> str:
     """The zip that holds a phase's reference data."""
-    return f"reference_phase{phase}.zip"
+    return f"reference_phase{phase.number}.zip"
 
 
 def codabench_files(competition: dict) -> list[str]:
@@ -81,28 +86,26 @@ def _structure_problems(competition: dict) -> Iterator[str]:
                 yield f"{item['name']}: there is no task with the index {index}"
 
 
-def _phase_problems(competition: dict) -> Iterator[str]:
-    phases = competition["phases"]
-    if [phase["index"] for phase in phases] != list(PHASES):
-        yield f"phases: expected the indexes {', '.join(map(str, PHASES))} in this order"
+def _phase_problems(competition: dict, phases: Sequence[Phase]) -> Iterator[str]:
+    if [phase["index"] for phase in competition["phases"]] != [phase.number for phase in phases]:
+        numbers = ", ".join(str(phase.number) for phase in phases)
+        yield f"phases: expected the indexes {numbers} in this order"
         return
     reference = {task["index"]: task["reference_data"] for task in competition["tasks"]}
-    for number, phase in zip(PHASES, phases):
+    for scored, phase in zip(phases, competition["phases"]):
         name = phase["name"]
-        if len(phase["tasks"]) != 1:
-            yield f"{name}: expected one task, found {len(phase['tasks'])}"
-        elif reference.get(phase["tasks"][0]) != reference_name(number):
-            yield f"{name}: its task must have the reference data {reference_name(number)}"
+        if reference[phase["tasks"][0]] != reference_name(scored):
+            yield f"{name}: its task must have the reference data {reference_name(scored)}"
         if phase["max_submissions"] < 1 or phase["max_submissions_per_day"] < 1:
             yield f"{name}: a limit of 0 submissions means no limit at all, give a number above 0"
-        if phase.get("auto_migrate_to_this_phase", False) != is_hidden(number):
+        if phase.get("auto_migrate_to_this_phase", False) != scored.hidden:
             yield (
                 f"{name}: auto_migrate_to_this_phase must be true in a hidden phase, else false: "
-                f"submissions of cycle {cycle_of_phase(number).number} move from phase to phase"
+                f"submissions of cycle {scored.cycle.number} move from phase to phase"
             )
-        if is_hidden(number) and not phase.get("hide_output", False):
+        if scored.hidden and not phase.get("hide_output", False):
             yield f"{name}: hide_output must be true, else anybody can read what the scorer printed"
-        if is_hidden(number) and phase["max_submissions"] != 1:
+        if scored.hidden and phase["max_submissions"] != 1:
             yield f"{name}: max_submissions must be 1, for the one submission that migrates"
 
 
@@ -165,30 +168,30 @@ def _file_problems(files: Collection[str], names: Collection[str]) -> Iterator[s
             yield f"{name}: a file name with `private` in it is not found on self-hosted servers"
 
 
-def codalab_problems(codalab: dict, names: Collection[str]) -> list[str]:
+def codalab_problems(codalab: dict, phases: Sequence[Phase], names: Collection[str]) -> list[str]:
     """What v1.5, or Codabench's reader of its dialect, would break on. `codalab`: that dialect."""
     problems = [
         *_length_problems(codalab, ("title", "competition_docker_image")),
         *(f"v1.5: the page {p} is missing" for p in CODALAB_PAGES if p not in codalab["html"]),
     ]
     files = [codalab["image"], *codalab["html"].values()]
-    phases = list(codalab["phases"].values())
-    for phase in phases:
+    dialect = list(codalab["phases"].values())
+    for phase in dialect:
         problems += _length_problems(phase, ("label", "description"))
         for name in ("scoring_program", "reference_data", "starting_kit", "public_data"):
             if name in phase:
                 files.append(phase[name])
                 if PurePosixPath(phase[name]).suffix != ".zip":
                     problems.append(f"v1.5: {phase['label']}: {phase[name]} must be a .zip")
-    starts = [parse_date(phase["start_date"]) for phase in phases]
+    starts = [parse_date(phase["start_date"]) for phase in dialect]
     ends = [*starts[1:], parse_date(codalab["end_date"])]
-    for phase, start, end in zip(phases, starts, ends):
+    for scored, phase, start, end in zip(phases, dialect, starts, ends):
         if end <= start:
             problems.append(
                 f"v1.5: {phase['label']}: starts {start.strftime(DATE_FORMAT)}, but what comes "
                 f"next does so at {end.strftime(DATE_FORMAT)}"
             )
-        elif is_hidden(phase["phasenumber"]) and end - start < timedelta(days=HIDDEN_DAYS):
+        elif scored.hidden and end - start < timedelta(days=HIDDEN_DAYS):
             problems.append(
                 f"v1.5: {phase['label']}: lasts less than {HIDDEN_DAYS} days, of which Codabench's "
                 "reader of this dialect takes one away"
@@ -206,7 +209,7 @@ def _length_problems(item: dict, keys: Collection[str]) -> list[str]:
 
 
 def example_problems(competition: dict) -> Iterator[str]:
-    """What an organiser in earnest still has to fill in."""
+    """What the organiser of a production competition still has to fill in."""
     if competition.get("contact_email", "").endswith("@example.org"):
         yield "competition.yaml: contact_email is still the example's; write your own"
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from time import sleep
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
 from organizer.codabench.backup import DEFAULT_FOLDER, Backup, backup, changes
 from organizer.codabench.benchmark import write_benchmark
 from organizer.codabench.bundle import Phase
@@ -44,6 +44,7 @@ from organizer.codabench.tokens import ask_token, find_token, keep_token
 from organizer.codabench.tries import all_tries, holds_placeholder, stand_in
 from organizer.codabench.upload import report_differences, upload
 from organizer.codabench.watch import watch
+from organizer.competition import add_competition, read_competition
 from organizer.source import Source
 
 DEFAULT_SERVER = "https://www.codabench.org"
@@ -85,9 +86,13 @@ def _upload(session: Session, options: argparse.Namespace) -> None:
 
 
 def _rehearse(session: Session, options: argparse.Namespace) -> None:
-    bundle, source = session.bundle(), Source.of(options.data)
+    bundle, source = (
+        session.bundle(),
+        Source.of(read_competition(options.competition), options.data),
+    )
     folder = options.submissions or source.baseline
-    baselines = {n: folder / f"cycle{n}" / "submission.zip" for n in CYCLES}
+    cycles = {phase.cycle for phase in bundle.phases}
+    baselines = {n: folder / f"cycle{n}" / "submission.zip" for n in sorted(cycles)}
     missing = [str(path) for path in baselines.values() if not path.is_file()]
     if missing:
         raise ChallengeError(
@@ -171,7 +176,13 @@ def _close(session: Session, options: argparse.Namespace) -> None:
         found = list_submissions(session.server, answer["id"])
         shown[phase.number] = [submission for submission in found if submission.on_board]
         ends[phase.number] = parse_time(answer["end"])
-    made, findings = final_report(kept, bundle.phases, Source.of(options.data), shown, ends)
+    made, findings = final_report(
+        kept,
+        bundle.phases,
+        Source.of(read_competition(options.competition), options.data),
+        shown,
+        ends,
+    )
     title = bundle.competition["title"]
     text = as_markdown(title, made, findings, fact_sheets(kept))
     write_report(out, title, text, made)
@@ -213,11 +224,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
     one = commands.add_parser("rehearse", help="all of it on a throw-away copy")
     one.add_argument("--data", type=Path, help="folder that make data wrote")
+    add_competition(one)
     one.add_argument("--submissions", type=Path, help="folder with cycleN/submission.zip")
     commands.add_parser("leaks", help="who can read what")
     commands.add_parser("publish", help="make it visible")
     one = commands.add_parser("close", help="final boards and the open benchmark")
     one.add_argument("--data", type=Path, help="folder that make data wrote")
+    add_competition(one)
     one.add_argument("--references", type=Path, help="folder with reference_phaseN.zip")
     one.add_argument("--out", type=Path, default=Path("build/close"), help="build/close")
     _backup_option(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def phases_of(competition: dict[str, Any]) -> list[Phase]:
         Phase(
             number=number,
             name=listed["name"],
-            cycle=(number + 1) // 2,
+            cycle=_cycle_of(competition["phases"], number),
             hidden=number % 2 == 0,
             task=listed["tasks"][0],
         )
@@ -144,3 +145,10 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise ChallengeError(f"{path}: no such file; make bundle writes it") from None
     except (OSError, zipfile.BadZipFile) as reason:
         raise ChallengeError(f"{path}: can't be read as a zip: {reason}") from reason
+
+
+def _cycle_of(phases: list[dict[str, Any]], number: int) -> int:
+    """The cycle of phase `number`: by its pair's public data, cycleN_data.zip, or by its place."""
+    pair = (number - 1) // 2
+    found = re.fullmatch(r"cycle(\d+)_data\.zip", phases[2 * pair].get("public_data", ""))
+    return int(found[1]) if found else pair + 1

@@ -16,7 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from lartpc_challenge.format import CYCLES, METRICS, Cycle, SubmissionError
+from lartpc_challenge.cycles import CYCLES, Cycle
+from lartpc_challenge.format import METRICS, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.sandbox import read_guarded
 from organizer.codabench.backup import Backup

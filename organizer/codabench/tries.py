@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event, EventFile
-from lartpc_challenge.format import CYCLES
 from lartpc_challenge.reference import read_manifest, write_reference
 from organizer.codabench.bundle import Bundle, Phase
 from organizer.codabench.rehearse import Try

@@ -25,10 +25,11 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.command import at_least, cycle_option, new_parser, run
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventWriter
 from lartpc_challenge.files import check_writable
-from lartpc_challenge.format import CYCLES, VOXEL_SIZE_MM, ChallengeError
+from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError
 from organizer.convert import mlhep2018
 from organizer.convert.back import write_back
 from organizer.convert.converted import Converted, Counts, Settings, convert, summary
@@ -39,7 +40,7 @@ from organizer.convert.readers import FAMILIES, READERS, find_reader
 from organizer.convert.source_group import write_source
 from organizer.convert.taxonomy import table
 from organizer.convert.writers import FORMATS, choose_format, write_as
-from organizer.simulate.event import CONFIGURATIONS
+from organizer.cycles import PRODUCTIONS
 
 T = TypeVar("T")
 _CALL = "python -m organizer.convert"
@@ -82,10 +83,10 @@ def _to_format(options: argparse.Namespace) -> None:
 
 
 def _from_source(reader: str, options: argparse.Namespace) -> None:
-    source, cycle = options.source_file, CYCLES[options.cycle]
+    source, cycle = options.source_file, options.cycle
     threshold_mev = options.threshold_mev
     if threshold_mev is None:
-        threshold_mev = CONFIGURATIONS[cycle.number].threshold_mev
+        threshold_mev = PRODUCTIONS[cycle.number].threshold_mev
     settings = Settings(cycle, options.voxel_size, threshold_mev, options.crop)
     read_options = ReadOptions(
         options.energy_from, options.labels_from, options.taxonomy, options.source_voxel_mm
@@ -171,7 +172,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("out", metavar="OUT", type=Path, nargs="?")
     parser.add_argument("--out", dest="out_option", metavar="OUT", type=Path, help="as OUT")
     parser.add_argument(
-        "--cycle", type=int, choices=list(CYCLES), default=2, help="whose classes (2)"
+        "--cycle",
+        type=cycle_option,
+        default=CYCLES[2],
+        metavar="N|NAME",
+        help="whose classes (2)",
     )
     parser.add_argument("--events", type=at_least(1), metavar="N", help="the first N only")
     _add_source_options(parser)
@@ -184,7 +189,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _add_source_options(parser: argparse.ArgumentParser) -> None:
-    own = ", ".join(f"{number}: {c.threshold_mev:g}" for number, c in CONFIGURATIONS.items())
+    own = ", ".join(f"{number}: {c.threshold_mev:g}" for number, c in PRODUCTIONS.items())
     parser.add_argument(
         "--threshold-mev",
         type=_not_negative,

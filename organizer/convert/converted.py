@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import ChallengeError, Cycle
+from lartpc_challenge.format import ChallengeError
 from organizer.convert.crops import corners, inside
 from organizer.convert.deposits import SourceEvent, Voxels
 from organizer.convert.placing import SAME_SIZE, lattice_mm, tally

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event, EventFile
 from lartpc_challenge.files import open_h5, reading
-from lartpc_challenge.format import VOXEL_SIZE_MM, Cycle
+from lartpc_challenge.format import VOXEL_SIZE_MM
 from organizer.convert.h5 import get_dataset, get_group, names_of
 from organizer.convert.source_group import SourceGroup, read_source
 from organizer.convert.taxonomy import Kind, kind_of_class

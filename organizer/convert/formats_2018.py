@@ -22,9 +22,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import COMPRESSION, Event
 from lartpc_challenge.files import HDF5_SIGNATURE, check_file, new_h5, open_h5, reading, replacing
-from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError, SemanticLabel
+from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError
 from lartpc_challenge.signals import let_in
 from lartpc_challenge.submission.problems import shown
 
@@ -43,7 +44,7 @@ _CSV_WHOLE = {
     "x": (GRID_SIZE - 1, np.uint8),
     "y": (GRID_SIZE - 1, np.uint8),
     "z": (GRID_SIZE - 1, np.uint8),
-    "label": (max(SemanticLabel), np.uint8),
+    "label": (max(cycle.n_labels for cycle in CYCLES.values()) - 1, np.uint8),
 }
 _DENSE_BLOCK_CELLS = 1 << 24
 _CSV_BLOCK_BYTES = 1 << 23

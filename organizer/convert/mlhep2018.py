@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.files import open_h5
-from lartpc_challenge.format import CYCLES, FORMAT, ChallengeError, Cycle
+from lartpc_challenge.format import FORMAT, ChallengeError
 from organizer.convert.formats_2018 import is_hdf5, read_events_2018, write_csv, write_dense
 from organizer.convert.taxonomy import Kind, label_of_kind
 
@@ -52,10 +53,9 @@ def to_2018(source: Path, out: Path, progress: Progress, n_events: int | None) -
 
 
 def from_2018(
-    source: Path, out: Path, cycle_number: int, progress: Progress, n_events: int | None
+    source: Path, out: Path, cycle: Cycle, progress: Progress, n_events: int | None
 ) -> None:
     """Write the first `n_events` of a file of 2018 as our events, and say so."""
-    cycle = CYCLES[cycle_number]
     events = read_events_2018(source)
     first = next(events, None)
     if first is None:

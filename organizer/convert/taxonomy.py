@@ -13,7 +13,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
+from lartpc_challenge.cycles import CYCLES, Cycle
+from lartpc_challenge.format import ChallengeError
 
 
 class Kind(IntEnum):

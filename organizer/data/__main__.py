@@ -4,12 +4,13 @@
     python -m organizer.data --events 1000         less of them
     python -m organizer.data --demonstration       the tracked demonstration data, the same bytes
 
-Full data, of the sizes of 2018: OUT/cycleN_train.h5 and cycleN_test.h5 are for the participants,
+Full data: OUT/cycleN_train.h5 and cycleN_test.h5 are for the participants,
 OUT/reference_data/ is for the scorer; OUT/secret/ (the seeds, and the simulator's files, which hold
 all truth) is for nobody. It can be stopped: running it again continues. The seeds come from the
-operating system, 128 bits for each cycle and split.
+operating system, 128 bits for each cycle and split. --competition says which cycles there are,
+organizer/cycles.py how many events each has.
 
-Demonstration: 300 train and 400 test events a cycle, from fixed seeds, into starting_kit/data/ and
+Demonstration: a few hundred events per cycle, from fixed seeds, into starting_kit/data/ and
 reference_data/. It begins anew each time.
 
 Of the test events, half are the public phase's and half the hidden one's.
@@ -24,9 +25,8 @@ import sys
 from pathlib import Path
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.format import CYCLES
+from organizer.competition import ROOT, add_competition, read_competition
 from organizer.data.make import (
-    at_most,
     check_all,
     demonstration_plan,
     full_plan,
@@ -35,7 +35,6 @@ from organizer.data.make import (
     make_private,
     outputs,
 )
-from organizer.source import ROOT
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,16 +43,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options) -> None:
+    competition = read_competition(options.competition)
+    cycles = competition.find_cycles(options.cycle)
     if options.demonstration:
-        plan = demonstration_plan(options.out or ROOT)
+        plan = demonstration_plan(competition, options.out or ROOT, options.events)
         shutil.rmtree(plan.raw, ignore_errors=True)
     else:
-        plan = full_plan(options.out or ROOT / "build" / "data")
-    plan = at_most(plan, options.events)
+        plan = full_plan(competition, options.out or ROOT / "build" / "data", options.events)
     if plan.scale == "full":
         make_private(plan.raw)
         make_private(plan.private)
-    cycles = [CYCLES[options.cycle]] if options.cycle else list(CYCLES.values())
     for cycle in cycles:
         if plan.scale == "full" and is_complete(plan, cycle):
             print(f"cycle {cycle.number} is there already")
@@ -70,12 +69,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, help="where to write (build/data; with --demonstration, the repository)"
     )
-    parser.add_argument("--cycle", type=int, choices=list(CYCLES), help="this one only")
+    parser.add_argument("--cycle", metavar="N|NAME", help="this one only")
+    add_competition(parser)
     parser.add_argument(
         "--events",
         type=at_least(2),
         metavar="N",
-        help="at most N train and N test events a cycle (all)",
+        help="at most N train and N test events per cycle (all)",
     )
     parser.add_argument(
         "--jobs",

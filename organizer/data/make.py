@@ -2,69 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
+from lartpc_challenge.format import ChallengeError
+from organizer.competition import Competition
+from organizer.cycles import production_of
 from organizer.data.seeds import Seeds, fixed_seeds, kept_seeds
 from organizer.phases.split import check_distinct, prepare
 from organizer.progress import progress
 from organizer.simulate.chunks import SimulationRequest, simulate
-from organizer.source import public_files, reference_files, test_file, train_file
+from organizer.source import public_files, reference_file, test_file, train_file
 
 SPLITS = {"train": train_file, "test": test_file}
-FULL_EVENTS = {
-    1: {"train": 6_000, "test": 4_000},
-    2: {"train": 10_000, "test": 10_000},
-    3: {"train": 10_000, "test": 10_000},
-}
-DEMONSTRATION_EVENTS = {number: {"train": 300, "test": 400} for number in CYCLES}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to make and where. `raw` gets the simulator's files, `private` the references."""
+    """What to make and where.
 
+    most: at most so many train and as many test events per cycle; None for all. raw gets the
+    simulator's files, private the references.
+    """
+
+    competition: Competition
     scale: str
-    events: dict[int, dict[str, int]]
     seeds: Seeds
     public: Path
     private: Path
     raw: Path
+    most: int | None = None
+
+    def n_events(self, cycle: Cycle, split: str) -> int:
+        """The number of events of a split, `train` or `test`."""
+        production = production_of(cycle)
+        sizes = production.full if self.scale == "full" else production.demonstration
+        n_events = dict(zip(SPLITS, sizes))[split]
+        return n_events if self.most is None else min(self.most, n_events)
 
 
-def full_plan(out: Path) -> Plan:
-    """The sizes of 2018 with secret seeds."""
+def full_plan(competition: Competition, out: Path, most: int | None = None) -> Plan:
+    """Full size with secret seeds."""
     raw = out / "secret"
-    return Plan(
-        "full", FULL_EVENTS, kept_seeds(raw / "seeds.json"), out, out / "reference_data", raw
-    )
+    seeds = kept_seeds(raw / "seeds.json")
+    return Plan(competition, "full", seeds, out, out / "reference_data", raw, most)
 
 
-def demonstration_plan(out: Path) -> Plan:
+def demonstration_plan(competition: Competition, out: Path, most: int | None = None) -> Plan:
     """The tracked data, from fixed seeds; the simulator's files stay in build/, untracked."""
     return Plan(
+        competition,
         "demonstration",
-        DEMONSTRATION_EVENTS,
         fixed_seeds,
         out / "starting_kit" / "data",
         out / "reference_data",
         out / "build" / "demonstration",
+        most,
     )
 
 
 def make_cycle(plan: Plan, cycle: Cycle, *, jobs: int, dask: str | None) -> None:
     """Simulate and split one cycle's events. What is there already is kept."""
     for split, name_in in SPLITS.items():
-        n_events = plan.events[cycle.number][split]
+        n_events = plan.n_events(cycle, split)
         seed = int.from_bytes(plan.seeds(f"cycle{cycle.number} {split}"), "big")
         request = SimulationRequest(cycle.number, n_events, seed, plan.scale)
         out = name_in(plan.raw, cycle)
         with progress(n_events, out.stem, "events") as advance:
             simulate(out, request, jobs=jobs, dask=dask, progress=advance)
     secret = plan.seeds(f"cycle{cycle.number} phases")
-    prepare(plan.raw, plan.public, plan.private, cycle=cycle, secret=secret)
+    phases = plan.competition.phases_of(cycle)
+    prepare(plan.raw, plan.public, plan.private, phases=phases, secret=secret)
 
 
 def _check_length(path: Path, n_events: int) -> None:
@@ -83,13 +93,15 @@ def is_complete(plan: Plan, cycle: Cycle) -> bool:
     """
     for split, name_in in SPLITS.items():
         if name_in(plan.public, cycle).exists():
-            _check_length(name_in(plan.public, cycle), plan.events[cycle.number][split])
+            _check_length(name_in(plan.public, cycle), plan.n_events(cycle, split))
     return all(path.exists() for path in outputs(plan, cycle))
 
 
 def outputs(plan: Plan, cycle: Cycle) -> list[Path]:
     """The two public files and the two references of a cycle."""
-    return [*public_files(plan.public, cycle), *reference_files(plan.private, cycle)]
+    phases = plan.competition.phases_of(cycle)
+    references = [reference_file(plan.private, phase.number) for phase in phases]
+    return [*public_files(plan.public, cycle), *references]
 
 
 def make_private(folder: Path) -> None:
@@ -101,18 +113,7 @@ def make_private(folder: Path) -> None:
         raise ChallengeError(f"{folder}: can't be written: {reason.strerror}") from reason
 
 
-def at_most(plan: Plan, limit: int | None) -> Plan:
-    """The plan with at most `limit` train and as many test events a cycle."""
-    if limit is None:
-        return plan
-    events = {
-        number: {split: min(limit, n) for split, n in sizes.items()}
-        for number, sizes in plan.events.items()
-    }
-    return replace(plan, events=events)
-
-
 def check_all(plan: Plan) -> None:
     """Raise ChallengeError if an event stands in two public files, of whatever cycle."""
-    files = [path for c in CYCLES.values() for path in public_files(plan.public, c)]
+    files = [path for c in plan.competition.cycles for path in public_files(plan.public, c)]
     check_distinct(path for path in files if path.exists())

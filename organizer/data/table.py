@@ -19,11 +19,11 @@ import numpy as np
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import open_h5
-from lartpc_challenge.format import CLASS_NAMES, METRICS, ChallengeError, SemanticLabel
+from lartpc_challenge.format import METRICS, ChallengeError
+from organizer.cycles import production_of
 from organizer.data.trivial import fit_trivial_rules, hindsight, score_rule
-from organizer.simulate.event import CONFIGURATIONS
 from organizer.simulate.store import iter_particles
-from organizer.simulate.voxels import Origin
+from organizer.simulate.truth import Origin
 
 SPECIES = {
     "e+-": (11, -11),
@@ -32,7 +32,6 @@ SPECIES = {
     "charged pion": (211, -211),
     "proton": (2212,),
 }
-LABELS = [label for label in SemanticLabel if label]
 MIXED_SHARE = 0.2  # of a voxel's energy, left by another class than its label's
 _ENERGY_EDGES_MEV = np.geomspace(1e-3, 1e3, 6001)  # 0.2 % a bin
 
@@ -70,14 +69,14 @@ def _size_rows(events: EventFile) -> Iterator[tuple[str, str]]:
 
 
 def _label_rows(events: EventFile) -> Iterator[tuple[str, str]]:
-    least = CONFIGURATIONS[events.cycle.number].min_class_voxels
-    counts = np.array([np.bincount(e.label, minlength=max(LABELS) + 1) for e in events])
+    least = production_of(events.cycle).min_class_voxels
+    counts = np.array([np.bincount(e.label, minlength=events.cycle.n_labels) for e in events])
     share = counts.sum(axis=0) / max(1, counts.sum())
     has_some = np.mean(counts >= least, axis=0)
+    names = events.cycle.label_names
     for what, values in (("voxels of", share), (f"events with {least} voxels of", has_some)):
-        for label in LABELS:
-            text = _percent(values[label]) if label in events.cycle.labels else ""
-            yield f"{what} class {label}, {CLASS_NAMES[label]}", text
+        for label in events.cycle.labels:
+            yield f"{what} class {label}, {names[label]}", _percent(values[label])
     yield "voxels of an event's second class: least", f"{np.sort(counts)[:, -2].min()}"
     rules = {**fit_trivial_rules(events, events.cycle), "hindsight": hindsight}
     for name, rule in rules.items():
@@ -121,8 +120,14 @@ def _percent(share: float) -> str:
 
 
 def markdown(columns: dict[str, dict[str, str]]) -> str:
-    """A Markdown table of column name -> row name -> text; rows in the order they first appear."""
-    names = list(dict.fromkeys(name for rows in columns.values() for name in rows))
+    """A Markdown table of column name -> row name -> text; rows in their columns' order."""
+    names: list[str] = []
+    for rows in columns.values():
+        place = 0
+        for name in rows:  # a row that an earlier column lacks comes after the one before it
+            if name not in names:
+                names.insert(place, name)
+            place = names.index(name) + 1
     table = [["", *columns], ["---", *("--:" for _ in columns)]]
     table += [[name, *(rows.get(name, "") for rows in columns.values())] for name in names]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in table)

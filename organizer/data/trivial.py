@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import Cycle
 from lartpc_challenge.metrics import accuracy, leaderboard
 from lartpc_challenge.trivial import fit_threshold
 

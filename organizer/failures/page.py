@@ -7,8 +7,15 @@ from html import escape
 
 import numpy as np
 
-from lartpc_challenge.format import CLASS_NAMES
-from lartpc_challenge.page.html_parts import STYLE, chip, document, figure, percent, section
+from lartpc_challenge.page.html_parts import (
+    STYLE,
+    chip,
+    class_style,
+    document,
+    figure,
+    percent,
+    section,
+)
 from lartpc_challenge.page.report import profiles, score_card
 from organizer.failures.study import Split, Study
 
@@ -52,7 +59,11 @@ def page(study: Study, picture: bytes, how: str) -> str:
             f"<img alt='The worst events' src='data:image/png;base64,{image}'/>",
         )
     )
-    return document(f"Failures in cycle {study.cycle.number}", STYLE + _STYLE, content)
+    return document(
+        f"Failures in cycle {study.cycle.number}",
+        STYLE + class_style(study.cycle) + _STYLE,
+        content,
+    )
 
 
 def text(study: Study) -> str:
@@ -96,11 +107,11 @@ def _table(split: Split) -> str:
 
 def _confusion(study: Study) -> str:
     """A row for each origin and true class that occur together."""
-    labels, split = study.cycle.labels, study.origin
+    labels, split, names = study.cycle.labels, study.origin, study.cycle.label_names
     errors = split.errors.sum()
-    head = "".join(f"<th scope='col'>{chip(c, CLASS_NAMES[c])}</th>" for c in labels)
+    head = "".join(f"<th scope='col'>{chip(c, names[c])}</th>" for c in labels)
     rows = "".join(
-        f"<tr><th scope='row'>{escape(name)}</th><td>{chip(true, CLASS_NAMES[true])}</td>"
+        f"<tr><th scope='row'>{escape(name)}</th><td>{chip(true, names[true])}</td>"
         + "".join(f"<td>{percent(counts[true, c] / n)}</td>" for c in labels)
         + f"<td>{percent(_share(n - counts[true, true], errors))}</td></tr>"
         for name, counts in zip(split.names, split.counts)

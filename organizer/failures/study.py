@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event, EventFile
 from lartpc_challenge.files import open_h5, reading
-from lartpc_challenge.format import GRID_SIZE, VOXEL_SIZE_MM, ChallengeError, Cycle
+from lartpc_challenge.format import GRID_SIZE, VOXEL_SIZE_MM, ChallengeError
 from lartpc_challenge.metrics import count_confusion
 from lartpc_challenge.reference import read_labelled_events
 from lartpc_challenge.scoring import Scores, score
 from lartpc_challenge.submission.forms import read_submission
-from organizer.simulate.event import CONFIGURATIONS, SEED_SCHEME, event_streams
+from organizer.cycles import PRODUCTIONS
+from organizer.simulate.event import SEED_SCHEME, event_streams
 from organizer.simulate.response import draw_conditions
 from organizer.simulate.store import iter_particles
-from organizer.simulate.voxels import Origin
+from organizer.simulate.truth import Origin
 
 ORIGIN_NAMES = {
     Origin.PRIMARY: "primary particles",
@@ -139,12 +141,12 @@ def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
     No file says which planes are dead. They are the first that the detector's random stream draws,
     and come again from the seed, as long as that is drawn from in the same way.
     """
-    configuration = CONFIGURATIONS[events.cycle.number]
-    if configuration.detector is None:
+    production = PRODUCTIONS[events.cycle.number]
+    if production.detector is None:
         return None, ""
     with open_h5(events.path) as file:
         made_by = file.attrs.get("configuration"), file.attrs.get("seed_scheme")
-        if made_by != (configuration.hash, SEED_SCHEME):
+        if made_by != (production.hash, SEED_SCHEME):
             return None, "The file is of another version of the simulation: its gaps are not known."
         seed, attempts = int(file.attrs["seed"], 16), file["attempts"][:].tolist()
         if len(attempts) != len(events):
@@ -161,7 +163,7 @@ def dead_planes(cycle: Cycle, seed: int, event_id: int, attempts: int) -> np.nda
     draw was accepted."""
     *_, of_detector = event_streams(seed, cycle.number, event_id, attempts - 1)
     rng = np.random.default_rng(of_detector)
-    return draw_conditions(rng, CONFIGURATIONS[cycle.number].detector).dead
+    return draw_conditions(rng, PRODUCTIONS[cycle.number].detector).dead
 
 
 def _distance_to(dead: np.ndarray, event: Event) -> np.ndarray:

@@ -23,10 +23,12 @@ import sys
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.files import check_writable, replacing
-from lartpc_challenge.format import CYCLES, ChallengeError, Cycle, SubmissionError
+from lartpc_challenge.format import ChallengeError, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.sandbox import read_guarded
+from organizer.competition import add_competition, read_competition
 from organizer.leaderboard.boards import Submission, boards
 from organizer.leaderboard.names import readable
 from organizer.leaderboard.page import page
@@ -41,9 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     check_writable(options.out / "leaderboard.txt")
-    source = Source.of(options.data)
+    source = Source.of(read_competition(options.competition), options.data)
     made, refused = [], []
-    for cycle in CYCLES.values():
+    for cycle in source.competition.cycles:
         found = find_submissions(options.submissions, cycle)
         if found:
             manifest = Manifest.from_events(source.test(cycle))
@@ -76,6 +78,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("build/leaderboard"), help="folder for the three files"
     )
+    add_competition(parser)
     return parser.parse_args(arguments)
 
 

@@ -16,9 +16,11 @@ import numpy as np
 from scipy import stats
 
 from lartpc_challenge import metrics
-from lartpc_challenge.format import METRICS, ChallengeError, Cycle, phase_name
+from lartpc_challenge.cycles import Cycle
+from lartpc_challenge.format import METRICS, ChallengeError
 from lartpc_challenge.reference import Reference, read_reference
 from lartpc_challenge.scoring import shown_scores
+from organizer.competition import Phase
 from organizer.leaderboard.names import readable
 from organizer.source import Source
 
@@ -82,24 +84,19 @@ class Board:
     trivial: name of a trivial baseline -> its scores there.
     """
 
-    phase: int
+    phase: Phase
     n_events: int
     rows: tuple[Row, ...]
     trivial: dict[str, dict[str, float]]
-
-    @property
-    def name(self) -> str:
-        """What the competition calls the phase."""
-        return phase_name(self.phase)
 
 
 def boards(submissions: Iterable[Submission], cycle: Cycle, source: Source) -> list[Board]:
     """The public board of a cycle and, after migration, its hidden one."""
     made = []
-    for phase in cycle.phases:
+    for phase in source.competition.phases_of(cycle):
         reference = _reference(source.reference(phase))
         entries = _best([_entry(submission, reference) for submission in submissions])
-        made.append(_board(entries, reference))
+        made.append(_board(entries, phase, reference))
         submissions = [entry.submission for entry in entries]
     return made
 
@@ -126,7 +123,7 @@ def _best(entries: Iterable[Entry]) -> list[Entry]:
     return list(best.values())
 
 
-def _board(entries: Sequence[Entry], reference: Reference) -> Board:
+def _board(entries: Sequence[Entry], phase: Phase, reference: Reference) -> Board:
     accuracy = np.stack([entry.accuracy for entry in entries])
     resampled = resample(accuracy)
     low, high = np.percentile(resampled, (2.5, 97.5), axis=-1)  # both (metric, entry)
@@ -149,7 +146,7 @@ def _board(entries: Sequence[Entry], reference: Reference) -> Board:
                 **lead,
             )
         )
-    return Board(reference.phase, accuracy.shape[1], tuple(rows), reference.trivial)
+    return Board(phase, accuracy.shape[1], tuple(rows), reference.trivial)
 
 
 def resample(accuracy: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> np.ndarray:

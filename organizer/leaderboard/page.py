@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from lartpc_challenge.format import METRICS
-from lartpc_challenge.page.html_parts import STYLE, document
+from lartpc_challenge.page.html_parts import STYLE, class_style, document
 from organizer.leaderboard.boards import N_RESAMPLES, Board, Row
 from organizer.leaderboard.tables import rank_text
 
@@ -16,7 +16,7 @@ _WIDTH, _HEIGHT = 260, 22
 
 def page(boards: Sequence[Board], refused: Sequence[str]) -> str:
     """The whole page as text, well-formed XML."""
-    links = " ".join(f"<a href='#phase{b.phase}'>{escape(b.name)}</a>" for b in boards)
+    links = " ".join(f"<a href='#phase{b.phase.number}'>{escape(b.phase.name)}</a>" for b in boards)
     content = (
         "<header><p class='over'>LArTPC challenge</p><h1>Leaderboard</h1>"
         f"<nav class='c1'>{links}</nav></header>\n"
@@ -24,7 +24,11 @@ def page(boards: Sequence[Board], refused: Sequence[str]) -> str:
         + _refused(refused)
         + _NOTES
     )
-    return document("LArTPC challenge: leaderboard", STYLE + _STYLE, content)
+    return document(
+        "LArTPC challenge: leaderboard",
+        STYLE + class_style(boards[0].phase.cycle) + _STYLE,
+        content,
+    )
 
 
 def _board(board: Board) -> str:
@@ -35,7 +39,8 @@ def _board(board: Board) -> str:
     heads = "".join(f"<th>{name}</th>" for name in others)
     legend = ", ".join(f"{escape(name)} {value:.4f}" for name, value in trivial.items())
     return (
-        f"<section id='phase{board.phase}' class='card c1'><h2>{escape(board.name)}</h2>"
+        f"<section id='phase{board.phase.number}' class='card c1'>"
+        f"<h2>{escape(board.phase.name)}</h2>"
         f"<p class='lead'>{board.n_events:,} events"
         + (f"; dotted: trivial baselines, {legend}" if legend else "")
         + "</p><table><thead><tr><th>#</th><th>Participant</th>"

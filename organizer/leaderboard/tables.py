@@ -35,7 +35,7 @@ def _board_text(board: Board) -> str:
     columns.append(("lead on the next", [_lead_text(row) for row in board.rows]))
     names, values = zip(*columns)
     table = pd.DataFrame(zip(*values), columns=names)
-    return f"{board.name}, {board.n_events:,} events\n{table.to_string(index=False)}"
+    return f"{board.phase.name}, {board.n_events:,} events\n{table.to_string(index=False)}"
 
 
 def rank_text(row: Row) -> str:
@@ -55,7 +55,7 @@ def as_frame(boards: Sequence[Board]) -> pd.DataFrame:
     """One line for each row of each board; NaN where the last one of a board has no lead."""
     return pd.DataFrame(
         {
-            "phase": board.name,
+            "phase": board.phase.name,
             "rank": row.rank,
             "participant": row.participant,
             "submission": row.submission,

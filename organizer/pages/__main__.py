@@ -12,9 +12,9 @@ import sys
 
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import write_text
-from lartpc_challenge.format import CYCLES
+from organizer.competition import ROOT, read_competition
 from organizer.pages.tables import draw_event, draw_logo, filled
-from organizer.source import ROOT, Source
+from organizer.source import Source
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _rewrite() -> None:
-    source, cycle, folder = Source.of(None), CYCLES[3], ROOT / "pages"
+    source, folder = Source.of(read_competition()), ROOT / "pages"
+    cycle = source.competition.cycles[-1]  # the one with the most to see
     path = folder / "data.md"
     text = filled(path.read_text(encoding="utf-8"), source)
     write_text(path, text)

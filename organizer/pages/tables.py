@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.files import replacing
-from lartpc_challenge.format import CYCLES, GRID_SIZE, ChallengeError, Cycle
-from lartpc_challenge.page.colours import ON_DARK
+from lartpc_challenge.format import GRID_SIZE, ChallengeError
+from lartpc_challenge.page.colours import on_dark
 from organizer.data.table import describe, markdown
 from organizer.phases.split import labelled_test_events
 from organizer.source import Source
@@ -37,7 +38,8 @@ def filled(text: str, source: Source) -> str:
 
 def tables(source: Source) -> str:
     """Sizes of the public files, and what the train files hold, in Markdown."""
-    columns = {f"cycle {n}": describe(source.train(cycle)) for n, cycle in CYCLES.items()}
+    cycles = source.competition.cycles
+    columns = {f"cycle {cycle.number}": describe(source.train(cycle)) for cycle in cycles}
     for rows in columns.values():
         for name in _NOT_SHOWN:
             del rows[name]
@@ -46,7 +48,8 @@ def tables(source: Source) -> str:
 
 def _sizes(source: Source) -> str:
     columns = {"events": {}, "voxels": {}, "size": {}}
-    for path in (path(cycle) for cycle in CYCLES.values() for path in (source.train, source.test)):
+    cycles = source.competition.cycles
+    for path in (path(cycle) for cycle in cycles for path in (source.train, source.test)):
         with EventFile(path) as events:
             columns["events"][f"`{path.name}`"] = f"{len(events):,}"
             columns["voxels"][f"`{path.name}`"] = f"{events.n_voxels:,}"
@@ -63,7 +66,10 @@ def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None 
     with tempfile.TemporaryDirectory() as folder:
         labelled = Path(folder, "labelled.h5")
         with EventFile(source.test(cycle), kind="test") as test:
-            scale, events = test.scale, list(labelled_test_events(test, source.references))
+            scale, events = (
+                test.scale,
+                list(labelled_test_events(test, source.references_of(cycle))),
+            )
         with EventWriter(labelled, kind="train", cycle=cycle.number, scale=scale) as writer:
             for event in events:
                 writer.append(event)
@@ -89,12 +95,12 @@ def draw_logo(source: Source, cycle: Cycle, out: Path) -> None:
     from matplotlib.figure import Figure  # only this needs it
 
     with EventFile(source.test(cycle), kind="test") as test:
-        event = max(labelled_test_events(test, source.references), key=len)
+        event = max(labelled_test_events(test, source.references_of(cycle)), key=len)
     figure = Figure(figsize=(1, 1), dpi=_LOGO_PIXELS, facecolor=_LOGO_GROUND)
     axes = figure.add_axes((0.06, 0.06, 0.88, 0.88))
     axes.set(xlim=(0, GRID_SIZE), ylim=(0, GRID_SIZE), aspect="equal")
     axes.axis("off")
-    colours = np.array([ON_DARK[label] for label in sorted(ON_DARK)]) / 255
+    colours = np.array(on_dark(cycle)) / 255
     order = np.argsort(event.energy)
     axes.scatter(
         *event.coords[order, :2].T, s=0.2, c=colours[event.label[order]], marker="s", linewidths=0

@@ -4,7 +4,8 @@
 
 RAW      holds cycle1_train.h5 and cycle1_test.h5: the simulator's files, or others with labels
 PUBLIC   gets cycle1_train.h5 with labels and cycle1_test.h5 without, for the participants
-PRIVATE  gets phase1/reference.h5 and phase2/reference.h5, for nobody but the scorer
+PRIVATE  gets phase1/reference.h5 and phase2/reference.h5, for nobody but the scorer; phases are
+         numbered as in the competition.yaml that --competition names
 
 The test events are shuffled; half of them, chosen at random, belong to the public phase, the others
 to the hidden one. A secret of 128 bits, other than the simulation's, decides on numbers, order and
@@ -19,10 +20,11 @@ import sys
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
+from organizer.competition import add_competition, read_competition
 from organizer.data.seeds import SEED_BYTES
 from organizer.phases.split import prepare
-from organizer.source import public_files, reference_files
+from organizer.source import public_files, reference_file
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,15 +33,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options) -> None:
-    cycle, secret = CYCLES[options.cycle], secrets.token_bytes(SEED_BYTES)
+    competition = read_competition(options.competition)
+    (cycle,) = competition.find_cycles(options.cycle)
+    phases = competition.phases_of(cycle)
     public = public_files(options.public, cycle)
-    private = reference_files(options.private, cycle)
+    private = [reference_file(options.private, phase.number) for phase in phases]
     for path in filter(Path.exists, [*public, *private]):
         raise ChallengeError(
             f"{path}: is there already. A new split has other event ids and other halves: whatever "
             "was submitted to this one could not be scored any more. Choose other folders"
         )
-    prepare(options.raw, options.public, options.private, cycle=cycle, secret=secret)
+    secret = secrets.token_bytes(SEED_BYTES)
+    prepare(options.raw, options.public, options.private, phases=phases, secret=secret)
     for path in public:
         print(f"{path}: public")
     for path in private:
@@ -50,7 +55,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = new_parser("python -m organizer.phases", __doc__)
     for name in ("raw", "public", "private"):
         parser.add_argument(name, metavar=name.upper(), type=Path)
-    parser.add_argument("--cycle", type=int, choices=list(CYCLES), required=True)
+    parser.add_argument("--cycle", metavar="N|NAME", required=True, help="its number or name")
+    add_competition(parser)
     return parser.parse_args(arguments)
 
 

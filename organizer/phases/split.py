@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of
 from lartpc_challenge.files import open_h5, replacing
-from lartpc_challenge.format import GRID_SHAPE, ChallengeError, Cycle
+from lartpc_challenge.format import GRID_SHAPE, ChallengeError
 from lartpc_challenge.reference import read_reference, write_reference
+from organizer.competition import Phase
 from organizer.data.trivial import fit_trivial_rules, score_rule
 from organizer.phases.tiles import check_apart, groups_of, hidden_groups
 from organizer.source import reference_file, test_file, train_file
@@ -21,20 +23,26 @@ from organizer.source import reference_file, test_file, train_file
 # The precision of the read-out: what a file tells of a voxel's energy, 12 bits of mantissa.
 _MANTISSA_BITS = 12
 _FLOAT32_MANTISSA_BITS = 23
-_IDS_PER_CYCLE = 10**9  # event ids of cycle 1 are 1,000,000,000 and more, and so on
+# Event ids of cycle 1 are 1,000,000,000 and more, and so on; four such ranges fit into uint32.
+_IDS_PER_CYCLE, _ID_RANGES = 10**9, 4
 # What is public of the particle table, in train files alone, and how it is rounded: kinetic energy
 # in MeV, vertex in voxels, direction.
 PARTICLE_DECIMALS = {"pdg": 0, "kinetic_energy_mev": 0, "vertex": 1, "direction": 2}
 
 
-def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: bytes) -> None:
+def prepare(
+    raw: Path, public: Path, private: Path, *, phases: Sequence[Phase], secret: bytes
+) -> None:
     """Write a cycle's public files from `raw` into `public` and its references into `private`.
+
+    phases: the public and the hidden one of the cycle, as the competition numbers them.
 
     The same raw files and the same secret of 16 bytes give the same bytes. In memory: the voxels of
     one of the two files, 8 bytes each, and as much again while they are written.
     Tiles of one event of a converted source stay together, in one phase.
     Raises ChallengeError where raw files are missing, unlabelled or share an event.
     """
+    cycle = phases[0].cycle
     raw_train, raw_test = train_file(raw, cycle), test_file(raw, cycle)
     n_train, n_test = (_checked_length(path, cycle) for path in (raw_train, raw_test))
     check_distinct([raw_train, raw_test])
@@ -57,11 +65,14 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
         _write_test(new(test_file(public, cycle)), events, cycle, scale)
         group = groups_of(raw_test, n_test)[order]
         is_hidden = hidden_groups(shuffled(secret, b"phase", n_test), group)
-        for phase, chosen in zip(cycle.phases, (~is_hidden, is_hidden)):
+        for phase in phases:
+            chosen = is_hidden == phase.hidden
             truth = [event for event, mine in zip(events, chosen) if mine]
             write_reference(
-                new(reference_file(private, phase)),
-                phase=phase,
+                new(reference_file(private, phase.number)),
+                cycle=cycle,
+                phase=phase.number,
+                hidden=phase.hidden,
                 scale=scale,
                 truth=truth,
                 test=events,
@@ -69,24 +80,24 @@ def prepare(raw: Path, public: Path, private: Path, *, cycle: Cycle, secret: byt
             )
 
 
-def labelled_test_events(test: EventFile, references: Path) -> Iterator[Event]:
-    """What `prepare` took apart: the events of a test file, in its order, with the truth of both
-    phases, which a folder such as PRIVATE holds. Never for participants.
+def labelled_test_events(test: EventFile, references: Sequence[Path]) -> Iterator[Event]:
+    """What `prepare` took apart: the events of a test file, in its order, with the truth that the
+    references of both phases hold. Never for participants.
 
     In memory: all labels and a block of events. Raises ChallengeError for references that are
     missing, placeholders, or of other events.
     """
     truth = {}
-    for phase in test.cycle.phases:
-        reference = read_reference(reference_file(references, phase))
+    for path in references:
+        reference = read_reference(path)
         if reference:  # a placeholder holds none
             labels = np.split(reference.label, reference.offset[1:-1])
             truth.update(zip(reference.event_id.tolist(), labels))
     for event in test:
         if len(truth.get(event.event_id, ())) != len(event):
             raise ChallengeError(
-                f"{references}: holds no labels for event {event.event_id} of {test.path}; "
-                "give the references that were made with it"
+                f"{', '.join(map(str, references))}: no labels for event {event.event_id} of "
+                f"{test.path}; give the references that were made with it"
             )
         yield replace(event, label=truth[event.event_id])
 
@@ -112,7 +123,8 @@ def check_distinct(paths: Iterable[Path]) -> None:
                 here = f"event {event.event_id} of {path}"
                 if len(event) and fingerprint in seen:
                     raise ChallengeError(
-                        f"{here} is the same as {seen[fingerprint]}: one would tell the other"
+                        f"{here} is a duplicate of {seen[fingerprint]}: the labels of one would "
+                        "reveal those of the other"
                     )
                 seen[fingerprint] = here
 
@@ -139,10 +151,10 @@ def shuffled(secret: bytes, purpose: bytes, n: int) -> np.ndarray:
 
 
 def event_numbers(secret: bytes, cycle: Cycle, n: int) -> np.ndarray:
-    """(n,) uint32 random event ids, no two alike, nor alike to those of another cycle."""
+    """(n,) uint32 random event ids, no two alike."""
     drawn = keyed_numbers(secret, b"event id", n + n // 100 + 100) % _IDS_PER_CYCLE
     first = np.sort(np.unique(drawn, return_index=True)[1])[:n]
-    return (drawn[first] + cycle.number * _IDS_PER_CYCLE).astype(np.uint32)
+    return (drawn[first] + cycle.number % _ID_RANGES * _IDS_PER_CYCLE).astype(np.uint32)
 
 
 # ---- what becomes of an event

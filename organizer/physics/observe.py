@@ -55,7 +55,7 @@ def crossing_track(steps: Steps) -> dict:
     is_delta = _children(steps) & (steps.tracks.creator == "muIoni")
     x, y, z = steps.end_mm[primary].T
     after = steps.start_mm[primary][0, 2] + SCATTERING_MM
-    deposits = deposits_in_crop(steps, proton_is_a_class=True)
+    deposits = deposits_in_crop(steps)
     z_mm = deposits.position_mm[:, 2] - HALF_CROP_MM
     return {
         "loss": steps.energy_mev[primary].sum() + given_away,

@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import CLASS_NAMES, SemanticLabel
-from lartpc_challenge.page.colours import ON_LIGHT, as_hex
+from lartpc_challenge.page.colours import as_hex
 from organizer.physics import beams, checks, published
 from organizer.physics.observe import (
     DEPTH_BINS_X0,
@@ -35,11 +35,6 @@ MUON, PION, PROTON, ELECTRON, PHOTON = "#1f77b4", "#d95f02", "#2ca02c", "#c0392b
 COLOUR = {13: MUON, 211: PION, 2212: PROTON}
 SYMBOL = {13: r"$\mu^-$", 211: r"$\pi^+$", 2212: "p"}
 TABLE = {13: "PDG", 211: "PDG muon, scaled", 2212: "PSTAR"}
-CLASS_COLOUR = {
-    CLASS_NAMES[label]: as_hex(rgb)
-    for label, rgb in ON_LIGHT.items()
-    if label is not SemanticLabel.EMPTY
-}
 PUBLISHED = {"color": "black", "lw": 1.2, "ls": "--"}
 
 
@@ -243,10 +238,18 @@ def _draw_nuclei(samples: Samples) -> tuple[Figure, str]:
 def _draw_class_shares(shares: Mapping[str, Mapping[str, float]]) -> tuple[Figure, str]:
     figure, axes = plt.subplots(figsize=(9, 1.2 + 0.5 * len(shares)))
     left = np.zeros(len(shares))
-    for name, colour in CLASS_COLOUR.items():
+    colours = {c.name: as_hex(c.on_light) for cycle in CYCLES.values() for c in cycle.classes}
+    names = dict.fromkeys(name for of_class in shares.values() for name in of_class)
+    for name in names:
         width = np.array([of_class.get(name, 0.0) for of_class in shares.values()])
         bars = axes.barh(
-            range(len(shares)), width, left=left, color=colour, alpha=0.75, height=0.7, label=name
+            range(len(shares)),
+            width,
+            left=left,
+            color=colours[name],
+            alpha=0.75,
+            height=0.7,
+            label=name,
         )
         labels = [f"{share:.0%}" if share else "" for share in width]
         axes.bar_label(bars, labels, label_type="center", color="white")
@@ -255,14 +258,14 @@ def _draw_class_shares(shares: Mapping[str, Mapping[str, float]]) -> tuple[Figur
     axes.invert_yaxis()
     axes.grid(visible=False)
     axes.set(xlabel="share of voxels", xlim=(0, 1))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(CLASS_COLOUR))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(names))
     return figure, "Classes of the voxels in event files."
 
 
 def class_shares(path: Path) -> Mapping[str, float]:
     """Class name -> share of the file's voxels. Raises ChallengeError for a file without labels."""
     with EventFile(path, labelled=True) as events:
-        counts = np.bincount(events.column("label"), minlength=len(SemanticLabel))
+        counts = np.bincount(events.column("label"), minlength=events.cycle.n_labels)
         return {
             name: counts[label] / max(counts.sum(), 1)
             for label, name in zip(events.cycle.labels, events.cycle.class_names, strict=True)

@@ -20,12 +20,13 @@ from pathlib import Path
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import replacing, write_text
 from lartpc_challenge.format import ChallengeError
+from organizer.competition import ROOT, add_competition, read_competition
 from organizer.pages.tables import filled
 from organizer.publish.card import card
 from organizer.publish.croissant import croissant
 from organizer.publish.records import datacite, zenodo
 from organizer.publish.release import Release, copy_files, gather
-from organizer.source import ROOT, Source
+from organizer.source import Source
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    source = Source.of(options.data)
+    source = Source.of(read_competition(options.competition), options.data)
     release = gather(source, with_references=options.references, day=options.date, url=options.url)
     left = _left_over(release, options.out)
     if left:
@@ -79,6 +80,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--references", action="store_true", help="with the truth of all phases: after the end"
     )
+    add_competition(parser)
     parser.add_argument("--url", default="", help="address below which the files will be")
     parser.add_argument(
         "--date",

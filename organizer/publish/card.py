@@ -6,7 +6,6 @@ import re
 
 import yaml
 
-from lartpc_challenge.format import CYCLES
 from organizer.publish.release import Release
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -37,7 +36,7 @@ def card(release: Release, data_page: str) -> str:
     parts = [
         f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n",
         f"# {release.title}: data {release.version}\n\n{release.summary}\n",
-        _classes(),
+        _classes(release),
         _files(release),
         f"## What the events are\n\n{page}\n",
         _use(release),
@@ -52,11 +51,11 @@ def _size_category(n_events: int) -> str:
     return names[sum(n_events >= size for size in _SIZES)]
 
 
-def _classes() -> str:
+def _classes(release: Release) -> str:
     rows = []
-    for number, cycle in CYCLES.items():
+    for cycle in release.cycles:
         labels = ", ".join(f"{n} {name}" for n, name in zip(cycle.labels, cycle.class_names))
-        rows.append(f"| {number} | {labels} |")
+        rows.append(f"| {cycle.number} | {labels} |")
     return "## Classes\n\n| cycle | labels |\n|---|---|\n" + "\n".join(rows) + "\n"
 
 

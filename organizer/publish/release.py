@@ -10,9 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import replacing
-from lartpc_challenge.format import CYCLES, ChallengeError
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import read_reference
 from organizer.bundle.contents import source_problems
 from organizer.source import ROOT, Source
@@ -40,6 +41,7 @@ class Release:
     authors, title, version: from CITATION.cff. with_references: the truth of all phases is in.
     """
 
+    cycles: tuple[Cycle, ...]
     title: str
     authors: tuple[str, ...]
     version: str
@@ -58,7 +60,7 @@ class Release:
     def summary(self) -> str:
         """What the data are, in two sentences."""
         cycles = "; ".join(
-            f"cycle {cycle.number} {', '.join(cycle.class_names)}" for cycle in CYCLES.values()
+            f"cycle {cycle.number} {', '.join(cycle.class_names)}" for cycle in self.cycles
         )
         demonstration = (
             " These are demonstration data, whose hidden labels are public."
@@ -76,20 +78,21 @@ def gather(
     source: Source, *, with_references: bool, day: date, url: str = "", root: Path = ROOT
 ) -> Release:
     """What there is to publish. ChallengeError where a file is missing or holds too much."""
-    with EventFile(source.train(next(iter(CYCLES.values())))) as events:
+    with EventFile(source.train(source.competition.cycles[0])) as events:
         scale = events.scale
     problems = list(source_problems(source, scale=scale))
     if problems:
         raise ChallengeError("\n  - ".join(("nothing was written, since", *problems)))
     files = []
-    for number, cycle in CYCLES.items():
+    for cycle in source.competition.cycles:
         for kind, path in (("train", source.train(cycle)), ("test", source.test(cycle))):
-            files.append(_events_file(path, f"{kind} events of cycle {number}"))
+            files.append(_events_file(path, f"{kind} events of cycle {cycle.number}"))
         if with_references:
-            for phase in cycle.phases:
-                files.append(_reference_file(source.reference(phase), phase))
+            for phase in source.competition.phases_of(cycle):
+                files.append(_reference_file(source.reference(phase), phase.number))
     citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
     return Release(
+        cycles=source.competition.cycles,
         title=citation["title"],
         authors=tuple(map(_author, citation["authors"])),
         version=str(citation["version"]),

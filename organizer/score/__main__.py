@@ -1,6 +1,6 @@
 """Scores submissions as both platforms would: builds the bundles and runs what is in them.
 
-  python -m organizer.score                          the shipped baseline, all six phases
+  python -m organizer.score                          the shipped baseline, in all phases
   python -m organizer.score --submissions build/run --phase 1 --phase 2
 
 The scoring program, its command and the references come out of the built zips, and each submission
@@ -19,12 +19,12 @@ from datetime import date
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.format import PHASES, ChallengeError, cycle_of_phase
+from lartpc_challenge.format import ChallengeError
 from organizer.bundle.build import BundleRequest
-from organizer.bundle.competition import default_start
+from organizer.bundle.dates import default_start
+from organizer.competition import ROOT, add_competition, read_competition
 from organizer.score.board import complaints, header, row, score_phase, unpack_competition
 from organizer.score.worker import PLATFORMS
-from organizer.source import ROOT
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options) -> None:
+    competition = read_competition(options.competition)
     request = BundleRequest(
+        competition=competition,
         start=default_start(date.today()),
         data=options.data,
         demonstration=options.data is None,
@@ -44,11 +46,11 @@ def _run(options) -> None:
         source = replace(source, baseline=options.submissions)
     results = []
     with tempfile.TemporaryDirectory(prefix="score-") as folder:
-        competition = unpack_competition(request, Path(folder))
+        built = unpack_competition(request, Path(folder))
         print(header())
-        for phase in options.phase or PHASES:
-            submission = source.submission(cycle_of_phase(phase))
-            results.append(score_phase(competition, phase, submission, source.reference(phase)))
+        for phase in map(competition.phase, options.phase) if options.phase else competition.phases:
+            submission = source.submission(phase.cycle)
+            results.append(score_phase(built, phase, submission, source.reference(phase)))
             print(row(results[-1]), flush=True)
     problems = [complaint for result in results for complaint in complaints(result)]
     if problems:
@@ -65,11 +67,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="score DIR/cycleN/submission.zip (default: the baseline's)",
     )
     parser.add_argument(
-        "--phase", type=int, action="append", choices=PHASES, help="this phase only; repeatable"
+        "--phase", type=int, action="append", metavar="N", help="this phase only; repeatable"
     )
     parser.add_argument(
         "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
     )
+    add_competition(parser)
     return parser.parse_args(arguments)
 
 

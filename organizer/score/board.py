@@ -10,9 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from lartpc_challenge.format import METRICS, PHASES, ChallengeError, cycle_of_phase
+from lartpc_challenge.format import METRICS, ChallengeError
 from lartpc_challenge.reference import read_reference
 from organizer.bundle.build import BundleRequest, build
+from organizer.competition import Phase
 from organizer.score.worker import CODABENCH, CODALAB, PLATFORMS, Run, Task, run_submission
 
 
@@ -20,8 +21,7 @@ from organizer.score.worker import CODABENCH, CODALAB, PLATFORMS, Run, Task, run
 class Result:
     """One submission to one phase on both platforms. n_events: how many the phase scores."""
 
-    phase: int
-    name: str
+    phase: Phase
     submission: Path
     n_events: int
     runs: dict[str, Run]
@@ -36,23 +36,20 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Competition:
-    """A built competition, unpacked. tasks: platform's name -> phase -> task."""
+class BuiltCompetition:
+    """A built competition, unpacked. tasks: platform's name -> number of a phase -> task."""
 
-    phase_names: dict[int, str]
     tasks: dict[str, dict[int, Task]]
 
 
-def unpack_competition(request: BundleRequest, folder: Path) -> Competition:
+def unpack_competition(request: BundleRequest, folder: Path) -> BuiltCompetition:
     """Build the bundles of `request` below `folder` and read them as each platform would."""
     built = build(request, folder / "dist")
     for path, name in ((built.codabench, "codabench"), (built.codalab, "codalab")):
         with zipfile.ZipFile(path) as archive:
             archive.extractall(folder / name)
     codabench, codalab = folder / "codabench", folder / "codalab"
-    phases = dict(zip(PHASES, _read_yaml(codabench)["phases"]))
-    return Competition(
-        phase_names={number: phase["name"] for number, phase in phases.items()},
+    return BuiltCompetition(
         tasks={
             CODABENCH.name: _codabench_tasks(codabench),
             CODALAB.name: _codalab_tasks(codalab),
@@ -70,7 +67,7 @@ def _codabench_tasks(folder: Path) -> dict[int, Task]:
     columns = tuple(column["key"] for column in competition["leaderboards"][0]["columns"])
     return {
         number: _task(folder, tasks[phase["tasks"][0]], phase, columns)
-        for number, phase in zip(PHASES, competition["phases"])
+        for number, phase in enumerate(competition["phases"], 1)
     }
 
 
@@ -92,19 +89,23 @@ def _task(folder: Path, files: dict, phase: dict, columns: tuple) -> Task:
     )
 
 
-def score_phase(competition: Competition, phase: int, submission: Path, reference: Path) -> Result:
+def score_phase(
+    competition: BuiltCompetition, phase: Phase, submission: Path, reference: Path
+) -> Result:
     """Score `submission` in `phase` on both platforms. ChallengeError where the bundle is wrong."""
     if not submission.is_file():
         raise ChallengeError(
             f"{submission}: no such file; predict the events of cycle "
-            f"{cycle_of_phase(phase).number} into it, or choose other phases with --phase"
+            f"{phase.cycle.number} into it, or choose other phases with --phase"
         )
     runs = {
-        platform.name: run_submission(platform, competition.tasks[platform.name][phase], submission)
+        platform.name: run_submission(
+            platform, competition.tasks[platform.name][phase.number], submission
+        )
         for platform in PLATFORMS
     }
     n_events = len(read_reference(reference).event_id)
-    return Result(phase, competition.phase_names[phase], submission, n_events, runs)
+    return Result(phase, submission, n_events, runs)
 
 
 def header() -> str:
@@ -120,16 +121,20 @@ def row(result: Result) -> str:
     seconds = " / ".join(f"{run.seconds:.1f}" for run in runs)
     memory = " / ".join(f"{run.peak_bytes / 2**20:.0f}" for run in runs) + " MiB"
     status = result.problem or "Finished"
-    return f"{result.name:<11}{status:<15}{scores}{result.n_events:>8}{seconds:>14}{memory:>18}"
+    return (
+        f"{result.phase.name:<11}{status:<15}{scores}{result.n_events:>8}{seconds:>14}{memory:>18}"
+    )
 
 
 def complaints(result: Result) -> list[str]:
     """What a participant would see of runs that failed; what differs between the platforms."""
     failed = {name: run for name, run in result.runs.items() if not run.finished}
     if result.problem and not failed:
-        return [f"{result.name}: {name} gives {run.scores}" for name, run in result.runs.items()]
+        return [
+            f"{result.phase.name}: {name} gives {run.scores}" for name, run in result.runs.items()
+        ]
     return [
-        f"{result.name}, {name}: Failed, {run.reason}; the participant reads\n"
+        f"{result.phase.name}, {name}: Failed, {run.reason}; the participant reads\n"
         + textwrap.indent(run.stderr.strip() or "(nothing)", "  ")
         for name, run in failed.items()
     ]

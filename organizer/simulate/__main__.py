@@ -20,8 +20,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.format import CYCLES
+from lartpc_challenge.command import at_least, cycle_option, new_parser, run
 from organizer.progress import progress
 from organizer.simulate.chunks import SimulationRequest, kept_seed, simulate
 
@@ -38,15 +37,18 @@ def _run(options) -> None:
     if seed is None:
         kept = kept_seed(options.out)
         seed, scale = secrets.randbits(128) if kept is None else kept, "full"
-    request = SimulationRequest(options.cycle, options.events, seed, scale)
+    cycle = options.cycle
+    request = SimulationRequest(cycle.number, options.events, seed, scale)
     with progress(options.events, options.out.name, "events") as advance:
         simulate(options.out, request, jobs=options.jobs, dask=options.dask, progress=advance)
-    print(f"{options.out}: {options.events} events of cycle {options.cycle}")
+    print(f"{options.out}: {options.events} events of cycle {cycle.number} {cycle.name}")
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = new_parser("python -m organizer.simulate", __doc__)
-    parser.add_argument("--cycle", type=int, choices=list(CYCLES), required=True)
+    parser.add_argument(
+        "--cycle", type=cycle_option, metavar="N|NAME", required=True, help="its number or name"
+    )
     parser.add_argument("--events", type=at_least(1), required=True, help="how many to accept")
     parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
     parser.add_argument("--seed", type=at_least(0), help="any whole number, for demonstration")

@@ -22,8 +22,9 @@ from lartpc_challenge.command import alone_in
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import open_h5, replacing, write_text
 from lartpc_challenge.format import ChallengeError
+from organizer.cycles import PRODUCTIONS
 from organizer.jobs import ProcessDied, Task, dask_client, run_jobs, run_on_dask
-from organizer.simulate.event import CONFIGURATIONS, simulate_event
+from organizer.simulate.event import simulate_event
 from organizer.simulate.geant4 import LiquidArgon, Settings
 from organizer.simulate.store import SimulationWriter
 
@@ -141,7 +142,7 @@ def _locked(parts: Path, request: SimulationRequest) -> Iterator[None]:
     wanted = {
         **asdict(request),
         "seed": f"{request.seed:x}",
-        "configuration": CONFIGURATIONS[request.cycle].hash,
+        "configuration": PRODUCTIONS[request.cycle].hash,
     }
     del wanted["events"]  # more of them can be asked for later
     parts.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in there is secret
@@ -205,7 +206,7 @@ def simulate_here(
 
 def simulate_chunk(request: SimulationRequest, chunk: Chunk, directory: Path) -> None:
     """Write a chunk's file. For a process of its own, which then simulates in one world only."""
-    argon = _argon(CONFIGURATIONS[request.cycle].world, directory / "geant4_data")
+    argon = _argon(PRODUCTIONS[request.cycle].world, directory / "geant4_data")
     path = chunk.file_in(directory)
     with SimulationWriter(path, request.cycle, request.scale, request.seed) as out:
         for event_id in range(chunk.first, chunk.last):

@@ -31,12 +31,16 @@ DE_EXCITATION = {"G4CASCADE_USE_PRECOMPOUND": "1"}
 
 @dataclass(frozen=True)
 class Particle:
-    """A particle to start with; positions count from the world's centre, directions are unit."""
+    """A particle to start with; positions count from the world's centre, directions are unit.
+
+    is_cosmic: it crosses the detector, and comes from no vertex.
+    """
 
     pdg: int
     kinetic_energy_mev: float
     position_mm: tuple[float, float, float]
     direction: tuple[float, float, float]
+    is_cosmic: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
-"""What is drawn for an event: species, energies, directions, vertices. One frozen recipe a cycle.
+"""What is drawn for an event: species, energies, directions, vertices.
+
+organizer/cycles.py has a recipe per cycle.
 
 Directions are isotropic and kinetic energies flat, as in the open LArTPC sample behind the
 competition of 2018 (a random number of e, gamma, mu, pi, p from one vertex; arXiv:2006.01993).
 Unlike there, every vertex starts at least one shower and one track, of energies that let no class
-dominate: one label an event must not score well (`python -m organizer.data.table` says).
+dominate: one label per event must not score well (`python -m organizer.data.table` says).
 """
 
 from __future__ import annotations
@@ -42,26 +44,6 @@ PHOTON = Group((22,), 100, 450)
 MUON = Group((13, -13), 100, 1000)
 PION = Group((211, -211), 100, 1000)
 PROTON = Group((2212,), 100, 400)
-
-RECIPES = {
-    1: Recipe(
-        required=((ELECTRON, PHOTON), (MUON, PION)),
-        extra=(ELECTRON, PHOTON, MUON, PION, PROTON),
-        extra_odds=(0.05, 0.4, 0.55),
-    ),
-    2: Recipe(
-        required=((ELECTRON, PHOTON), (MUON, PION), (PROTON,)),
-        extra=(ELECTRON, PHOTON, MUON, PION, PROTON),
-        extra_odds=(0.2, 0.8),
-    ),
-    3: Recipe(
-        required=((ELECTRON, PHOTON), (MUON, PION, PROTON)),
-        extra=(MUON, PION, PROTON, PROTON),
-        extra_odds=(0.3, 0.5, 0.2),
-        vertex_odds=(0.0, 0.2, 0.6, 0.2),
-        cosmic_odds=(0.0, 0.5, 0.5),
-    ),
-}
 
 # Of so many places the vertex takes the one from which its particles can travel farthest: that is
 # how the crop, the part of a large detector that an event is cut to, holds most of the energy.
@@ -124,6 +106,7 @@ def _draw_cosmic(rng: np.random.Generator) -> Particle:
         kinetic_energy_mev=float(energy),
         position_mm=tuple(position.tolist()),
         direction=tuple(direction.tolist()),
+        is_cosmic=True,
     )
 
 

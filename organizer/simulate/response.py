@@ -15,7 +15,7 @@ import numpy as np
 
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, VOXEL_SIZE_MM
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
-from organizer.simulate.voxels import Deposits, Tally, Voxels, read_out, tally
+from organizer.simulate.voxels import Deposits, Tally, Truth, Voxels, read_out, tally
 
 FIELD_KV_CM = 0.5  # for which all below was measured
 MIP_DEDX_MEV_CM = 2.11  # minimum in liquid argon, PDG 2024, table 6.1
@@ -64,6 +64,7 @@ def draw_conditions(rng: np.random.Generator, detector: Detector) -> Conditions:
 
 def measured_readout(
     deposits: Deposits,
+    truth: Truth,
     detector: Detector,
     conditions: Conditions,
     threshold_mev: float,
@@ -71,7 +72,7 @@ def measured_readout(
 ) -> Voxels:
     """The voxels above the threshold; a voxel's label is the class of most of its charge."""
     electrons = arriving_electrons(deposits, detector, conditions)
-    spread = diffuse(deposits, electrons, detector, conditions)
+    spread = diffuse(deposits, truth, electrons, detector, conditions)
     charge = spread.parts.sum(axis=(1, 2))
     x, y, z = np.unravel_index(spread.key, GRID_SHAPE)
     is_dead = conditions.dead[0, x] | conditions.dead[1, y] | conditions.dead[2, z]
@@ -79,7 +80,7 @@ def measured_readout(
     is_read = ~is_dead & (charge > detector.noise_electrons)
     noisy = charge + rng.normal(0, detector.noise_electrons, len(charge))
     energy = noisy * MEV_PER_ELECTRON / recombination(MIP_DEDX_MEV_CM)
-    return read_out(spread, energy, is_read & (energy > threshold_mev))
+    return read_out(spread, energy, is_read & (energy > threshold_mev), truth.precedence)
 
 
 def recombination(dedx_mev_cm: np.ndarray) -> np.ndarray:
@@ -111,7 +112,11 @@ _NORMAL_CDF = np.array([math.erfc(-x / math.sqrt(2)) / 2 for x in _SIGMAS])
 
 
 def diffuse(
-    deposits: Deposits, electrons: np.ndarray, detector: Detector, conditions: Conditions
+    deposits: Deposits,
+    truth: Truth,
+    electrons: np.ndarray,
+    detector: Detector,
+    conditions: Conditions,
 ) -> Tally:
     """Spread each deposit's electrons: a Gaussian, integrated over the voxels that it reaches.
 
@@ -127,7 +132,7 @@ def diffuse(
         for i in [slice(first, first + _BLOCK)]
     ]
     key, weight, row = map(np.concatenate, zip(*blocks)) if blocks else np.zeros((3, 0), int)
-    return tally(key, weight, deposits.label[row], deposits.origin[row])
+    return tally(key, weight, deposits.track[row], truth)
 
 
 def _spread(position_mm, sigma_mm, electrons, first_row):

@@ -25,9 +25,11 @@ import numpy as np
 
 from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of
 from lartpc_challenge.format import VOXEL_SIZE_MM
-from organizer.simulate.event import CONFIGURATIONS, SEED_SCHEME, SimulatedEvent
+from organizer.cycles import PRODUCTIONS
+from organizer.simulate.event import SEED_SCHEME, SimulatedEvent
 from organizer.simulate.geant4 import Particle
-from organizer.simulate.voxels import HALF_CROP_MM, Origin
+from organizer.simulate.truth import Origin
+from organizer.simulate.voxels import HALF_CROP_MM
 
 _COLUMNS = {"origin": np.uint8, "second_share": np.float32}
 _PARTICLE_COLUMNS = {
@@ -52,7 +54,7 @@ class SimulationWriter(EventWriter):
                 "origins": [f"{origin.value} {origin.name.lower()}" for origin in Origin],
                 "seed": f"{seed:x}",
                 "seed_scheme": SEED_SCHEME,
-                "configuration": CONFIGURATIONS[cycle].hash,
+                "configuration": PRODUCTIONS[cycle].hash,
             },
         )
         self._particles, self._attempts = [], []

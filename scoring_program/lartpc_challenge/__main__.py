@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.files import write_text
-from lartpc_challenge.format import ChallengeError, Cycle
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.page.report import page
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.run import score_files

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from lartpc_challenge.cycles import Cycle, find_cycle
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.signals import interrupting, number_of
 
@@ -92,6 +93,14 @@ def new_parser(call: str, manual: str | None) -> argparse.ArgumentParser:
     return _Parser(
         prog=call, description=manual, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
+
+def cycle_option(text: str) -> Cycle:
+    """A type for argparse: a cycle by its number or name."""
+    try:
+        return find_cycle(text)
+    except ChallengeError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
 
 
 def at_least(least: int, most: int | None = None) -> Callable[[str], int]:

@@ -18,9 +18,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from lartpc_challenge.cycles import CYCLES, Cycle
 from lartpc_challenge.files import new_h5, open_h5, reading
 from lartpc_challenge.format import (
-    CYCLES,
     EVENT_KINDS,
     FORMAT,
     FORMAT_VERSION,
@@ -319,7 +319,7 @@ def write_format(file: h5py.File, *, kind: str, cycle: int, scale: str) -> None:
             "scale": scale,
             "grid_shape": GRID_SHAPE,
             "voxel_size_mm": VOXEL_SIZE_MM,
-            "class_names": ["empty", *CYCLES[cycle].class_names],
+            "class_names": list(CYCLES[cycle].label_names),
         }
     )
 
@@ -340,8 +340,22 @@ def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
         raise error(f"{path}: is a {found['kind']} file, expected {' or '.join(kinds)}")
     if found["cycle"] not in CYCLES:
         raise error(f"{path}: cycle {found['cycle']} is unknown, expected one of {list(CYCLES)}")
+    _check_class_names(file, path, CYCLES[found["cycle"]], error)
     if found["scale"] not in SCALES:
         raise error(f"{path}: scale must be one of {SCALES}, found {found['scale']!r}")
+
+
+def _check_class_names(file: h5py.File, path, cycle: Cycle, error) -> None:
+    """Raise `error` where the file says other classes than the cycle has: labels would change."""
+    with reading(f"{path}: the attribute class_names", error=error):
+        found = np.asarray(file.attrs["class_names"]).tolist()
+        names = [n.decode() if isinstance(n, bytes) else n for n in found]
+    if names != list(cycle.label_names):
+        raise error(
+            f"{path}: its classes are {', '.join(map(str, names))}, but those of cycle "
+            f"{cycle.number} {cycle.name} are {', '.join(cycle.label_names)}; take the package "
+            "that came with the file"
+        )
 
 
 def _scalar(attribute):

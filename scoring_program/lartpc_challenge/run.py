@@ -14,8 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.files import open_h5
-from lartpc_challenge.format import EVENT_KINDS, Cycle, ReferenceDataError
+from lartpc_challenge.format import EVENT_KINDS, ReferenceDataError
 from lartpc_challenge.guarded import LimitError, call_guarded, can_guard
 from lartpc_challenge.reference import (
     Manifest,

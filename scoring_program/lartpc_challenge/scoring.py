@@ -35,8 +35,9 @@ from typing import Any
 import numpy as np
 
 from lartpc_challenge import metrics
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.disclosure import OWN, PUBLIC, Bound
-from lartpc_challenge.format import METRICS, Cycle
+from lartpc_challenge.format import METRICS
 from lartpc_challenge.reference import Reference
 
 N_ACCURACY_BINS = 50  # of 0.02 each

@@ -13,8 +13,9 @@ from itertools import permutations
 
 import numpy as np
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import ChallengeError, Cycle
+from lartpc_challenge.format import ChallengeError
 
 # Where a cut can lie: steps of 0.7 %, finer than what any training set determines.
 _CUTS_MEV = np.array([0.0, *np.geomspace(1e-3, 1e3, 2001), np.inf])

@@ -16,8 +16,9 @@ import torch
 from baseline.backends import Backend
 from baseline.config import Config
 from baseline.model import UResNet
+from lartpc_challenge.cycles import CYCLES, Cycle
 from lartpc_challenge.files import NOT_AS_WRITTEN, check_seal, replacing
-from lartpc_challenge.format import CYCLES, ChallengeError, Cycle
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.seal import append_seal
 
 _FORMAT = "lartpc-challenge-model"

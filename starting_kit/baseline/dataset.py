@@ -15,8 +15,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import GRID_SIZE, ChallengeError, Cycle
+from lartpc_challenge.format import GRID_SIZE, ChallengeError
 
 
 @dataclass(frozen=True)

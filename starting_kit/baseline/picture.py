@@ -24,7 +24,7 @@ from baseline.views import (
     class_layers,
 )
 from lartpc_challenge.files import replacing
-from lartpc_challenge.format import CLASS_NAMES, GRID_SIZE
+from lartpc_challenge.format import GRID_SIZE
 from lartpc_challenge.page.colours import INK, SOFT
 
 FORMATS = ("png", "pdf", "svg")
@@ -111,7 +111,8 @@ def _draw_legend(figure: Figure, shown: Sequence[Shown], width: float, height: f
     bar.set_xlabel("energy [MeV]", size=7, color=SOFT, labelpad=1)
     entries = {}
     if len(shown[0].views) > 1:  # more than the energy
-        entries = {CLASS_NAMES[label]: class_colour(label) for label in shown[0].cycle.labels}
+        cycle = shown[0].cycle
+        entries = {cycle.label_names[c]: class_colour(cycle, c) for c in cycle.labels}
     if "mistakes" in shown[0].views:
         entries["right"] = RIGHT_COLOUR
     if any(event.dead_slabs for event in shown):

@@ -12,7 +12,6 @@ import sys
 from baseline.submit import fit_and_submit
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import CLASS_NAMES
 from lartpc_challenge.trivial import EnergyThreshold, fit_threshold
 
 
@@ -20,7 +19,8 @@ def fit(events: EventFile) -> EnergyThreshold:
     """The energy threshold with the best acc_mean on the labelled file; printed."""
     rule = fit_threshold(events, events.cycle)
     starts = (0.0, *rule.cuts_mev)
-    intervals = [f"{CLASS_NAMES[c]} from {mev:.3g} MeV" for mev, c in zip(starts, rule.labels)]
+    names = events.cycle.label_names
+    intervals = [f"{names[c]} from {mev:.3g} MeV" for mev, c in zip(starts, rule.labels)]
     print(", ".join(intervals))
     return rule
 

@@ -39,8 +39,9 @@ from baseline.record import Board, draw_curves, write_record
 from baseline.stream import EventDataset
 from baseline.training import Training
 from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.files import check_writable
-from lartpc_challenge.format import METRICS, ChallengeError, Cycle
+from lartpc_challenge.format import METRICS, ChallengeError
 from lartpc_challenge.signals import handling, stopping
 
 # What an interruption may cost.

@@ -19,8 +19,9 @@ from baseline.model import UResNet, arithmetic
 from baseline.predict import class_probabilities
 from baseline.stream import BatchReader, EventDataset
 from lartpc_challenge import metrics
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import offset_of
-from lartpc_challenge.format import ChallengeError, Cycle
+from lartpc_challenge.format import ChallengeError
 
 # Events of the hold-out: bounds the memory that measuring takes.
 _MEASURED_AT_ONCE = 1000

@@ -9,17 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lartpc_challenge.cycles import EMPTY, Cycle
 from lartpc_challenge.events import Event, EventFile
-from lartpc_challenge.format import (
-    CLASS_NAMES,
-    GRID_SIZE,
-    VOXEL_SIZE_MM,
-    ChallengeError,
-    Cycle,
-    SemanticLabel,
-)
+from lartpc_challenge.format import GRID_SIZE, VOXEL_SIZE_MM, ChallengeError
 from lartpc_challenge.metrics import accuracy, count_correct
-from lartpc_challenge.page.colours import ON_LIGHT, as_hex
+from lartpc_challenge.page.colours import as_hex, on_light
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import read_submission
 
@@ -91,26 +85,27 @@ def class_layers(shown: Shown, view: str) -> list[Layer]:
         return _mistake_layers(shown)
     label = shown.event.label if view == "truth" else shown.pred
     rows = {c: np.flatnonzero(label == c) for c in shown.cycle.predictable}
-    if not len(rows[SemanticLabel.EMPTY]):  # every voxel holds charge, so that it is seldom used
-        del rows[SemanticLabel.EMPTY]
-    return [Layer(CLASS_NAMES[c], class_colour(c), rows[c], CLASS_NAMES[c]) for c in rows]
+    if not len(rows[EMPTY]):  # every voxel holds charge, so that it is seldom used
+        del rows[EMPTY]
+    cycle, names = shown.cycle, shown.cycle.label_names
+    return [Layer(names[c], class_colour(cycle, c), rows[c], names[c]) for c in rows]
 
 
 def _mistake_layers(shown: Shown) -> list[Layer]:
-    truth, pred = shown.event.label, shown.pred
+    truth, pred, names = shown.event.label, shown.pred, shown.cycle.label_names
     layers = [Layer("right", RIGHT_COLOUR, np.flatnonzero(pred == truth), "right")]
     for c in shown.cycle.predictable:
         rows = np.flatnonzero((pred == c) & (pred != truth))
         if len(rows):
-            name = f"taken for {CLASS_NAMES[c]}"
-            words = [f"{CLASS_NAMES[t]} {name}" for t in truth[rows]]
-            layers.append(Layer(name, class_colour(c), rows, words))
+            name = f"taken for {names[c]}"
+            words = [f"{names[t]} {name}" for t in truth[rows]]
+            layers.append(Layer(name, class_colour(shown.cycle, c), rows, words))
     return layers
 
 
-def class_colour(label: int) -> str:
-    """The class's colour as #rrggbb."""
-    return as_hex(ON_LIGHT[SemanticLabel(label)])
+def class_colour(cycle: Cycle, label: int) -> str:
+    """The colour of a label of the cycle as #rrggbb."""
+    return as_hex(on_light(cycle)[label])
 
 
 def empty_slabs(coords: np.ndarray) -> list[tuple[int, int, int]]:

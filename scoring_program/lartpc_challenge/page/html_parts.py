@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from html import escape
 
-from lartpc_challenge.format import SemanticLabel
-from lartpc_challenge.page.colours import INK, LINE, ON_DARK, ON_LIGHT, PAGE, SOFT
+from lartpc_challenge.cycles import Cycle, Rgb
+from lartpc_challenge.page.colours import INK, LINE, PAGE, SOFT, on_dark, on_light
 
 
 def document(title: str, style: str, content: str) -> str:
@@ -45,16 +45,20 @@ def percent(share: float) -> str:
     return "\N{EN DASH}" if math.isnan(share) else f"{100 * share:.1f}"
 
 
-def _class_colours(colours: dict[SemanticLabel, tuple[int, int, int]]) -> str:
+def class_style(cycle: Cycle) -> str:
+    """CSS that gives c0, c1, ... the colours of the cycle's labels, beside STYLE."""
+    dark = f"@media (prefers-color-scheme: dark) {{ {_class_colours(on_dark(cycle))} }}"
+    return f"{_class_colours(on_light(cycle))}\n{dark}\n"
+
+
+def _class_colours(colours: tuple[Rgb, ...]) -> str:
     return " ".join(
-        f".c{label:d} {{ --class: {r} {g} {b}; }}" for label, (r, g, b) in colours.items()
+        f".c{label} {{ --class: {r} {g} {b}; }}" for label, (r, g, b) in enumerate(colours)
     )
 
 
 STYLE = (
     f"""
-{_class_colours(ON_LIGHT)}
-@media (prefers-color-scheme: dark) {{ {_class_colours(ON_DARK)} }}
 :root {{ color-scheme: light dark;
   --page: {PAGE}; --card: #fff; --line: {LINE}; --ink: {INK}; --soft: {SOFT};
 """

@@ -10,10 +10,18 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from lartpc_challenge.cycles import EMPTY
 from lartpc_challenge.disclosure import PUBLIC
-from lartpc_challenge.format import CLASS_NAMES, SemanticLabel, phase_name
 from lartpc_challenge.page import charts
-from lartpc_challenge.page.html_parts import STYLE, chip, document, figure, percent, section
+from lartpc_challenge.page.html_parts import (
+    STYLE,
+    chip,
+    class_style,
+    document,
+    figure,
+    percent,
+    section,
+)
 from lartpc_challenge.scoring import MIN_EVENTS_PER_BIN, Details, ProfileBin, Scores
 
 _MEANING = {
@@ -33,11 +41,14 @@ def page(scores: Scores) -> str:
     is_alert = scores.scale == "demonstration" and not scores.is_own
     alert = _DEMONSTRATION if is_alert else ""
     content = f"{_header(scores)}\n{alert}\n{body}"
-    return document(f"LArTPC challenge: {_place(scores)}", STYLE, content)
+    style = STYLE + class_style(scores.cycle)
+    return document(f"LArTPC challenge: {_place(scores)}", style, content)
 
 
 def _place(scores: Scores) -> str:
-    return "your own hold-out" if scores.is_own else phase_name(scores.phase)
+    if scores.is_own:
+        return "your own hold-out"
+    return f"phase {scores.phase}: {'public' if scores.details else 'hidden'} events"
 
 
 def _header(scores: Scores) -> str:
@@ -49,7 +60,8 @@ def _header(scores: Scores) -> str:
             f", {skipped:,} without a labelled voxel skipped</p>" if skipped else "</p>"
         )
     return (
-        f"<header><div><p class='over'>LArTPC challenge · cycle {scores.cycle.number}</p>"
+        f"<header><div><p class='over'>LArTPC challenge · cycle {scores.cycle.number}: "
+        f"{escape(scores.cycle.title)}</p>"
         f"<h1>{place[0].upper() + place[1:]}</h1></div>{counts}</header>"
     )
 
@@ -62,7 +74,7 @@ _HIDDEN = (
 
 
 def _details(scores: Scores, details: Details) -> str:
-    names = {label: CLASS_NAMES[label] for label in scores.cycle.labels}
+    names = dict(zip(scores.cycle.labels, scores.cycle.class_names))
     marks = [(at, value, f"{value:.3f}") for at, value in details.quantiles.items()]
     for at, name in ((50, "acc_at_50"), (80, "acc_at_80")):
         value = scores.leaderboard[name]
@@ -132,8 +144,8 @@ def _profile(bins: Sequence[ProfileBin], quantity: str) -> str:
     return figure(title, charts.profile(bins, quantity))
 
 
-def _confusion(details: Details, names: dict[SemanticLabel, str]) -> str:
-    columns = {SemanticLabel.EMPTY: "nothing", **names}
+def _confusion(details: Details, names: dict[int, str]) -> str:
+    columns = {EMPTY: "nothing", **names}
     head = "".join(f"<th scope='col'>{chip(c, name)}</th>" for c, name in columns.items())
     rows = "".join(
         f"<tr><th scope='row'>{chip(true, name)}</th>"
@@ -151,7 +163,7 @@ def _confusion(details: Details, names: dict[SemanticLabel, str]) -> str:
     )
 
 
-def _class_table(details: Details, names: dict[SemanticLabel, str]) -> str:
+def _class_table(details: Details, names: dict[int, str]) -> str:
     columns = ("class", "of all voxels", "recall", "precision", "IoU")
     head = "".join(f"<th scope='col'>{column}</th>" for column in columns)
     measures = zip(details.class_share, details.recall, details.precision, details.iou)

@@ -19,9 +19,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from lartpc_challenge.cycles import CYCLES, EMPTY, Cycle
 from lartpc_challenge.events import COMPRESSION, check_offsets
 from lartpc_challenge.files import replacing
-from lartpc_challenge.format import CLASS_NAMES, ChallengeError, Cycle, SemanticLabel
+from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.seal import append_seal
 from lartpc_challenge.submission.csv_form import read_csv
@@ -57,7 +58,7 @@ def write_submission(path, event_id, offset, pred) -> None:
     if pred.ndim != 1 or pred.dtype.kind not in "iu":
         advice = shape_advice(pred.shape, is_float=pred.dtype.kind == "f")
         raise ValueError(f"pred is {pred.dtype} {pred.shape}, expected integers (M,). {advice}")
-    highest = int(max(SemanticLabel))
+    highest = max(cycle.n_labels for cycle in CYCLES.values()) - 1
     if len(pred) and not 0 <= int(pred.min()) <= int(pred.max()) <= highest:
         wrong = pred.min() if pred.min() < 0 else pred.max()
         raise ValueError(f"pred holds {wrong}, expected labels up to {highest}. {FROM_ONE}")
@@ -101,10 +102,10 @@ def class_table(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> st
     count = np.bincount(pred, minlength=cycle.n_labels)
     shown = [label for label in cycle.predictable if label or count[label]]
     lines = [
-        f"  {label:d} {CLASS_NAMES[label]:<18}{count[label] / max(len(pred), 1):7.1%}"
+        f"  {label:d} {cycle.label_names[label]:<18}{count[label] / max(len(pred), 1):7.1%}"
         for label in shown
     ]
-    n_empty = count[SemanticLabel.EMPTY]
+    n_empty = count[EMPTY]
     if n_empty:
         lines[0] += f"   {n_empty:,} voxels, all wrong: every voxel of the file holds charge"
     advice = empty_advice(pred, cycle, is_dense=is_dense)

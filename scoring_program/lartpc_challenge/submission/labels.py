@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lartpc_challenge.format import GRID_SIZE, Cycle
+from lartpc_challenge.cycles import Cycle
+from lartpc_challenge.format import GRID_SIZE
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 

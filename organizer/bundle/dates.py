@@ -1,0 +1,69 @@
+"""The dates of a competition, and how it is written as YAML with its dates in quotes."""
+
+from __future__ import annotations
+
+import copy
+import re
+from datetime import date, datetime, time, timedelta
+
+import yaml
+
+from lartpc_challenge.format import ChallengeError
+
+DATE_FORMAT = "%Y-%m-%d %H:%M"
+DEMONSTRATION = "DEMONSTRATION: hidden labels are public"
+LEAD_DAYS = 28
+
+
+def parse_date(text: str) -> datetime:
+    """A date of the yaml, UTC. ValueError where it is written otherwise."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", text):
+        raise ValueError(f"{text!r} is not a date as YYYY-MM-DD HH:MM (UTC, no seconds)")
+    try:
+        return datetime.strptime(text, DATE_FORMAT)
+    except ValueError as reason:
+        raise ValueError(f"{text!r} is not a date that exists") from reason
+
+
+def default_start(today: date) -> date:
+    """The first Monday at least LEAD_DAYS ahead."""
+    earliest = today + timedelta(days=LEAD_DAYS)
+    return earliest + timedelta(days=-earliest.weekday() % 7)
+
+
+def moved(competition: dict, start: date) -> dict:
+    """The competition with all dates moved by whole days, so that its first phase opens on `start`.
+
+    Raises ChallengeError where a date can't be read.
+    """
+    competition = copy.deepcopy(competition)
+    try:
+        first = min(parse_date(phase["start"]) for phase in competition["phases"])
+        shift = datetime.combine(start, time()) - datetime.combine(first.date(), time())
+        for phase in competition["phases"]:
+            for name in ("start", "end"):
+                phase[name] = (parse_date(phase[name]) + shift).strftime(DATE_FORMAT)
+    except (ValueError, OverflowError) as reason:
+        raise ChallengeError(f"competition.yaml: {reason}") from reason
+    return competition
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that could be taken for something else, dates above all."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
+def _represent_text(dumper: _Dumper, text: str):
+    style = '"' if re.match(r"\d", text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def dumped(competition: dict) -> bytes:
+    """The competition as YAML, keys in their order, dates in quotes."""
+    text = yaml.dump(competition, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text.encode()

@@ -1,0 +1,223 @@
+"""competition.yaml: which cycles a competition has, and which phase scores which events of them.
+
+The file is in Codabench's dialect, version 2, but for two keys of ours in each task: `cycle`, a
+number or a name, and `events`, public or hidden. Phases are numbered from 1 in the file's order.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from lartpc_challenge.cycles import Cycle, find_cycle
+from lartpc_challenge.format import ChallengeError
+
+ROOT = Path(__file__).resolve().parents[1]
+_SCHEMA = yaml.safe_load(Path(__file__).with_name("competition.schema.yaml").read_text("utf-8"))
+_OWN_KEYS = ("cycle", "events")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase as its competition numbers it: it scores the public or hidden events of a cycle."""
+
+    number: int
+    name: str
+    cycle: Cycle
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class Competition:
+    """A competition. path: its competition.yaml. keys: what stands there, in Codabench's dialect.
+
+    phases: in order; each cycle has a public one, and directly after it a hidden one.
+    """
+
+    path: Path
+    keys: dict
+    phases: tuple[Phase, ...]
+
+    @property
+    def cycles(self) -> tuple[Cycle, ...]:
+        """Its cycles in the order of their phases."""
+        return tuple(phase.cycle for phase in self.phases if not phase.hidden)
+
+    def phases_of(self, cycle: Cycle) -> tuple[Phase, ...]:
+        """The public phase of a cycle, then its hidden one."""
+        return tuple(phase for phase in self.phases if phase.cycle == cycle)
+
+    def phase(self, number: int) -> Phase:
+        """The phase with this number. ChallengeError where there is none."""
+        if not 1 <= number <= len(self.phases):
+            raise ChallengeError(
+                f"{self.path}: has no phase {number}, expected 1 to {len(self.phases)}"
+            )
+        return self.phases[number - 1]
+
+    def find_cycles(self, key: str | int | None) -> tuple[Cycle, ...]:
+        """Its cycle with this number or name, all of them for None. ChallengeError for others."""
+        if key is None:
+            return self.cycles
+        cycle = find_cycle(key)
+        if cycle not in self.cycles:
+            raise ChallengeError(
+                f"{self.path}: has no phases for cycle {cycle.number} {cycle.name}"
+            )
+        return (cycle,)
+
+
+def read_competition(path: Path = ROOT / "competition.yaml") -> Competition:
+    """The competition that a file declares. ChallengeError lists all that is wrong with it."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as reason:
+        raise ChallengeError(f"{path}: no such file") from reason
+    except (OSError, UnicodeDecodeError) as reason:
+        raise ChallengeError(f"{path}: can't be read: {reason}") from reason
+    return parse_competition(text, path)
+
+
+def add_competition(parser: argparse.ArgumentParser) -> None:
+    """Add the option --competition, whose default is the repository's own."""
+    parser.add_argument(
+        "--competition",
+        type=Path,
+        default=ROOT / "competition.yaml",
+        metavar="YAML",
+        help="the competition.yaml that says which cycles and phases there are (the repository's)",
+    )
+
+
+def parse_competition(text: str, path: Path) -> Competition:
+    """As `read_competition`, of the file's text; `path` is its name in errors."""
+    keys = _parse_yaml(text, path)
+    errors = sorted(_VALIDATOR(_SCHEMA).iter_errors(keys), key=lambda error: list(error.path))
+    problems = [sentence for error in errors for sentence in _sentences(error)]
+    if not problems:
+        phases: list[Phase] = []
+        problems = list(_find_phases(keys, phases))
+    if problems:
+        raise ChallengeError("\n".join(f"{path}: {problem}" for problem in problems))
+    tasks = [{k: v for k, v in task.items() if k not in _OWN_KEYS} for task in keys["tasks"]]
+    return Competition(path, {**keys, "tasks": tasks}, tuple(phases))
+
+
+def _find_phases(keys: dict, phases: list[Phase]) -> Iterator[str]:
+    """Add the phases to `phases`; a sentence for each that breaks the order public, hidden."""
+    tasks = {task["index"]: task for task in keys["tasks"]}
+    for number, phase in enumerate(keys["phases"], 1):
+        name, indexes = phase["name"], phase["tasks"]
+        if len(indexes) != 1:
+            yield f"{name}: expected one task, found {len(indexes)}"
+        elif indexes[0] not in tasks:
+            yield f"{name}: there is no task with the index {indexes[0]}"
+        else:
+            task = tasks[indexes[0]]
+            try:
+                cycle = find_cycle(task["cycle"])
+            except ChallengeError as problem:
+                yield f"{task['name']}: {problem}"
+                continue
+            phases.append(Phase(number, name, cycle, task["events"] == "hidden"))
+    if len(phases) < len(keys["phases"]):
+        return
+    pairs = [(public.cycle, hidden.cycle) for public, hidden in zip(phases[::2], phases[1::2])]
+    if (
+        [phase.hidden for phase in phases] != [False, True] * len(pairs)
+        or any(public != hidden for public, hidden in pairs)
+        or len({public.number for public, _ in pairs}) < len(pairs)
+    ):
+        yield (
+            "phases: expected for each cycle, once, a phase whose task has events: public, "
+            "and directly after it one whose task has events: hidden of the same cycle"
+        )
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently keep the last."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key, (key_node, _) in zip(keys, node.value):
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key} stands twice", problem_mark=key_node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _parse_yaml(text: str, path: Path) -> dict:
+    try:
+        keys = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as reason:
+        line = f", line {reason.problem_mark.line + 1}" if reason.problem_mark else ""
+        raise ChallengeError(f"{path}{line}: not valid YAML: {reason.problem}") from reason
+    except yaml.YAMLError as reason:
+        raise ChallengeError(f"{path}: not valid YAML: {reason}") from reason
+    if not isinstance(keys, dict):
+        raise ChallengeError(f"{path}: expected keys and values, found none")
+    return keys
+
+
+# JSON has one kind of number, YAML two: Codabench reads 2.0 as another version than 2.
+_VALIDATOR = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: type(value) is int
+    ),
+)
+_KINDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number with a point",
+    list: "a list",
+    dict: "a group of keys",
+    datetime: "a date",
+    date: "a date",
+    type(None): "empty",
+}
+_EXPECTED = {
+    "string": "a text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "array": "a list",
+    "object": "a group of keys",
+}
+
+
+def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
+    """What is wrong at one place of the file, for people."""
+    place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error.path)[1:]
+    inside = f"{place}." if place else ""
+    value, limit = error.instance, error.validator_value
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        for name in value.keys() - known.keys():
+            yield f"{inside}{name} is not a key that is known here; known: {', '.join(known)}"
+    elif error.validator == "required":
+        # jsonschema reports each missing key by itself.
+        yield f"{inside}{error.message.split(chr(39))[1]} is missing"
+    elif error.validator == "type":
+        kinds = [limit] if isinstance(limit, str) else limit
+        expected = " or ".join(_EXPECTED[kind] for kind in kinds)
+        if limit == "object":
+            known = error.schema["properties"]
+            expected = f"a group of keys: {', '.join(known)}"
+        advice = "; write dates in quotes" if isinstance(value, date) else ""
+        found = _KINDS.get(type(value), type(value).__name__)
+        yield f"{place} is {found}, expected {expected}{advice}"
+    elif error.validator == "enum":
+        yield f"{place} is {value}, expected {' or '.join(map(str, limit))}"
+    elif error.validator == "maxLength":
+        yield f"{place} has {len(value)} characters, the platform takes {limit}"
+    else:  # minLength, minItems
+        yield f"{place} is empty"

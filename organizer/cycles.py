@@ -1,0 +1,181 @@
+"""How the events of each cycle are made: the organiser's half of its declaration.
+
+The other half, what participants and scorers know of a cycle, is lartpc_challenge/cycles.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from dataclasses import asdict, dataclass, field
+
+from lartpc_challenge.format import ChallengeError
+from organizer.simulate.geant4 import Settings
+from organizer.simulate.primaries import (
+    ELECTRON,
+    MUON,
+    PHOTON,
+    PION,
+    PROTON,
+    Group,
+    Recipe,
+)
+from organizer.simulate.response import Detector
+from organizer.simulate.truth import (
+    Rule,
+    anything,
+    is_cosmic,
+    is_delta,
+    is_electromagnetic,
+    is_low_energy,
+    is_michel,
+    is_proton,
+    is_proton_or_nucleus,
+)
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Production:
+    """All that an event of a cycle depends on, besides its seed and Geant4, and how many are made.
+
+    recipe: the particles. rule: which class a deposit belongs to. detector: None where the true
+    energies are read out. threshold_mev: of a voxel. precedence: names of classes; where some are
+    given, a voxel belongs to the first of them that left energy in it, not to the one that left
+    most. full, demonstration: numbers of train and test events.
+    """
+
+    recipe: Recipe
+    rule: Rule
+    threshold_mev: float
+    detector: Detector | None = None
+    precedence: tuple[str, ...] = ()
+    full: tuple[int, int] = (10_000, 10_000)
+    demonstration: tuple[int, int] = (300, 400)
+    world: Settings = field(default_factory=Settings)
+    # An event is kept if `min_classes` classes have `min_class_voxels` voxels each: with one class
+    # there would be nothing to tell apart. The recipes make that true of nearly every draw.
+    min_classes: int = 2
+    min_class_voxels: int = 20
+
+    @property
+    def hash(self) -> str:
+        """Eight bytes in hexadecimal that change with anything that the events depend on."""
+        values = asdict(self)
+        for name in ("full", "demonstration"):
+            del values[name]
+        text = json.dumps(values, sort_keys=True, default=inspect.getsource)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# 0.05 MeV hides the recoils that neutrons leave, about a thousand per event, of some eV each.
+_LOW_THRESHOLD_MEV = 0.05
+_MEASURED_THRESHOLD_MEV = 0.08  # about five times the noise
+
+_ANY_GROUP = (ELECTRON, PHOTON, MUON, PION, PROTON)
+_TWO_CLASSES: Rule = (("electron/positron", is_electromagnetic), ("other", anything))
+_THREE_CLASSES: Rule = (
+    ("electron/positron", is_electromagnetic),
+    ("proton", is_proton),
+    ("other", anything),
+)
+# Stop inside the crop: a Michel electron needs a muon at rest. Most mu- are captured instead.
+_STOPPING_MUON = Group((-13, -13, -13, 13), 30, 130)
+_STOPPING_PION = Group((211,), 20, 90)
+_FAST_MUON = Group((13, -13), 500, 3000)  # knocks out delta rays long enough to be seen
+
+PRODUCTIONS = {
+    1: Production(
+        recipe=Recipe(
+            required=((ELECTRON, PHOTON), (MUON, PION)),
+            extra=_ANY_GROUP,
+            extra_odds=(0.05, 0.4, 0.55),
+        ),
+        rule=_TWO_CLASSES,
+        threshold_mev=_LOW_THRESHOLD_MEV,
+        full=(6_000, 4_000),
+    ),
+    2: Production(
+        recipe=Recipe(
+            required=((ELECTRON, PHOTON), (MUON, PION), (PROTON,)),
+            extra=_ANY_GROUP,
+            extra_odds=(0.2, 0.8),
+        ),
+        rule=_THREE_CLASSES,
+        threshold_mev=_LOW_THRESHOLD_MEV,
+    ),
+    3: Production(
+        recipe=Recipe(
+            required=((ELECTRON, PHOTON), (MUON, PION, PROTON)),
+            extra=(MUON, PION, PROTON, PROTON),
+            extra_odds=(0.3, 0.5, 0.2),
+            vertex_odds=(0.0, 0.2, 0.6, 0.2),
+            cosmic_odds=(0.0, 0.5, 0.5),
+        ),
+        rule=_THREE_CLASSES,
+        threshold_mev=_MEASURED_THRESHOLD_MEV,
+        detector=Detector(),
+    ),
+    4: Production(
+        recipe=Recipe(
+            required=((ELECTRON, PHOTON), (MUON, PION)),
+            extra=(MUON, PION, PROTON),
+            extra_odds=(0.2, 0.5, 0.3),
+        ),
+        rule=(("shower", is_electromagnetic), ("track", anything)),
+        threshold_mev=_LOW_THRESHOLD_MEV,
+    ),
+    5: Production(
+        recipe=Recipe(
+            required=((PION, PROTON, MUON), (ELECTRON, PHOTON, PION)),
+            extra=_ANY_GROUP,
+            extra_odds=(0.2, 0.4, 0.4),
+            cosmic_odds=(0.0, 0.35, 0.35, 0.3),
+        ),
+        rule=(("cosmic", is_cosmic), ("beam", anything)),
+        threshold_mev=_MEASURED_THRESHOLD_MEV,
+        detector=Detector(),
+    ),
+    6: Production(
+        recipe=Recipe(
+            required=((ELECTRON, PHOTON), (_STOPPING_MUON, _STOPPING_PION), (PROTON,)),
+            extra=(_FAST_MUON, PION, PROTON, _STOPPING_MUON),
+            extra_odds=(0.1, 0.5, 0.4),
+        ),
+        rule=(
+            ("delta", is_delta),
+            ("Michel", is_michel),
+            ("shower", is_electromagnetic),
+            ("HIP", is_proton_or_nucleus),
+            ("MIP", anything),
+        ),
+        threshold_mev=_LOW_THRESHOLD_MEV,
+    ),
+    7: Production(
+        recipe=Recipe(
+            required=((ELECTRON, PHOTON), (_STOPPING_MUON, _STOPPING_PION)),
+            extra=(_FAST_MUON, PION, PROTON, _STOPPING_MUON),
+            extra_odds=(0.1, 0.5, 0.4),
+        ),
+        rule=(
+            ("low-energy", is_low_energy),
+            ("delta", is_delta),
+            ("Michel", is_michel),
+            ("shower", is_electromagnetic),
+            ("track", anything),
+        ),
+        threshold_mev=_LOW_THRESHOLD_MEV,
+    ),
+}
+
+
+def production_of(cycle) -> Production:
+    """How the events of a `Cycle` are made. ChallengeError where nothing is declared for it."""
+    if cycle.number not in PRODUCTIONS:
+        raise ChallengeError(
+            f"cycle {cycle.number} {cycle.name} has no entry in organizer/cycles.py, which says "
+            "how its events are made"
+        )
+    return PRODUCTIONS[cycle.number]

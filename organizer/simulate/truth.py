@@ -1,0 +1,199 @@
+"""What is known of the track behind each deposit, and which class it belongs to.
+
+A cycle's rule is an ordered table of classes and conditions: a track's deposits belong to the first
+class whose condition holds. A condition takes `TrackFacts` and returns (T,) bool, so that it can
+ask for the track itself, its ancestry, its origin, and the size and energy of its fragment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+
+from lartpc_challenge.cycles import Cycle
+from lartpc_challenge.format import GRID_SHAPE
+from organizer.simulate.geant4 import Particle, Tracks
+
+ELECTRON, MUON, PHOTON, NEUTRON, PROTON = 11, 13, 22, 2112, 2212  # PDG codes
+_FIRST_NUCLEUS = 10**9  # PDG codes of nuclei are 10LZZZAAAI
+
+
+class Origin(IntEnum):
+    """How the particle that left most of a voxel's energy came to be."""
+
+    PRIMARY = 1  # drawn by the recipe
+    DELTA = 2  # electron knocked out by a muon, hadron or nucleus, and what follows from it
+    MICHEL = 3  # electron of a muon's decay, and what follows
+    CONVERSION = 4  # electron or positron that a photon set free, and what follows
+    HADRONIC = 5  # of a nuclear reaction, or a nucleus that recoils
+    DECAY = 6  # muon or hadron of a decay
+
+
+@dataclass(frozen=True)
+class TrackFacts:
+    """What a condition can ask for; every property is (T,), a value per track.
+
+    particles: the primaries in the order in which they were drawn. The last three describe each
+    deposit: the row of its track, the flat index of its voxel in GRID_SHAPE, its energy in MeV.
+    """
+
+    tracks: Tracks
+    particles: Sequence[Particle]
+    deposit_track: np.ndarray
+    deposit_voxel: np.ndarray
+    deposit_energy_mev: np.ndarray
+
+    @property
+    def pdg(self) -> np.ndarray:
+        """(T,) int64: PDG codes."""
+        return self.tracks.pdg
+
+    @cached_property
+    def parent(self) -> np.ndarray:
+        """(T,) int64: the row of the track's parent; its own for a primary."""
+        row_of_id = np.zeros(self.tracks.track_id.max(initial=0) + 1, np.int64)
+        row_of_id[self.tracks.track_id] = np.arange(len(self.pdg))
+        is_primary = self.tracks.parent_id == 0
+        return np.where(is_primary, np.arange(len(self.pdg)), row_of_id[self.tracks.parent_id])
+
+    @cached_property
+    def primary(self) -> np.ndarray:
+        """(T,) int64: the row in `particles` of the one that the track descends from."""
+        # Geant4 numbers the primaries 1, 2, ... in the order given.
+        return self.tracks.track_id[_followed(self.parent, np.ones(len(self.pdg), bool))] - 1
+
+    @cached_property
+    def is_cosmic(self) -> np.ndarray:
+        """(T,) bool: whether the track descends from a crossing muon."""
+        return np.array([particle.is_cosmic for particle in self.particles], bool)[self.primary]
+
+    @cached_property
+    def origin(self) -> np.ndarray:
+        """(T,) int64: `Origin`, from the track's creator process and its parent's origin."""
+        origins = np.empty(len(self.pdg), np.int64)
+        rows = zip(self.parent.tolist(), self.pdg.tolist(), self.tracks.creator.tolist())
+        # Geant4 tracks a parent before its children: one pass in the order of tracking is enough.
+        for row, (parent, pdg, creator) in enumerate(rows):
+            is_primary = parent == row
+            origins[row] = (
+                Origin.PRIMARY
+                if is_primary
+                else _origin(pdg, creator, int(self.pdg[parent]), Origin(origins[parent]))
+            )
+        return origins
+
+    @cached_property
+    def fragment(self) -> np.ndarray:
+        """(T,) int64: the row of the track that the track's fragment begins with.
+
+        A fragment is a connected piece of ionisation: a track together with the electrons that it
+        or they knock out, except that delta rays of tracks begin fragments of their own.
+        """
+        is_electron = np.abs(self.pdg) == ELECTRON
+        return _followed(self.parent, is_electron & is_electron[self.parent])
+
+    @cached_property
+    def fragment_voxels(self) -> np.ndarray:
+        """(T,) int64: the number of voxels in which the track's fragment left energy."""
+        fragment = self.fragment[self.deposit_track]
+        pair = np.unique(fragment * np.prod(GRID_SHAPE) + self.deposit_voxel)
+        count = np.bincount(pair // np.prod(GRID_SHAPE), minlength=len(self.pdg))
+        return count[self.fragment]
+
+    @cached_property
+    def fragment_energy_mev(self) -> np.ndarray:
+        """(T,) float64: the energy that the track's fragment left."""
+        fragment = self.fragment[self.deposit_track]
+        energy = np.bincount(fragment, self.deposit_energy_mev, minlength=len(self.pdg))
+        return energy[self.fragment]
+
+
+def _followed(parent: np.ndarray, goes_on: np.ndarray) -> np.ndarray:
+    """(T,) int64: from each row the way up through `parent`, as long as `goes_on` holds."""
+    top = np.where(goes_on, parent, np.arange(len(parent)))
+    while (top != top[top]).any():
+        top = top[top]
+    return top
+
+
+def _origin(pdg: int, creator: str, parent_pdg: int, parent_origin: Origin) -> Origin:
+    if abs(pdg) not in (ELECTRON, PHOTON):
+        return Origin.DECAY if creator == "Decay" else Origin.HADRONIC
+    if abs(parent_pdg) == ELECTRON or parent_origin in (Origin.MICHEL, Origin.DELTA):
+        return parent_origin
+    if parent_pdg == PHOTON:
+        return Origin.CONVERSION
+    # A mu- decays from the orbit of an argon atom: Geant4 has that in the capture process.
+    if abs(parent_pdg) == MUON and creator in ("Decay", "muMinusCaptureAtRest"):
+        return Origin.MICHEL if abs(pdg) == ELECTRON else Origin.CONVERSION
+    return Origin.DELTA if creator.endswith("Ioni") else Origin.CONVERSION
+
+
+Condition = Callable[[TrackFacts], np.ndarray]
+Rule = tuple[tuple[str, Condition], ...]  # class name, condition; the first that holds decides
+
+
+def labels_of_tracks(facts: TrackFacts, rule: Rule, cycle: Cycle) -> np.ndarray:
+    """(T,) int64: the label that the cycle's rule gives to the deposits of each track.
+
+    Raises ValueError where the rule names a class that the cycle does not have, or decides nothing.
+    """
+    conditions = [np.broadcast_to(condition(facts), facts.pdg.shape) for _, condition in rule]
+    labels = [cycle.label(name) for name, _ in rule]
+    label = np.select(conditions, labels, default=0).astype(np.int64)
+    if not label.all():
+        raise ValueError(f"the rule of cycle {cycle.number} leaves deposits without a class")
+    return label
+
+
+# ---- conditions
+
+
+def anything(facts: TrackFacts) -> np.ndarray:
+    """Every track: the last condition of most rules."""
+    return np.ones(len(facts.pdg), bool)
+
+
+def is_electromagnetic(facts: TrackFacts) -> np.ndarray:
+    """Electrons, positrons and photons."""
+    return np.isin(np.abs(facts.pdg), (ELECTRON, PHOTON))
+
+
+def is_proton(facts: TrackFacts) -> np.ndarray:
+    """Protons."""
+    return facts.pdg == PROTON
+
+
+def is_proton_or_nucleus(facts: TrackFacts) -> np.ndarray:
+    """Protons and nuclei, deuterons and alphas among them."""
+    return is_proton(facts) | (facts.pdg >= _FIRST_NUCLEUS)
+
+
+def is_delta(facts: TrackFacts) -> np.ndarray:
+    """Electrons knocked out by tracks, with all that follows."""
+    return is_electromagnetic(facts) & (facts.origin == Origin.DELTA)
+
+
+def is_michel(facts: TrackFacts) -> np.ndarray:
+    """Electrons of decaying muons, with all that follows."""
+    return is_electromagnetic(facts) & (facts.origin == Origin.MICHEL)
+
+
+def is_cosmic(facts: TrackFacts) -> np.ndarray:
+    """Crossing muons, with all that follows."""
+    return facts.is_cosmic
+
+
+# PILArNet calls a shower's fragment a low-energy deposit below about this size.
+LOW_ENERGY_VOXELS = 10
+
+
+def is_low_energy(facts: TrackFacts) -> np.ndarray:
+    """Small fragments of what photons and neutrons set free away from the tracks."""
+    is_small = facts.fragment_voxels < LOW_ENERGY_VOXELS
+    is_secondary = np.isin(facts.origin, (Origin.CONVERSION, Origin.HADRONIC))
+    return is_small & is_secondary
