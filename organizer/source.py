@@ -31,12 +31,16 @@ def public_files(folder: Path, cycle: Cycle) -> list[Path]:
 
 @dataclass(frozen=True)
 class Source:
-    """Folders: cycleN_train.h5 and cycleN_test.h5; phaseN/reference.h5; cycleN/submission.zip."""
+    """Folders: cycleN_train.h5 and cycleN_test.h5; phaseN/reference.h5; cycleN/submission.zip.
+
+    simulated: the simulator's own files, which need not be there.
+    """
 
     competition: Competition
     events: Path
     references: Path
     baseline: Path
+    simulated: Path
 
     @classmethod
     def of(cls, competition: Competition, data: Path | None = None, root: Path = ROOT) -> Source:
@@ -47,8 +51,15 @@ class Source:
                 root / "starting_kit/data",
                 root / "reference_data",
                 root / "baseline_submission",
+                root / "build/demonstration",
             )
-        return cls(competition, data, data / "reference_data", data / "baseline_submission")
+        return cls(
+            competition,
+            data,
+            data / "reference_data",
+            data / "baseline_submission",
+            data / "secret",
+        )
 
     def train(self, cycle: Cycle) -> Path:
         """The cycle's train events."""

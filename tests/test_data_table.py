@@ -46,6 +46,7 @@ def write_simulation(path, particles):
         coords=np.array([[1, 2, 3], [1, 2, 4]], np.uint8),
         energy=np.array([0.5, 1.5], np.float32),
         label=np.array([1, 2], np.uint8),
+        particle=np.array([0, 0], np.int16),
         origin=np.array([Origin.MICHEL, Origin.PRIMARY], np.uint8),
         second_share=np.array([0.4, 0.1], np.float32),
     )

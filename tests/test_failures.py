@@ -33,7 +33,9 @@ def simulated(event_id: int) -> SimulatedEvent:
     """A row of voxels along x from the crop's centre, where its particle starts."""
     coords = np.full((N, 3), 96, np.uint8)
     coords[:, 0] += np.arange(N, dtype=np.uint8)
-    voxels = Voxels(coords, np.ones(N, np.float32), LABEL, ORIGIN, SECOND_SHARE)
+    voxels = Voxels(
+        coords, np.ones(N, np.float32), LABEL, np.zeros(N, np.int16), ORIGIN, SECOND_SHARE
+    )
     muon = Particle(13, 500.0, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0))
     return SimulatedEvent(event_id, [muon], voxels, attempts=1)
 

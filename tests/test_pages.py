@@ -12,11 +12,13 @@ import yaml
 from tiny import ROOT, make_tiny
 
 from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.events import Event, EventWriter
 from lartpc_challenge.format import GRID_SIZE, METRICS, VOXEL_SIZE_MM
 from lartpc_challenge.guarded import MEMORY_LIMIT, TIME_LIMIT
 from lartpc_challenge.metrics import evaluate
 from organizer.pages.render import read_page, to_html
-from organizer.pages.tables import BEGIN, END, filled, tables
+from organizer.pages.simulation import origins_table, primaries_table, settings_table
+from organizer.pages.tables import filled, tables
 from organizer.source import Source
 
 PAGES = ROOT / "pages"
@@ -36,7 +38,8 @@ def rows(name: str) -> list[list[str]]:
 def test_tables_are_those_of_the_demonstration_data():
     page = (PAGES / "data.md").read_text(encoding="utf-8")
     assert filled(page, DEMONSTRATION) == page
-    assert page.count(BEGIN) == page.count(END) == 1
+    for name in ("data", "simulation", "origins"):
+        assert page.count(f"<!-- begin {name}:") == page.count(f"<!-- end {name} -->") == 1
 
 
 def test_tables_tell_of_the_files_that_they_were_made_from(tmp_path):
@@ -44,9 +47,56 @@ def test_tables_tell_of_the_files_that_they_were_made_from(tmp_path):
     made = tables(Source.of(toy.COMPETITION, tiny.folder))
     assert "| `cycle2_train.h5` | 4 | 160 |" in made
     assert "| `cycle3_test.h5` | 6 | 240 |" in made
-    page = filled(f"before\n{BEGIN}\nold\n{END}\nafter\n", Source.of(toy.COMPETITION, tiny.folder))
-    assert page == f"before\n{BEGIN}\n{made}\n{END}\nafter\n"
+    begin, end = "<!-- begin data: python -m organizer.pages writes this -->", "<!-- end data -->"
+    source = Source.of(toy.COMPETITION, tiny.folder)
+    page = filled(f"before\n{begin}\nold\n{end}\nafter\n", source)
+    assert page == f"before\n{begin}\n{made}\n{end}\nafter\n"
+    # The simulator's files are not there: what they told stays.
+    origins = page.replace("data:", "origins:").replace("end data", "end origins")
+    assert filled(origins, source) == origins
     assert filled("no marks", Source.of(toy.COMPETITION, tiny.folder)) == "no marks"
+
+
+def test_energies_and_counts_of_particles_are_the_recipes():
+    table = {
+        row[0]: row[1:]
+        for row in (
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in primaries_table([CYCLES[1], CYCLES[3]]).splitlines()
+        )
+    }
+    assert table[""] == ["cycle 1", "cycle 3"]
+    assert table["photon, MeV"] == ["100 to 450", "100 to 450"]
+    assert table["vertices"] == ["1", "1 to 3"]
+    assert table["particles per vertex"] == ["2 to 4", "2 to 4"]
+    assert table["crossing muons"] == ["0", "1 to 2"]
+
+
+def test_settings_name_sources_where_there_is_a_detector():
+    ideal, measured = (settings_table([CYCLES[number]]) for number in (1, 3))
+    assert "0.05 MeV" in ideal
+    assert "Miyajima" not in ideal
+    for said in ("11.4.1", "`G4HadronPhysicsFTFP_BERT`", "0.08 MeV", "Miyajima", "7.2 cm2/s"):
+        assert said in measured
+
+
+def test_origins_are_shares_of_all_voxels(tmp_path):
+    path = tmp_path / "simulated.h5"
+    with EventWriter(
+        path, kind="simulation", cycle=2, scale="demonstration", columns={"origin": np.uint8}
+    ) as out:
+        label = np.array([1, 1, 1, 3, 3, 2, 2, 2], np.uint8)
+        origin = np.array([2, 2, 3, 5, 1, 1, 1, 7], np.uint8)
+        coords = np.arange(24, dtype=np.uint8).reshape(8, 3)
+        event = Event(1, coords, np.ones(8, np.float32), label)
+        out.append(event, origin=origin)
+    lines = [line.strip("|").split("|") for line in origins_table({2: path}).splitlines()[2:]]
+    found = {meaning.strip(): shares.strip() for meaning, shares in lines}
+    assert found["delta rays: electrons knocked out by muons, hadrons and nuclei"] == (
+        "electron/positron 25.0 %"
+    )
+    assert found["Michel electrons, of decaying muons"] == "electron/positron 12.5 %"
+    assert "other 25.0 %, proton 12.5 %" in found.values()
 
 
 def test_metrics_are_named_as_the_code_names_them():

@@ -101,7 +101,9 @@ def test_the_file_keeps_what_the_organiser_may_know(whole):
         assert int(file.attrs["seed"], 16) == SEED
         n_voxels = len(file["coords"])
         assert file["origin"].shape == file["second_share"].shape == (n_voxels,)
-        assert 1 <= file["origin"][:].min() <= file["origin"][:].max() <= 6
+        assert 1 <= file["origin"][:].min() <= file["origin"][:].max() <= 7
+        n_particles = np.diff(file["particles/offset"][:]).max()
+        assert 0 == file["particle"][:].min() < file["particle"][:].max() < n_particles
         assert 0 <= file["second_share"][:].min() <= file["second_share"][:].max() <= 0.5
         assert (file["attempts"][:] >= 1).all()
         tables = list(iter_particles(file))
@@ -167,7 +169,7 @@ def test_without_a_seed_each_file_has_its_own_128_bits(tmp_path):
 
 
 @needs_geant4
-def test_cycle_3_has_dead_slabs_three_classes_and_more_voxels(tmp_path):
+def test_cycle_3_has_dead_planes_three_classes_and_more_voxels(tmp_path):
     assert main(command(tmp_path / "three.h5", cycle=3, events=3)) == 0
     with EventFile(tmp_path / "three.h5") as events:
         assert events.n_voxels / len(events) > 1200

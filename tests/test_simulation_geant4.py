@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+from organizer.simulate.constants import GEANT4_VERSION
+
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("geant4_pybind") is None, reason="geant4_pybind is not installed"
 )
@@ -47,12 +49,17 @@ os._exit(0)
 """
 
 
+# As Geant4 writes its version: 11.4.1 is 11-04-patch-01.
+VERSION_TAG = "{:02}-{:02}-patch-{:02}".format(*map(int, GEANT4_VERSION.split(".")))
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("geant4")
     command = [sys.executable, "-c", SCRIPT, str(folder / "data"), str(folder / "found.npz")]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Geant4 version Name: geant4-{VERSION_TAG} " in done.stdout
     with np.load(folder / "found.npz") as file:
         return dict(file)
 

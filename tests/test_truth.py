@@ -81,6 +81,8 @@ def test_origins_follow_the_ancestors():
         ((20, 17, -13, "Decay"), Origin.DECAY),
         ((21, 20, -11, "Decay"), Origin.MICHEL),
         ((22, 17, 111, "pi+Inelastic"), Origin.HADRONIC),
+        ((25, 18, ALPHA, "protonInelastic"), Origin.NUCLEUS),
+        ((26, 9, ARGON, "hadElastic"), Origin.NUCLEUS),
         ((23, 22, 22, "Decay"), Origin.CONVERSION),
         ((24, 23, 11, "conv"), Origin.CONVERSION),
     ]

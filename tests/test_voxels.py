@@ -132,7 +132,8 @@ def test_origin_of_a_voxel_is_the_commonest_within_the_label():
 def test_tally_sums_equal_keys_whatever_their_order():
     rng = np.random.default_rng(2)
     key, track = rng.integers(0, (50, 28), (1000, 2)).T
-    of_track = Truth(*np.divmod(np.arange(28), 7), n_labels=4)  # each label with each origin
+    label, origin = np.divmod(np.arange(28), 7)  # each label with each origin
+    of_track = Truth(label, origin, primary=np.arange(28) % 3, n_labels=4)
     label, origin = of_track.label[track], of_track.origin[track]
     weight = rng.integers(1, 10, 1000).astype(float)  # whole numbers: sums are exact in any order
     tallied = tally(key, weight, track, of_track)
@@ -143,3 +144,19 @@ def test_tally_sums_equal_keys_whatever_their_order():
     rows, labels, origins = np.nonzero(tallied.parts)
     found = dict(zip(zip(tallied.key[rows], labels, origins), tallied.parts[rows, labels, origins]))
     assert found == expected
+    by_particle = [
+        weight[(key == k) & (track % 28 % 3 == p)].sum() for k in tallied.key for p in range(3)
+    ]
+    assert tallied.by_primary.ravel().tolist() == by_particle
+
+
+def test_particle_of_a_voxel_is_the_one_whose_descendants_left_most():
+    tracks = make_tracks(
+        (1, 0, 211, ""), (2, 0, 22, ""), (3, 1, 2212, "pi+Inelastic"), (4, 2, 11, "conv"),
+        (5, 4, 22, "eBrem"), (6, 5, -11, "conv"),
+    )  # fmt: skip
+    here, there = (1, 1, 1), (10, 1, 1)
+    # Here the photon's descendants leave 1.2 MeV, the pion and its proton 1.1 MeV.
+    rows = [(here, here, 1.2, 5), (here, here, 0.5, 0), (here, here, 0.6, 2), (there, there, 1, 2)]
+    voxels = read(make_steps(tracks, *rows))
+    assert voxels.particle.tolist() == [1, 0]

@@ -16,11 +16,15 @@ from lartpc_challenge.files import replacing
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from lartpc_challenge.page.colours import on_dark
 from organizer.data.table import describe, markdown
+from organizer.pages.simulation import origins_table, primaries_table, settings_table
 from organizer.phases.split import labelled_test_events
-from organizer.source import Source
+from organizer.source import Source, train_file
 
-BEGIN, END = "<!-- begin: python -m organizer.pages writes this -->", "<!-- end -->"
-_BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+_BLOCK = re.compile(
+    r"(?P<begin><!-- begin (?P<name>\w+): python -m organizer\.pages writes this -->\n)"
+    r"(?P<old>.*?)(?P<end><!-- end (?P=name) -->)",
+    re.DOTALL,
+)
 
 # Rows of its table that say nothing of the data themselves.
 _NOT_SHOWN = ("cycle, kind", "scale")
@@ -31,9 +35,15 @@ _LOGO_GROUND = "#12161d"
 def filled(text: str, source: Source) -> str:
     """A page's text with the tables of `source` between its marks, if it has marks.
 
+    A table of the simulator's files stays as it is where `source` has none of them.
     Raises ChallengeError where a file can't be read.
     """
-    return _BLOCK.sub(lambda _: f"{BEGIN}\n{tables(source)}\n{END}", text)
+
+    def block(found: re.Match[str]) -> str:
+        made = _BLOCKS[found["name"]](source)
+        return found["begin"] + (found["old"] if made is None else f"{made}\n") + found["end"]
+
+    return _BLOCK.sub(block, text)
 
 
 def tables(source: Source) -> str:
@@ -55,6 +65,20 @@ def _sizes(source: Source) -> str:
             columns["voxels"][f"`{path.name}`"] = f"{events.n_voxels:,}"
         columns["size"][f"`{path.name}`"] = f"{path.stat().st_size / 1e6:,.1f} MB"
     return markdown(columns)
+
+
+def _simulation(source: Source) -> str:
+    cycles = source.competition.cycles
+    return f"{primaries_table(cycles)}\n\n{settings_table(cycles)}"
+
+
+def _origins(source: Source) -> str | None:
+    files = {c.number: train_file(source.simulated, c) for c in source.competition.cycles}
+    return origins_table(files) if all(path.exists() for path in files.values()) else None
+
+
+# What a page's marks name -> the tables between them.
+_BLOCKS = {"data": tables, "simulation": _simulation, "origins": _origins}
 
 
 # ---- pictures

@@ -24,6 +24,11 @@ from organizer.simulate.quenching import ionising_share, is_quenched
 NEUTRON_LIMIT_MEV = 1.4
 ARGON_40 = 1000180400  # PDG code
 
+# Geant4's physics constructors: always, with decay, and with hadronic reactions.
+ELECTROMAGNETIC_PHYSICS = ("G4EmStandardPhysics", "G4StepLimiterPhysics")
+DECAY_PHYSICS = ("G4DecayPhysics",)
+HADRONIC_PHYSICS = ("G4HadronElasticPhysics", "G4HadronPhysicsFTFP_BERT", "G4StoppingPhysics")
+
 # Excited nuclei then emit the gammas of `levels.txt`. Bertini's own de-excitation, Geant4's
 # default, knows no levels and emits a continuum.
 DE_EXCITATION = {"G4CASCADE_USE_PRECOMPOUND": "1"}
@@ -134,14 +139,14 @@ class LiquidArgon:
 def _physics_list(g4, settings: Settings):
     physics = g4.G4VModularPhysicsList()
     physics.SetVerboseLevel(0)
-    physics.RegisterPhysics(g4.G4EmStandardPhysics())
-    physics.RegisterPhysics(g4.G4StepLimiterPhysics())
-    if settings.decay:
-        physics.RegisterPhysics(g4.G4DecayPhysics())
+    names = (
+        *ELECTROMAGNETIC_PHYSICS,
+        *(DECAY_PHYSICS if settings.decay else ()),
+        *(HADRONIC_PHYSICS if settings.hadronic else ()),
+    )
+    for name in names:
+        physics.RegisterPhysics(getattr(g4, name)())
     if settings.hadronic:
-        physics.RegisterPhysics(g4.G4HadronElasticPhysics())
-        physics.RegisterPhysics(g4.G4HadronPhysicsFTFP_BERT())
-        physics.RegisterPhysics(g4.G4StoppingPhysics())
         neutrons = g4.G4NeutronTrackingCut()
         neutrons.SetKineticEnergyLimit(settings.neutron_limit_mev * g4.MeV)
         physics.RegisterPhysics(neutrons)

@@ -1,7 +1,7 @@
 """What a TPC makes of energy deposits: charge gets lost, spreads, is noisy, isn't read everywhere.
 
 The charge drifts against x to the anode: recombination where it is set free, attachment on the way,
-diffusion, dead slabs, noise on the voxels that hold charge. Energies are given back in MeV as if
+diffusion, dead planes, noise on the voxels that hold charge. Energies are given back in MeV as if
 every voxel held a minimum-ionising track beside the anode: one constant factor, as neither the true
 dE/dx nor the drift distance is known to whoever looks at the event.
 """
@@ -17,45 +17,56 @@ from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, VOXEL_SIZE_MM
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
 from organizer.simulate.voxels import Deposits, Tally, Truth, Voxels, read_out, tally
 
+# Of the constants below, as the data page shows them too.
+SOURCES = {
+    "mev_per_electron": "M. Miyajima et al., Phys. Rev. A 9 (1974) 1438",
+    "box": "ArgoNeuT: R. Acciarri et al., JINST 8 (2013) P08005",
+    "drift_speed_mm_us": "at 87 K: W. Walkowiak, NIM A 449 (2000) 288",
+    "diffusion": "the Wire-Cell toolkit's, after Y. Li et al., NIM A 816 (2016) 160",
+    "lifetime_us": "the Wire-Cell toolkit's; ProtoDUNE-SP: JINST 15 (2020) P12004",
+    "noise_electrons": "of a collection wire: ProtoDUNE-SP, JINST 15 (2020) P12004",
+    "drift_mm": "2 m, as in SBND's TPC",
+}
 FIELD_KV_CM = 0.5  # for which all below was measured
 MIP_DEDX_MEV_CM = 2.11  # minimum in liquid argon, PDG 2024, table 6.1
-MEV_PER_ELECTRON = 23.6e-6  # M. Miyajima et al., Phys. Rev. A 9 (1974) 1438
-# Modified Box model: ArgoNeuT, R. Acciarri et al., JINST 8 (2013) P08005.
+MEV_PER_ELECTRON = 23.6e-6
 BOX_ALPHA = 0.93
 BOX_BETA_KV_G_CM3_MEV = 0.212
 # Its range. Steps where a particle stops, or that have no length, would lie far above.
 BOX_DEDX_MEV_CM = (1.0, 50.0)
+# Nuclei do lie there. At an alpha's 1000 MeV/cm the model leaves 2 % of the electrons; J. Thomas,
+# D. A. Imel, Phys. Rev. A 36 (1987) 614, find 1 % for alphas at this field.
+NUCLEUS_DEDX_MEV_CM = (1.0, 1000.0)
 
 
 @dataclass(frozen=True)
 class Detector:
     """A TPC. Lengths in mm unless said otherwise; ranges are (least, most), both possible."""
 
-    drift_speed_mm_us: float = 1.6  # at 87 K: W. Walkowiak, NIM A 449 (2000) 288
-    # The Wire-Cell toolkit's values, after Y. Li et al., NIM A 816 (2016) 160.
+    drift_speed_mm_us: float = 1.6
     diffusion_longitudinal_mm2_us: float = 7.2e-4
     diffusion_transverse_mm2_us: float = 12.0e-4
-    lifetime_us: float = 8000.0  # the Wire-Cell toolkit's; ProtoDUNE-SP: JINST 15 (2020) P12004
-    noise_electrons: float = 500.0  # a collection wire's, ProtoDUNE-SP, ibid.
-    drift_mm: tuple[float, float] = (0.0, 1500.0)  # anode to the crop; 2 m in all, as SBND's TPC
-    # Broken wires and the gaps between anode planes: slabs across y and z, where the wires are.
-    dead_slabs: tuple[int, int] = (1, 4)  # on each of the two axes
+    lifetime_us: float = 8000.0
+    noise_electrons: float = 500.0
+    drift_mm: tuple[float, float] = (0.0, 1500.0)  # from the anode to the crop
+    # Broken wires and the gaps between anode planes, across y and z, where the wires are.
+    dead_planes: tuple[int, int] = (1, 4)  # on each of the two axes
     dead_width_voxels: tuple[int, int] = (1, 5)
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where in the detector an event lies. dead (3, GRID_SIZE) bool: dead slabs, axis by axis."""
+    """Where in the detector an event lies. dead (3, GRID_SIZE) bool: dead planes, axis by axis."""
 
     drift_mm: float
     dead: np.ndarray
 
 
 def draw_conditions(rng: np.random.Generator, detector: Detector) -> Conditions:
-    """A place for the crop in the detector, and with it the dead slabs."""
+    """A place for the crop in the detector, and with it the dead planes."""
     dead = np.zeros((3, GRID_SIZE), bool)
     for axis in (1, 2):
-        for _ in range(rng.integers(*detector.dead_slabs, endpoint=True)):
+        for _ in range(rng.integers(*detector.dead_planes, endpoint=True)):
             width = rng.integers(*detector.dead_width_voxels, endpoint=True)
             first = rng.integers(0, GRID_SIZE - width, endpoint=True)
             dead[axis, first : first + width] = True
@@ -83,9 +94,11 @@ def measured_readout(
     return read_out(spread, energy, is_read & (energy > threshold_mev), truth.precedence)
 
 
-def recombination(dedx_mev_cm: np.ndarray) -> np.ndarray:
+def recombination(
+    dedx_mev_cm: np.ndarray, limits_mev_cm: tuple[float, float] = BOX_DEDX_MEV_CM
+) -> np.ndarray:
     """Share of the electrons set free that escape recombination, by the modified Box model."""
-    dedx = np.clip(dedx_mev_cm, *BOX_DEDX_MEV_CM)
+    dedx = np.clip(dedx_mev_cm, *limits_mev_cm)
     scaled = BOX_BETA_KV_G_CM3_MEV * dedx / (LAR_DENSITY_G_CM3 * FIELD_KV_CM)
     return np.log(BOX_ALPHA + scaled) / scaled
 
@@ -96,7 +109,10 @@ def arriving_electrons(
     """(P,) electrons of each deposit that arrive at the anode."""
     with np.errstate(divide="ignore"):
         dedx = deposits.energy_mev / (deposits.length_mm / 10)
-    free = deposits.energy_mev / MEV_PER_ELECTRON * recombination(dedx)
+    escaping = np.where(
+        deposits.is_nucleus, recombination(dedx, NUCLEUS_DEDX_MEV_CM), recombination(dedx)
+    )
+    free = deposits.energy_mev / MEV_PER_ELECTRON * escaping
     return free * np.exp(-_drift_time_us(deposits, detector, conditions) / detector.lifetime_us)
 
 

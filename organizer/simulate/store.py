@@ -2,6 +2,7 @@
 
 Besides the columns of every events file it holds
 
+    particle                      (M,) int16     row of the event's particles, see FORMAT.md
     origin                        (M,) uint8     a voxel's `Origin`; attribute `origins` names them
     second_share                  (M,) float32   share of its energy that the second class left
     attempts                      (N,) uint8     draws that an event took until one was accepted
@@ -31,7 +32,7 @@ from organizer.simulate.geant4 import Particle
 from organizer.simulate.truth import Origin
 from organizer.simulate.voxels import HALF_CROP_MM
 
-_COLUMNS = {"origin": np.uint8, "second_share": np.float32}
+_COLUMNS = {"particle": np.int16, "origin": np.uint8, "second_share": np.float32}
 _PARTICLE_COLUMNS = {
     "pdg": (np.int32, ()),
     "kinetic_energy_mev": (np.float32, ()),
@@ -63,7 +64,7 @@ class SimulationWriter(EventWriter):
         """Add an event as `simulate_event` returns it."""
         voxels = event.voxels
         self.append(
-            Event(event.event_id, voxels.coords, voxels.energy, voxels.label),
+            Event(event.event_id, voxels.coords, voxels.energy, voxels.label, voxels.particle),
             origin=voxels.origin,
             second_share=voxels.second_share,
         )

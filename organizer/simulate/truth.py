@@ -29,8 +29,9 @@ class Origin(IntEnum):
     DELTA = 2  # electron knocked out by a muon, hadron or nucleus, and what follows from it
     MICHEL = 3  # electron of a muon's decay, and what follows
     CONVERSION = 4  # electron or positron that a photon set free, and what follows
-    HADRONIC = 5  # of a nuclear reaction, or a nucleus that recoils
+    HADRONIC = 5  # hadron of a nuclear reaction, and the slow recoils that neutrons leave
     DECAY = 6  # muon or hadron of a decay
+    NUCLEUS = 7  # nucleus of a reaction, deuterons and alphas among them, or one that recoils
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def _followed(parent: np.ndarray, goes_on: np.ndarray) -> np.ndarray:
 
 
 def _origin(pdg: int, creator: str, parent_pdg: int, parent_origin: Origin) -> Origin:
+    if pdg >= _FIRST_NUCLEUS:
+        return Origin.NUCLEUS
     if abs(pdg) not in (ELECTRON, PHOTON):
         return Origin.DECAY if creator == "Decay" else Origin.HADRONIC
     if abs(parent_pdg) == ELECTRON or parent_origin in (Origin.MICHEL, Origin.DELTA):
@@ -195,5 +198,5 @@ LOW_ENERGY_VOXELS = 10
 def is_low_energy(facts: TrackFacts) -> np.ndarray:
     """Small fragments of what photons and neutrons set free away from the tracks."""
     is_small = facts.fragment_voxels < LOW_ENERGY_VOXELS
-    is_secondary = np.isin(facts.origin, (Origin.CONVERSION, Origin.HADRONIC))
+    is_secondary = np.isin(facts.origin, (Origin.CONVERSION, Origin.HADRONIC, Origin.NUCLEUS))
     return is_small & is_secondary

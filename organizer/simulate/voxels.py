@@ -10,6 +10,7 @@ import numpy as np
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, VOXEL_SIZE_MM
 from organizer.simulate.geant4 import Particle, Steps
+from organizer.simulate.quenching import is_quenched
 from organizer.simulate.truth import NEUTRON, PHOTON, Origin, TrackFacts, labels_of_tracks
 
 HALF_CROP_MM = GRID_SIZE * VOXEL_SIZE_MM / 2
@@ -23,6 +24,7 @@ class Deposits:
     position_mm: np.ndarray  # (P, 3) float64, from the crop's lower corner
     energy_mev: np.ndarray  # (P,) float64, what ends as ionisation
     length_mm: np.ndarray  # (P,) float64, length of the step that left it, 0 for neutral particles
+    is_nucleus: np.ndarray  # (P,) bool, left by a nucleus beyond hydrogen
     track: np.ndarray  # (P,) int64, row of the track that left it
 
     @property
@@ -41,16 +43,18 @@ class Truth:
 
     label: np.ndarray  # (T,) int64
     origin: np.ndarray  # (T,) int64, `Origin`
+    primary: np.ndarray  # (T,) int64, row of the event's particles that it descends from
     n_labels: int
     precedence: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What each voxel got, from which class and origin. V is the number of voxels."""
+    """What each voxel got, and from where. V is the number of voxels."""
 
     key: np.ndarray  # (V,) int64, ascending: flat index into GRID_SHAPE
     parts: np.ndarray  # (V, labels, origins) float64, in the unit of what was tallied
+    by_primary: np.ndarray  # (V, primaries) float64, the same by the event's particles
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class Voxels:
 
     coords: np.ndarray  # (V, 3) uint8
     energy: np.ndarray  # (V,) float32, MeV
-    label: np.ndarray  # (V,) uint8, the class that left most
+    label: np.ndarray  # (V,) uint8, the class that left most, see `read_out`
+    particle: np.ndarray  # (V,) int16, row of the particle whose descendants left most
     origin: np.ndarray  # (V,) uint8, the commonest within that class
     second_share: np.ndarray  # (V,) float32, 0 to 0.5: what the second class left
 
@@ -80,10 +85,12 @@ def deposits_in_crop(steps: Steps) -> Deposits:
     position = start[step] + middle * way[step] + HALF_CROP_MM
     inside = np.all((position >= 0) & (position < 2 * HALF_CROP_MM), axis=1)
     step = step[inside]
+    is_nucleus = is_quenched(steps.tracks.pdg)
     return Deposits(
         position_mm=position[inside],
         energy_mev=(steps.ionising_mev / pieces)[step],
         length_mm=(np.where(is_neutral, 0, steps.length_mm) / pieces)[step],
+        is_nucleus=is_nucleus[steps.track[step]],
         track=steps.track[step],
     )
 
@@ -96,6 +103,7 @@ def find_truth(
     return Truth(
         label=labels_of_tracks(facts, production.rule, cycle),
         origin=facts.origin,
+        primary=facts.primary,
         n_labels=cycle.n_labels,
         precedence=tuple(map(cycle.label, production.precedence)),
     )
@@ -109,15 +117,24 @@ def ideal_readout(deposits: Deposits, truth: Truth, threshold_mev: float) -> Vox
 
 
 def tally(key: np.ndarray, weight: np.ndarray, track: np.ndarray, truth: Truth) -> Tally:
-    """Sum (n,) weights by voxel, label and origin of their tracks."""
+    """Sum (n,) weights by voxel and by the label, origin and primary of their tracks."""
     is_hit = np.zeros(GRID_SIZE**3, bool)  # a table of the whole grid: quicker than sorting keys
     is_hit[key] = True
     hit = np.flatnonzero(is_hit)
     row_of_key = np.empty(GRID_SIZE**3, np.int32)
     row_of_key[hit] = np.arange(len(hit))
-    shape = (len(hit), truth.n_labels, max(Origin) + 1)
-    cell = np.ravel_multi_index((row_of_key[key], truth.label[track], truth.origin[track]), shape)
-    return Tally(hit, np.bincount(cell, weight, minlength=np.prod(shape)).reshape(shape))
+    row = row_of_key[key]
+
+    def summed(shape: tuple[int, ...], *of_track: np.ndarray) -> np.ndarray:
+        shape = (len(hit), *shape)
+        cell = np.ravel_multi_index((row, *(values[track] for values in of_track)), shape)
+        return np.bincount(cell, weight, minlength=int(np.prod(shape))).reshape(shape)
+
+    return Tally(
+        key=hit,
+        parts=summed((truth.n_labels, max(Origin) + 1), truth.label, truth.origin),
+        by_primary=summed((truth.primary.max(initial=0) + 1,), truth.primary),
+    )
 
 
 def read_out(
@@ -125,8 +142,9 @@ def read_out(
 ) -> Voxels:
     """The voxels where is_kept (V,), with energy_mev (V,) as measured.
 
-    A voxel's label is the one that left most in it; with a `precedence` the first of these labels
-    that left anything.
+    A voxel's label is the one that left most of what was tallied: ionising energy, or with a
+    detector the charge that arrives, in each voxel that it reached; with a `precedence` the first
+    of these labels that left anything.
     """
     parts = tallied.parts[is_kept]
     by_label = parts.sum(axis=2)
@@ -138,6 +156,7 @@ def read_out(
         coords=np.stack(np.unravel_index(tallied.key[is_kept], GRID_SHAPE), 1).astype(np.uint8),
         energy=energy_mev[is_kept].astype(np.float32),
         label=label.astype(np.uint8),
+        particle=np.argmax(tallied.by_primary[is_kept], axis=1).astype(np.int16),
         origin=np.argmax(parts[np.arange(len(parts)), label], axis=1).astype(np.uint8),
         second_share=(second / by_label.sum(axis=1)).astype(np.float32),
     )

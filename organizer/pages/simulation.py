@@ -1,0 +1,152 @@
+"""How the events were made, as tables in Markdown written from the code that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lartpc_challenge.cycles import Cycle
+from lartpc_challenge.events import EventFile
+from organizer.cycles import production_of
+from organizer.data.table import SPECIES, markdown
+from organizer.simulate import primaries, response
+from organizer.simulate.constants import GEANT4_VERSION, LAR_DENSITY_G_CM3
+from organizer.simulate.geant4 import (
+    DECAY_PHYSICS,
+    ELECTROMAGNETIC_PHYSICS,
+    HADRONIC_PHYSICS,
+    Settings,
+)
+from organizer.simulate.primaries import Group
+from organizer.simulate.truth import Origin
+
+# What becomes of each origin, in a participant's words.
+ORIGIN_MEANING = {
+    Origin.PRIMARY: "what the event began with; of electrons with what they knock out",
+    Origin.CONVERSION: "electrons and positrons that photons set free, most of every shower",
+    Origin.DELTA: "delta rays: electrons knocked out by muons, hadrons and nuclei",
+    Origin.MICHEL: "Michel electrons, of decaying muons",
+    Origin.HADRONIC: "particles of nuclear reactions: protons, pions, neutrons' recoils",
+    Origin.NUCLEUS: "nuclei: recoils, deuterons, alphas and heavier ones",
+    Origin.DECAY: "muons and hadrons of decays",
+}
+
+
+def primaries_table(cycles: Sequence[Cycle]) -> str:
+    """Kinetic energies of what the events of each cycle begin with, and how many there are."""
+    columns = {}
+    for cycle in cycles:
+        recipe = production_of(cycle).recipe
+        groups = {*recipe.extra, *(group for among in recipe.required for group in among)}
+        rows = {}
+        for name, pdgs in SPECIES.items():
+            own = [group for group in groups if set(group.pdgs) <= set(pdgs)]
+            rows[f"{name}, MeV"] = "; ".join(map(_range, sorted(own, key=lambda g: g.lowest_mev)))
+        rows["vertices"] = _counts(recipe.vertex_odds)
+        least, most = _least_and_most(recipe.extra_odds)
+        per_vertex = len(recipe.required)
+        rows["particles per vertex"] = _from_to(per_vertex + least, per_vertex + most)
+        rows["crossing muons"] = _counts(recipe.cosmic_odds)
+        columns[f"cycle {cycle.number}"] = rows
+    return markdown(columns)
+
+
+def _range(group: Group) -> str:
+    return f"{group.lowest_mev:g} to {group.highest_mev:g}"
+
+
+def _least_and_most(odds: Sequence[float]) -> tuple[int, int]:
+    possible = np.flatnonzero(odds)
+    return int(possible[0]), int(possible[-1])
+
+
+def _counts(odds: Sequence[float]) -> str:
+    return _from_to(*_least_and_most(odds))
+
+
+def _from_to(least: int, most: int) -> str:
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
+def settings_table(cycles: Sequence[Cycle]) -> str:
+    """Geant4's version, physics, cuts; thresholds; the detector's constants with their sources."""
+    world = Settings()
+    detector = response.Detector()
+    physics = (*ELECTROMAGNETIC_PHYSICS, *DECAY_PHYSICS, *HADRONIC_PHYSICS)
+    thresholds = {cycle.number: production_of(cycle).threshold_mev for cycle in cycles}
+    rows = {
+        "Geant4": (GEANT4_VERSION, ", ".join(f"`{name}`" for name in physics)),
+        "argon": (f"{LAR_DENSITY_G_CM3} g/cm3", "`G4_lAr`"),
+        "world": (f"cube of {world.half_size_mm / 500:.3f} m", "tracks end at its walls"),
+        "step of charged particles": (f"at most {world.max_step_mm:g} mm", ""),
+        "production cut": (f"{world.production_cut_mm:g} mm", "electrons, positrons, photons"),
+        "neutrons followed": (f"above {world.neutron_limit_mev:g} MeV", "slower ones only recoil"),
+        "crossing muons": (
+            f"{primaries.COSMIC_LOWEST_MEV / 1e3:g} to {primaries.COSMIC_HIGHEST_MEV / 1e3:g} GeV",
+            "flat in the logarithm; zenith angle as cos2",
+        ),
+        "threshold of a voxel": (
+            ", ".join(f"{mev:g} MeV" for mev in dict.fromkeys(thresholds.values())),
+            "; ".join(f"cycle {number}: {mev:g}" for number, mev in thresholds.items()),
+        ),
+    }
+    if any(production_of(cycle).detector for cycle in cycles):
+        rows |= {
+            "electric field": (f"{response.FIELD_KV_CM:g} kV/cm", ""),
+            "energy per electron": (f"{response.MEV_PER_ELECTRON * 1e6:g} eV", "mev_per_electron"),
+            "recombination, modified Box: alpha, beta": (
+                f"{response.BOX_ALPHA:g}, {response.BOX_BETA_KV_G_CM3_MEV:g} kV g/cm3/MeV",
+                "box",
+            ),
+            "drift speed": (f"{detector.drift_speed_mm_us:g} mm/us", "drift_speed_mm_us"),
+            "drift distance": (
+                f"{detector.drift_mm[0]:g} to {detector.drift_mm[1] + 576:g} mm",
+                "drift_mm",
+            ),
+            "diffusion along the drift": (
+                f"{1e4 * detector.diffusion_longitudinal_mm2_us:g} cm2/s", "diffusion",
+            ),
+            "diffusion across": (
+                f"{1e4 * detector.diffusion_transverse_mm2_us:g} cm2/s", "diffusion",
+            ),
+            "electron lifetime": (f"{detector.lifetime_us / 1e3:g} ms", "lifetime_us"),
+            "noise per voxel": (f"{detector.noise_electrons:g} electrons", "noise_electrons"),
+        }  # fmt: skip
+    return _left(
+        {
+            "value": {name: value for name, (value, _) in rows.items()},
+            "source, or more": {
+                name: response.SOURCES.get(source, source) for name, (_, source) in rows.items()
+            },
+        }
+    )
+
+
+def origins_table(simulated: dict[int, Path]) -> str:
+    """What left most of the voxels' label's energy, by class: shares of the simulator's files.
+
+    simulated: cycle number -> a file of kind `simulation`. Raises ChallengeError for other files.
+    """
+    columns = {}
+    for number, path in simulated.items():
+        with EventFile(path, kind="simulation") as events:
+            names = events.cycle.label_names
+            shape = (max(Origin) + 1, len(names))
+            cell = np.ravel_multi_index((events.column("origin"), events.column("label")), shape)
+        share = np.bincount(cell, minlength=np.prod(shape)).reshape(shape) / max(1, len(cell))
+        columns[f"cycle {number}"] = {
+            meaning: ", ".join(
+                f"{names[label]} {share[origin, label]:.1%}".replace("%", " %")
+                for label in np.argsort(-share[origin])
+                if share[origin, label] >= 5e-4
+            )
+            for origin, meaning in ORIGIN_MEANING.items()
+        }
+    return _left(columns)
+
+
+def _left(columns: dict[str, dict[str, str]]) -> str:
+    """A table whose columns are text."""
+    return markdown(columns).replace("--:", "---")
