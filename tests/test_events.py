@@ -177,7 +177,7 @@ def test_a_test_file_takes_no_labels(path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"kind": "reference"}, {"cycle": 4}, {"scale": "small"}, {"kind": "secret"}]
+    "wrong", [{"kind": "reference"}, {"cycle": 99}, {"scale": "small"}, {"kind": "secret"}]
 )
 def test_a_writer_knows_its_kinds_cycles_and_scales(path, wrong):
     with pytest.raises(ValueError, match="is unknown"):
@@ -240,7 +240,7 @@ DAMAGES = {
     "newer": (attribute("format_version", 3), "format_version 3 is not readable by this package"),
     "list of versions": (attribute("format_version", [1, 1]), "format_version an array of shape"),
     "reference": (attribute("kind", "reference"), "is a reference file, expected train or test"),
-    "cycle": (attribute("cycle", 4), r"cycle 4 is unknown, expected one of \[1, 2, 3\]"),
+    "cycle": (attribute("cycle", 99), "cycle 99 is unknown, expected"),
     "scale": (attribute("scale", "tiny"), "scale must be one of"),
     "no coords": (lacking("coords"), "data set coords is missing"),
     "no offset": (lacking("offset"), "data set offset is missing"),
