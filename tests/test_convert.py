@@ -456,3 +456,15 @@ def test_every_cycle_of_particles_can_be_written(tmp_path):
             assert convert(pilarnet_file(tmp_path / "in.h5"), out, *arguments) == 0
             with EventFile(out) as file:
                 assert file.cycle == cycle
+
+
+def test_voxels_of_another_size_are_for_one_cycle(tmp_path, capsys):
+    assert convert(MUONS, tmp_path / "out.h5", "--voxel-size", 5) == 1
+    assert "the voxels of cycle 2 have 3 mm, not 5" in capsys.readouterr().err
+    assert convert(MUONS, tmp_path / "out.h5", "--voxel-size", "source") == 1
+    assert "its deposits are no voxels" in capsys.readouterr().err
+    assert not (tmp_path / "out.h5").exists()
+    arguments = ("--voxel-size", 5, "--cycle", "general")
+    assert convert(MUONS, tmp_path / "out.h5", *arguments) == 0
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert file.attrs["voxel_size_mm"] == 5

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.cycles import CYCLES, find_cycle
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.converted import Counts, Settings, convert
+from organizer.convert.converted import Counts, Settings, choose_voxel_mm, convert
 from organizer.convert.crops import crop_origin, tile_corners
 from organizer.convert.deposits import Grid, Segments, SourceEvent, Voxels
 from organizer.convert.placing import cut, split_by_cell, split_voxels
@@ -260,3 +260,43 @@ def test_of_a_labelled_source_an_event_without_classes_has_none():
     assert len(found.event) == 0
     (found,) = convert(source([[1, 2, 3]], [1.0], [Kind.MIP]), settings, Counts(), False)
     assert found.event.label is None
+
+
+def test_precedence_where_a_cycle_has_one():
+    item = source(
+        [[1, 2, 3]] * 2 + [[4, 5, 6]] * 2,
+        [0.9, 0.1, 0.2, 0.8],
+        [Kind.SHOWER, Kind.PROTON, Kind.SHOWER, Kind.MIP],
+    )
+    settings = Settings(CYCLES[2], 3.0, 0.05, "densest", ("proton", "electron/positron"))
+    (found,) = convert(item, settings, Counts())
+    assert found.event.label.tolist() == [PROTON, EM]
+    assert only(item).label.tolist() == [EM, OTHER]
+
+
+GENERAL = find_cycle("general")
+
+
+def test_the_size_of_voxels_is_the_cycles_unless_that_takes_any():
+    coarse = source(
+        [[1, 2, 3]], [1.0], [Kind.MIP], Grid(np.array([9.948, 9.943, 9.954]), np.ones(3))
+    )
+    assert choose_voxel_mm(3.0, coarse, CYCLES[2]) == 3
+    for asked in (5.0, None):
+        with pytest.raises(ChallengeError, match="the voxels of cycle 2 have 3 mm, not"):
+            choose_voxel_mm(asked, coarse, CYCLES[2])
+    assert choose_voxel_mm(5.0, coarse, GENERAL) == 5
+    assert choose_voxel_mm(None, coarse, GENERAL) == pytest.approx(9.9483)
+    # As they are: not cut, not moved.
+    (found,) = converted(coarse, voxel_mm=choose_voxel_mm(None, coarse, GENERAL))
+    assert found.event.coords.tolist() == [[1, 2, 3]]
+
+
+def test_voxels_that_are_no_cubes_cannot_be_kept():
+    flat = source([[1, 2, 3]], [1.0], [Kind.MIP], Grid(np.array([3.0, 3.0, 5.0]), np.zeros(3)))
+    with pytest.raises(ChallengeError, match="are no cubes"):
+        choose_voxel_mm(None, flat, GENERAL)
+    place = Segments(np.zeros((1, 3)), np.ones((1, 3)))
+    item = SourceEvent(0, 0, (-1, -1, 0), place, np.ones(1), None)
+    with pytest.raises(ChallengeError, match="its deposits are no voxels"):
+        choose_voxel_mm(None, item, GENERAL)

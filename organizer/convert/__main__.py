@@ -32,7 +32,15 @@ from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError
 from organizer.convert import mlhep2018
 from organizer.convert.back import write_back
-from organizer.convert.converted import Converted, Counts, Settings, convert, summary
+from organizer.convert.converted import (
+    CYCLE_OF_ANY_SIZE,
+    Converted,
+    Counts,
+    Settings,
+    choose_voxel_mm,
+    convert,
+    summary,
+)
 from organizer.convert.crops import CROPS
 from organizer.convert.deposits import ReadOptions, SourceEvent
 from organizer.convert.larcv_kinds import TAXONOMIES
@@ -45,6 +53,7 @@ from organizer.cycles import PRODUCTIONS
 T = TypeVar("T")
 _CALL = "python -m organizer.convert"
 _MLHEP = "mlhep"
+_DEFAULT_THRESHOLD_MEV = 0.05  # of a cycle that nobody simulates; hides recoils of neutrons
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,20 +93,26 @@ def _to_format(options: argparse.Namespace) -> None:
 
 def _from_source(reader: str, options: argparse.Namespace) -> None:
     source, cycle = options.source_file, options.cycle
+    production = PRODUCTIONS.get(cycle.number)  # `general` has none: it is made of the others'
     threshold_mev = options.threshold_mev
     if threshold_mev is None:
-        threshold_mev = PRODUCTIONS[cycle.number].threshold_mev
-    settings = Settings(cycle, options.voxel_size, threshold_mev, options.crop)
+        threshold_mev = production.threshold_mev if production else _DEFAULT_THRESHOLD_MEV
     read_options = ReadOptions(
         options.energy_from, options.labels_from, options.taxonomy, options.source_voxel_mm
     )
     events = islice(READERS[reader](source, read_options), options.events)
     seen = list(_up_to_first_deposit(events))
     is_labelled = not seen or seen[-1].kind is not None
+    voxel_mm = choose_voxel_mm(options.voxel_size, seen[-1] if seen else None, cycle)
+    precedence = production.precedence if production else ()
+    settings = Settings(cycle, voxel_mm, threshold_mev, options.crop, precedence)
     kind = "train" if is_labelled else "test"
     counts = Counts()
     rows: list[Converted] = []
-    with EventWriter(options.out, kind=kind, cycle=cycle.number, scale="full") as writer:
+    size = {"voxel_size_mm": voxel_mm}
+    with EventWriter(
+        options.out, kind=kind, cycle=cycle.number, scale="full", attributes=size
+    ) as writer:
         events = chain(seen, events)
         for item in _converted(source, events, is_labelled, settings, counts):
             if len(item.event):
@@ -201,10 +216,11 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--voxel-size",
-        type=_positive,
+        type=_voxel_size,
         default=VOXEL_SIZE_MM,
-        metavar="MM",
-        help=f"edge of our voxels ({VOXEL_SIZE_MM:g})",
+        metavar="MM|source",
+        help=f"edge of our voxels ({VOXEL_SIZE_MM:g}); another one, or the source's own, for cycle "
+        f"{CYCLE_OF_ANY_SIZE} alone",
     )
     parser.add_argument(
         "--source-voxel-mm",
@@ -258,6 +274,10 @@ def _not_negative(text: str) -> float:
     if not number >= 0:
         raise argparse.ArgumentTypeError("must be at least 0")
     return number
+
+
+def _voxel_size(text: str) -> float | None:
+    return None if text == "source" else _positive(text)
 
 
 def _positive(text: str) -> float:

@@ -9,21 +9,28 @@ import numpy as np
 
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event
-from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError
 from organizer.convert.crops import corners, inside
 from organizer.convert.deposits import SourceEvent, Voxels
-from organizer.convert.placing import SAME_SIZE, lattice_mm, tally
+from organizer.convert.placing import SAME_SIZE, is_same_size, lattice_mm, tally
 from organizer.convert.taxonomy import Kind, ambiguities, label_of_kind
+
+CYCLE_OF_ANY_SIZE = "general"  # for networks that meet everybody's events
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to convert. voxel_mm: the edge of our voxels; threshold_mev: keep those with more."""
+    """How to convert. voxel_mm: the edge of our voxels; threshold_mev: keep those with more.
+
+    precedence: names of classes; a voxel belongs to the first of them that left energy in it, and
+    where there is none of these to the class that left most.
+    """
 
     cycle: Cycle
     voxel_mm: float
     threshold_mev: float
     crop: str
+    precedence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def convert(
     counts.below_mev += float(energy[~is_kept].sum())
     label = None
     if source.kind is not None:
-        label = cells.parts_mev[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
+        label = _labels(cells.parts_mev, settings)
         has_class = (cells.parts_mev[1:] > 0).any(axis=0)
         counts.no_class_mev += float(energy[is_kept & ~has_class].sum())
         is_kept &= has_class
@@ -125,6 +132,41 @@ def convert(
         )
     counts.kept_mev += kept_mev
     counts.outside_mev += float(energy.sum()) - kept_mev
+
+
+def _labels(parts_mev: np.ndarray, settings: Settings) -> np.ndarray:
+    """(C,) uint8: the class of each cell; parts_mev (n_labels, C): what each label left in it."""
+    label = parts_mev[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
+    for name in reversed(settings.precedence):
+        of_name = settings.cycle.class_names.index(name) + 1
+        if of_name < len(parts_mev):
+            label[parts_mev[of_name] > 0] = of_name
+    return label
+
+
+def choose_voxel_mm(asked: float | None, first: SourceEvent | None, cycle: Cycle) -> float:
+    """The edge of our voxels. asked: in mm, None for the size that the source has.
+
+    ChallengeError where the cycle's voxels have another size, where the source has no voxels, or
+    voxels that are no cubes.
+    """
+    if asked is None:
+        if first is None or not isinstance(first.place, Voxels):
+            raise ChallengeError(
+                "--voxel-size source: its deposits are no voxels; give a size in mm"
+            )
+        edges = first.place.grid.voxel_mm
+        asked = float(np.round(edges.mean(), 4))
+        if not is_same_size(first.place, asked):
+            raise ChallengeError(
+                f"--voxel-size source: its voxels of {edges} mm are no cubes; give a size in mm"
+            )
+    if asked != VOXEL_SIZE_MM and cycle.name != CYCLE_OF_ANY_SIZE:
+        raise ChallengeError(
+            f"the voxels of cycle {cycle.number} have {VOXEL_SIZE_MM:g} mm, not {asked:g}; others "
+            f"are for cycle {CYCLE_OF_ANY_SIZE}, which teaches networks for everybody's events"
+        )
+    return asked
 
 
 def _check(source: SourceEvent) -> None:
