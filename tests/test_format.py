@@ -24,8 +24,8 @@ from lartpc_challenge.format import (
     SubmissionError,
 )
 from lartpc_challenge.reference import Manifest, read_reference
+from lartpc_challenge.submission import csv_form, dense_form, h5_guard, sparse_form, upload
 from lartpc_challenge.submission import forms as submission
-from lartpc_challenge.submission import h5_guard, upload
 
 PAGE = (Path(lartpc_challenge.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
 ARCHIVE = Path(__file__).parent / "archive"
@@ -173,6 +173,10 @@ def test_the_page_states_the_limits():
     assert f"the root group holds at most {h5_guard.MAX_LINKS} names" in text
     assert f"hold at most {upload.MAX_ENTRIES} entries" in text
     assert f"unpack to at most {upload.MAX_UNPACKED >> 30} GiB" in text
+    assert f"the sparse form has at most {sparse_form.MAX_CHUNKS:,} chunks" in text
+    assert f"at most {dense_form.MAX_BLOCKS:,} chunks hold a voxel" in text
+    assert f"these unpack to at most {dense_form.MAX_BLOCK_BYTES >> 30} GiB" in text
+    assert f"{csv_form.MAX_ROW} bytes for each voxel, and {csv_form.MAX_EXTRA >> 20} MiB" in text
     memory, seconds = guarded.MEMORY_LIMIT >> 30, guarded.TIME_LIMIT
     assert f"Reading takes at most {memory} GiB of memory and {seconds} s" in text
 

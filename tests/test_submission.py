@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import struct
 import subprocess
 import sys
 import tempfile
@@ -496,15 +495,6 @@ def test_text_becomes_the_numbers_that_python_reads(rows):
 def test_any_bytes_are_a_table_or_have_bad_lines(block):
     table = csv_form._parse(block)
     assert (table is None) == bool(csv_form._bad_lines(block, 1).count)
-
-
-@given(st.integers(0, 2**64 - 1), st.integers(1, 8))
-def test_a_word_is_eight_digits_or_none(word, length):
-    text = struct.pack("<Q", word)[8 - length :]
-    number, wrong = csv_form._to_numbers(np.array([word], np.uint64), np.array([length]))
-    assert wrong == (not text.isdigit())
-    if not wrong:
-        assert number[0] == int(text)
 
 
 # ---- words

@@ -19,7 +19,6 @@ from lartpc_challenge.run import score_files
 from lartpc_challenge.submission.forms import class_table
 from lartpc_challenge.submission.h5_guard import open_guarded
 from lartpc_challenge.submission.labels import empty_advice
-from lartpc_challenge.submission.problems import Problems
 from lartpc_challenge.submission.sandbox import read_guarded
 from lartpc_challenge.submission.upload import open_upload
 from lartpc_challenge.verify import WHOLE, verify
@@ -80,8 +79,8 @@ def form(path: Path) -> str:
         if not upload.is_hdf5:
             return "CSV"
         with open_guarded(upload.name, upload.stream) as file:
-            n_axes = len(file.dataset("pred", Problems(upload.name)).shape)
-            return "sparse HDF5" if n_axes == 1 else "dense HDF5"
+            (pred,) = file.datasets("pred")
+            return "sparse HDF5" if len(pred.shape) == 1 else "dense HDF5"
 
 
 def score_submission(options: argparse.Namespace) -> None:

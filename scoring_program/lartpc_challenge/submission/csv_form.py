@@ -5,7 +5,8 @@ Rows and columns may come in any order, but every voxel of every test event exac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import codecs
+from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, SubmissionError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission.labels import file_title, find_not_labels, note_not_labels
+from lartpc_challenge.submission.labels import file_title, find_not_labels, not_labels
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 from lartpc_challenge.submission.upload import READ_ERRORS, Upload
 
@@ -25,13 +26,12 @@ _ROW = "five whole numbers from 0 up, commas between them"
 
 _BLOCK_BYTES = 1 << 18  # stays in a processor's cache: blocks of megabytes take three times longer
 _MAX_LINE = 1 << 12
+MAX_EXTRA = 1 << 26  # bytes beside the rows
+MAX_ROW = 128  # bytes a voxel: five numbers of 16 digits, quoted, are 96
 _COMMA, _NEWLINE, _QUOTE, _POINT = b',\n".'
 _ROW_MARKS = np.array([_COMMA] * (_N_COLUMNS - 1) + [_NEWLINE], np.uint8)
 
-_WORD = 8  # characters: the bytes of a machine word
-_MAX_DIGITS = 2 * _WORD
-# _KEEP[n] blots out all but the last n characters of a word; the last one is its highest byte.
-_KEEP = np.array([(1 << 64) - (1 << (64 - 8 * n)) for n in range(_WORD + 1)], np.uint64)
+_MAX_DIGITS = 16
 
 
 class _Rows(NamedTuple):
@@ -45,31 +45,34 @@ class _Rows(NamedTuple):
     label: np.ndarray
 
 
-def read_csv(upload: Upload, manifest: Manifest, out: np.ndarray, lock: Callable[[], None]) -> None:
-    """Fill out (M,) uint8 with the labels of the manifest's voxels. `lock`: see `read_into`.
+def read_csv(upload: Upload, manifest: Manifest, coords: np.ndarray, out: np.ndarray) -> None:
+    """Fill out (M,) uint8 with the labels of the manifest's voxels, which lie at coords (M, 3).
 
     Raises SubmissionError where a row is no row, or a voxel is unknown, missing or there twice.
     """
-    problems = Problems(upload.name)
-    lines = _lines(upload)
+    lines = _lines(upload, most_bytes=MAX_EXTRA + MAX_ROW * manifest.n_voxels)
     places = _column_places(upload, next(lines))
-    coords = manifest.coords()
-    lock()
-    rows = _read_rows(lines, places, manifest, problems)
-    _fill(out, rows, manifest, coords, problems)
+    rows = _read_rows(lines, places, manifest, upload.name)
+    _fill(out, rows, manifest, coords, upload.name)
 
 
 # ---- text
 
 
-def _lines(upload: Upload) -> Iterator[bytes]:
+def _lines(upload: Upload, most_bytes: int) -> Iterator[bytes]:
     """The header, then the rows in blocks of whole lines, each line ended by a newline.
 
-    Blank lines at the end of the file are left out.
+    Blank lines at the end of the file are left out. SubmissionError beyond `most_bytes`.
     """
-    rest, is_header = b"", True
+    rest, is_header, n_bytes = b"", True, 0
     # The last line may lack its newline; one too many is a blank line.
     for text in chain(iter(lambda: _read(upload), b""), [b"\n"]):
+        n_bytes += len(text)
+        if n_bytes > most_bytes:
+            raise SubmissionError(
+                f"{upload.name}: is longer than {most_bytes:,} bytes, more than a row for each "
+                "voxel of the test file can take; cut off what follows its last row"
+            )
         rest = (rest + text).replace(b"\r\n", b"\n")
         if is_header:
             header, newline, below = rest.partition(b"\n")
@@ -101,7 +104,7 @@ def _read(upload: Upload) -> bytes:
 
 def _column_places(upload: Upload, header: bytes) -> list[int]:
     """Where event, x, y, z and label stand in a row."""
-    text = header.decode("utf-8-sig", "replace")
+    text = header.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     names = [name.strip().strip('"').lower() for name in text.split(",")]
     ours = [_COLUMNS.get(name, -1) for name in names]
     if sorted(ours) != list(range(_N_COLUMNS)):
@@ -123,46 +126,22 @@ def _header_advice(header: bytes, names: list[str]) -> str:
 
 
 def _parse(block: bytes) -> np.ndarray | None:
-    """(n, 5) uint64: the numbers of n whole lines; None where one of them is no row.
-
-    Numpy has no fast way from text to numbers: here the eight bytes that end with a number are one
-    word, and a few multiplications make the number of it (D. Lemire, "Quickly parsing eight
-    digits", lemire.me, 2018).
-    """
-    text = b"0" * _MAX_DIGITS + block
-    characters = np.frombuffer(text, np.uint8)
+    """(n, 5) int64: the numbers of n whole lines; None where one of them is no row."""
+    characters = np.frombuffer(block, np.uint8)
     end = np.flatnonzero((characters == _COMMA) | (characters == _NEWLINE))
-    if len(end) % _N_COLUMNS or (characters.take(end).reshape(-1, _N_COLUMNS) != _ROW_MARKS).any():
+    if len(end) % _N_COLUMNS or (characters[end].reshape(-1, _N_COLUMNS) != _ROW_MARKS).any():
         return None
-    length = np.diff(end, prepend=_MAX_DIGITS - 1) - 1
+    length = np.diff(end, prepend=-1) - 1
     if _QUOTE in block:
-        quoted = (characters.take(end - length) == _QUOTE) & (characters.take(end - 1) == _QUOTE)
-        end, length = end - quoted, length - 2 * quoted
-    if length.min() < 1 or length.max() > _MAX_DIGITS:
+        quoted = (characters[end - length] == _QUOTE) & (characters[end - 1] == _QUOTE)
+        if block.count(_QUOTE) != 2 * np.count_nonzero(quoted & (length > 1)):
+            return None
+        length -= 2 * quoted
+        block = block.replace(b'"', b"")
+    if length.min() < 1 or length.max() > _MAX_DIGITS or block.translate(None, b"0123456789,\n"):
         return None
-    words = np.ndarray(len(text) - _WORD + 1, "<u8", text, strides=(1,))
-    numbers, wrong = _to_numbers(words.take(end - _WORD), np.minimum(length, _WORD))
-    long = np.flatnonzero(length > _WORD)
-    if len(long):
-        high, wrong_high = _to_numbers(words.take(end[long] - _MAX_DIGITS), length[long] - _WORD)
-        numbers[long] += high * np.uint64(10**_WORD)
-        wrong |= wrong_high
-    return None if wrong else numbers.reshape(-1, _N_COLUMNS)
-
-
-def _to_numbers(words: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, bool]:
-    """(n,) uint64: what the last `length` characters of each word say; whether one is no digit."""
-
-    def bits(pattern: int) -> np.uint64:
-        return np.uint64(pattern)
-
-    digits = (words ^ bits(0x3030303030303030)) & _KEEP.take(length)  # characters less "0"
-    # A byte above 9 gets its highest bit set, by itself or by adding 0x76.
-    wrong = ((digits + bits(0x7676767676767676)) | digits) & bits(0x8080808080808080)
-    pairs = digits * bits(10) + (digits >> bits(8))  # in every other byte
-    low, high = (pairs >> bits(16)) & bits(0x000000FF000000FF), pairs & bits(0x000000FF000000FF)
-    numbers = high * bits((10**6 << 32) + 100) + low * bits((10**4 << 32) + 1)
-    return numbers >> bits(32), bool(wrong.any())
+    # Only digits between commas are left: all of it is read, or numpy is at fault.
+    return np.fromstring(block.replace(b"\n", b","), np.int64, sep=",").reshape(-1, _N_COLUMNS)
 
 
 def _note_bad_lines(
@@ -193,7 +172,8 @@ def _count_points(block: bytes) -> int:
     """How many lines of a block hold a point."""
     characters = np.frombuffer(block, np.uint8)
     ends, points = np.flatnonzero(characters == _NEWLINE), np.flatnonzero(characters == _POINT)
-    return len(np.unique(np.searchsorted(ends, points)))
+    lines = np.searchsorted(ends, points)
+    return np.count_nonzero(np.diff(lines, prepend=-1))
 
 
 def _is_row(line: bytes) -> bool:
@@ -209,9 +189,7 @@ def _is_row(line: bytes) -> bool:
 # ---- rows
 
 
-def _read_rows(
-    blocks: Iterator[bytes], places: list[int], manifest: Manifest, problems: Problems
-) -> _Rows:
+def _read_rows(blocks: Iterator[bytes], places: list[int], manifest: Manifest, where: str) -> _Rows:
     """All rows, the values of each checked."""
     capacity, title = manifest.n_voxels, file_title(manifest)
     rows = _Rows(
@@ -221,44 +199,45 @@ def _read_rows(
     )
     unknown, outside, bad = Cases(), Cases(), Cases()
     stop = 0
-    for block in blocks:
-        first_line = stop + 2  # the header is line 1
-        table = _parse(block)
-        if table is None:
-            _note_bad_lines(problems, block, blocks, first_line)
-            break
-        start, stop = stop, stop + len(table)
-        if stop > capacity:
-            problems.add(f"has more than {capacity:,} rows, expected one for each voxel of {title}")
-            break
-        event, x, y, z, label = table.T[places]
-        row = manifest.rows(event)
+    with Problems(where) as problems:
+        for block in blocks:
+            first_line = stop + 2  # the header is line 1
+            table = _parse(block)
+            if table is None:
+                _note_bad_lines(problems, block, blocks, first_line)
+                break
+            start, stop = stop, stop + len(table)
+            if stop > capacity:
+                problems.add(
+                    f"has more than {capacity:,} rows, expected one for each voxel of {title}"
+                )
+                break
+            event, x, y, z, label = table.T[places]
+            row = manifest.rows(event)
 
-        def at_line(i, first_line=first_line, table=table):
-            event, x, y, z, label = table[i, places]
-            return f"line {first_line + i} (event {event} at ({x}, {y}, {z}): {label})"
+            def at_line(i, first_line=first_line, table=table):
+                event, x, y, z, label = table[i, places]
+                return f"line {first_line + i} (event {event} at ({x}, {y}, {z}): {label})"
 
-        unknown.add(np.flatnonzero(row < 0), at_line)
-        outside.add(np.flatnonzero(table.T[places[1:4]].max(axis=0) >= GRID_SIZE), at_line)
-        bad.add(find_not_labels(label, manifest.cycle), at_line)
-        rows.event[start:stop] = row
-        rows.cell[start:stop] = (x * GRID_SIZE + y) * GRID_SIZE + z
-        rows.label[start:stop] = label
-    problems.add_cases(
-        f"names events that {title} does not hold",
-        unknown,
-        f"Copy the event's number from event_id of {title}: it is of cycle "
-        f"{manifest.cycle.number}.",
-    )
-    problems.add_cases(f"has coordinates beyond 0 to {GRID_SIZE - 1}", outside)
-    note_not_labels(problems, bad, manifest.cycle)
-    problems.check()
+            unknown.add(np.flatnonzero(row < 0), at_line)
+            outside.add(np.flatnonzero(table.T[places[1:4]].max(axis=0) >= GRID_SIZE), at_line)
+            bad.add(find_not_labels(label, manifest.cycle), at_line)
+            rows.event[start:stop] = row
+            rows.cell[start:stop] = (x * GRID_SIZE + y) * GRID_SIZE + z
+            rows.label[start:stop] = label
+        problems.add_cases(
+            f"names events that {title} does not hold",
+            unknown,
+            f"Copy the event's number from event_id of {title}: it is of cycle "
+            f"{manifest.cycle.number}.",
+        )
+        problems.add_cases(f"has coordinates beyond 0 to {GRID_SIZE - 1}", outside)
+        what, advice = not_labels(manifest.cycle)
+        problems.add_cases(what, bad, advice)
     return _Rows(*(column[:stop] for column in rows))
 
 
-def _fill(
-    out: np.ndarray, rows: _Rows, manifest: Manifest, coords: np.ndarray, problems: Problems
-) -> None:
+def _fill(out: np.ndarray, rows: _Rows, manifest: Manifest, coords: np.ndarray, where: str) -> None:
     """Bring the labels into test-file order, each voxel exactly once."""
     if (rows.event[1:] < rows.event[:-1]).any():
         order = np.argsort(rows.event, kind="stable")
@@ -286,11 +265,11 @@ def _fill(
         twice.add(cells[times[1:] > 1], in_event)
         missing.add(cells[times[1:] == 0], in_event)
     title = file_title(manifest)
-    problems.add_cases(
-        f"has voxels that {title} does not",
-        unknown,
-        f"Copy x, y and z from {title}: the kit of 2018 shifted nine coordinates by one.",
-    )
-    problems.add_cases("has voxels more than once", twice, "Write one row for each.")
-    problems.add_cases(f"lacks voxels of {title}", missing, "Write one row for each.")
-    problems.check()
+    with Problems(where) as problems:
+        problems.add_cases(
+            f"has voxels that {title} does not",
+            unknown,
+            f"Copy x, y and z from {title}: the kit of 2018 shifted nine coordinates by one.",
+        )
+        problems.add_cases("has voxels more than once", twice, "Write one row for each.")
+        problems.add_cases(f"lacks voxels of {title}", missing, "Write one row for each.")

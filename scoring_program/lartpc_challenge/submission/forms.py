@@ -26,7 +26,7 @@ from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.seal import append_seal
 from lartpc_challenge.submission.csv_form import read_csv
-from lartpc_challenge.submission.dense_form import read_dense
+from lartpc_challenge.submission.dense_form import check_dense, read_dense
 from lartpc_challenge.submission.h5_guard import open_guarded
 from lartpc_challenge.submission.labels import (
     FROM_ONE,
@@ -138,24 +138,28 @@ def read_into(
         if upload.is_hdf5:
             _read_hdf5(upload, manifest, out, lock)
         else:
-            read_csv(upload, manifest, out, lock)
+            coords = manifest.coords()
+            lock()
+            read_csv(upload, manifest, coords, out)
 
 
 def _read_hdf5(
     upload: Upload, manifest: Manifest, out: np.ndarray, lock: Callable[[], None]
 ) -> None:
     with open_guarded(upload.name, upload.stream) as file:
-        problems = Problems(upload.name)
-        pred = file.dataset("pred", problems)
-        problems.check()
+        (pred,) = file.datasets("pred")
         if len(pred.shape) == 4:
-            read_dense(file, pred, manifest, out, problems, lock)
+            check_dense(file, pred, manifest)
+            coords = manifest.coords()
+            lock()
+            read_dense(pred, manifest, coords, out)
         elif len(pred.shape) == 1:
-            read_sparse(file, pred, manifest, out, problems, lock)
+            lock()
+            read_sparse(file, pred, manifest, out)
         else:
             expected = f"({manifest.n_voxels},) or ({manifest.n_events}, 192, 192, 192)"
-            problems.add(
-                f"pred has shape {pred.shape}, expected {expected}",
-                shape_advice(pred.shape, is_float=False),
-            )
-            problems.check()
+            with Problems(file.name) as problems:
+                problems.add(
+                    f"pred has shape {pred.shape}, expected {expected}",
+                    shape_advice(pred.shape, is_float=False),
+                )

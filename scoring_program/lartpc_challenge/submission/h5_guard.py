@@ -66,22 +66,30 @@ class GuardedDataset:
     """
 
     name: str
+    file_name: str
     shape: tuple
     dtype: np.dtype
     block_shape: tuple
-    _filters: tuple | None  # None where no chunk is stored
-    _file_name: str
+    _filters: tuple | None  # None where there are no chunks
+    _is_blank: bool  # there would be chunks, but none was written
     _id: h5d.DatasetID
+
+    @property
+    def block_bytes(self) -> int:
+        """Of a whole block."""
+        return math.prod(self.block_shape) * self.dtype.itemsize
 
     def read_block(self, corner: tuple) -> np.ndarray:
         """The block that begins at `corner`, a multiple of block_shape."""
         extent = tuple(min(b, s - c) for b, s, c in zip(self.block_shape, self.shape, corner))
-        with _reading(f"{self._file_name}: {self.name}"):
-            chunk = None if self._filters is None else self._read_chunk(corner)
-            if chunk is None:
+        with _reading(f"{self.file_name}: {self.name}"):
+            if self._filters is None:
                 return self._read_values(corner, extent)
-            n_bytes = math.prod(self.block_shape) * self.dtype.itemsize
-            values = np.frombuffer(unpack(*chunk, n_bytes, self.dtype.itemsize), self.dtype)
+            chunk = None if self._is_blank else self._read_chunk(corner)
+            if chunk is None:  # all its values are what HDF5 gives for the first one
+                return np.broadcast_to(self._read_values(corner, (1,) * len(corner)), extent)
+            unpacked = unpack(*chunk, self.block_bytes, self.dtype.itemsize)
+            values = np.frombuffer(unpacked, self.dtype)
             return values.reshape(self.block_shape)[tuple(map(slice, extent))]
 
     def _read_chunk(self, corner: tuple) -> tuple | None:
@@ -133,46 +141,50 @@ class GuardedFile:
             )
         names = tuple(self._root)
         links = [n for n in names if self._root.links.get_info(n).type != h5l.TYPE_HARD]
-        problems = Problems(self.name)
-        problems.add_cases(
-            "holds soft or external links, expected data sets",
-            Cases(map(shown, links)),
-            "Copy the data into the file.",
-        )
-        if len({name.lower() for name in names}) < len(names):
+        with Problems(self.name) as problems:
             problems.add_cases(
-                "holds names that differ in upper and lower case alone", Cases(map(shown, names))
+                "holds soft or external links, expected data sets",
+                Cases(map(shown, links)),
+                "Copy the data into the file.",
             )
-        problems.check()
+            if len({name.lower() for name in names}) < len(names):
+                problems.add_cases(
+                    "holds names that differ in upper and lower case alone",
+                    Cases(map(shown, names)),
+                )
         return names
 
-    def dataset(self, name: str, problems: Problems) -> GuardedDataset | None:
-        """The data set /`name`; None, and a note in `problems`, where it is not fit to be read."""
+    def datasets(self, *names: str) -> list[GuardedDataset]:
+        """The data sets of these names. SubmissionError for all that are not fit to be read."""
+        with Problems(self.name) as problems:
+            found = [self._open(name) for name in names]
+            for unfit in found:
+                if isinstance(unfit, str):
+                    problems.add(unfit)
+        return [dataset for dataset in found if isinstance(dataset, GuardedDataset)]
+
+    def _open(self, name: str) -> GuardedDataset | str:
+        """The data set /`name`, or what is wrong with it, as a clause."""
         if name.encode() not in self.names:
-            problems.add_cases(
-                f"holds no data set {name}, found",
-                Cases(map(shown, self.names)),
-                "The labels of all voxels are the data set pred." if name == "pred" else "",
-            )
             if not self.names:
-                problems.add(f"holds no data set {name}, it is empty")
-            return None
+                return f"holds no data set {name}, it is empty"
+            advice = ". The labels of all voxels are the data set pred" if name == "pred" else ""
+            return f"holds no data set {name}, found: {Cases(map(shown, self.names))}{advice}"
         with _reading(f"{self.name}: {name}"):
             found = h5o.open(self._root, name.encode())
             reason = _unfit(found, is_pred=name == "pred")
             if reason:
-                problems.add(f"{name} {reason}")
-                return None
+                return f"{name} {reason}"
             plist, shape = found.get_create_plist(), found.shape or ()
             is_chunked = plist.get_layout() == h5d.CHUNKED
-            has_chunks = is_chunked and found.get_storage_size() > 0
             return GuardedDataset(
                 name=name,
                 shape=shape,
                 dtype=found.dtype,
                 block_shape=plist.get_chunk() if is_chunked else _whole_rows(shape),
-                _filters=_filters(plist) if has_chunks else None,
-                _file_name=self.name,
+                _filters=_filters(plist) if is_chunked else None,
+                _is_blank=is_chunked and found.get_storage_size() == 0,
+                file_name=self.name,
                 _id=found,
             )
 

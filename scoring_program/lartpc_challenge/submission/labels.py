@@ -11,7 +11,7 @@ import numpy as np
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.format import GRID_SIZE
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission.problems import Cases, Problems, shown
+from lartpc_challenge.submission.problems import shown
 
 FROM_ONE = "Labels begin at 1: class i of a network's output is label i + 1, so write argmax + 1."
 # Of all voxels: where the highest label doesn't occur, and anyway.
@@ -25,12 +25,11 @@ def find_not_labels(values: np.ndarray, cycle: Cycle) -> np.ndarray:
     return np.flatnonzero((values < 0) | (values >= cycle.n_labels))
 
 
-def note_not_labels(problems: Problems, cases: Cases, cycle: Cycle) -> None:
-    """Note values that `find_not_labels` found."""
+def not_labels(cycle: Cycle) -> tuple[str, str]:
+    """What is wrong with values that `find_not_labels` found, and what to do."""
     allowed = ", ".join(str(int(label)) for label in cycle.predictable)
-    problems.add_cases(
+    return (
         f"holds values that are no label of cycle {cycle.number}, expected {allowed}",
-        cases,
         FROM_ONE,
     )
 

@@ -47,11 +47,15 @@ class Cases:
 
 
 class Problems:
-    """The problems of one file, gathered so that a participant can mend all of them at once."""
+    """The problems of one file, gathered so that a participant can mend all of them at once.
+
+    with Problems("predictions.h5") as problems: raises SubmissionError at the block's end, a line
+    for each kind of problem that was noted in it.
+    """
 
     def __init__(self, where: str):
         self.where = where
-        self._sentences = []
+        self._sentences: list[str] = []
 
     def add(self, what: str, advice: str = "") -> None:
         """Note one kind of problem: a clause with what is wrong; a sentence with what to do."""
@@ -62,7 +66,9 @@ class Problems:
         if cases.count:
             self.add(f"{what}: {cases}", advice)
 
-    def check(self) -> None:
-        """Raise SubmissionError, a line for each kind noted so far, if there is any."""
-        if self._sentences:
+    def __enter__(self) -> Problems:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._sentences:
             raise SubmissionError("\n".join(self._sentences))

@@ -11,69 +11,79 @@ import numpy as np
 
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.h5_guard import GuardedDataset, GuardedFile
-from lartpc_challenge.submission.labels import file_title, find_not_labels, note_not_labels
+from lartpc_challenge.submission.labels import file_title, find_not_labels, not_labels
 from lartpc_challenge.submission.problems import Cases, Problems, shown
+
+MAX_CHUNKS = 100_000  # of a data set: each costs tens of microseconds
 
 
 def read_sparse(
-    file: GuardedFile,
-    pred: GuardedDataset,
-    manifest: Manifest,
-    out: np.ndarray,
-    problems: Problems,
-    lock: Callable[[], None],
+    file: GuardedFile, pred: GuardedDataset, manifest: Manifest, out: np.ndarray
 ) -> None:
-    """Fill out (M,) uint8 with the labels of the manifest's voxels. `lock`: see `read_into`."""
-    lock()
-    missing = [name for name in ("event_id", "offset") if name.encode() not in file.names]
-    if missing:
-        found = Cases(map(shown, file.names))
-        problems.add_cases(
-            f"holds no {' and no '.join(missing)}, found",
-            found,
-            "Copy them from the file that you predict, or let write_submission do it.",
-        )
-        problems.check()
-    columns = {name: file.dataset(name, problems) for name in ("event_id", "offset")}
-    problems.check()
-    event_id, offset = columns["event_id"], columns["offset"]
-    _check_length(event_id, offset, pred, manifest, problems)
-    event_id, offset = event_id.read_all(), offset.read_all()
-    rows = _check_events(event_id, manifest, problems)
-    offset = _check_offset(event_id, offset, rows, pred.shape[0], manifest, problems)
+    """Fill out (M,) uint8 with the labels of the manifest's voxels. Raises SubmissionError."""
+    _check_names(file)
+    event_id, offset = file.datasets("event_id", "offset")
+    _check_length(file.name, event_id, offset, pred, manifest)
+    _check_chunks(file.name, event_id, offset)
+    event_id, offset = event_id.read_all(), offset.read_all().astype(np.int64)
+    rows = _find_events(event_id, manifest, file.name)
+    _check_offset(event_id, offset, rows, pred.shape[0], manifest, file.name)
+    _check_chunks(file.name, pred)
 
     def word(place: int, value) -> str:
         event = int(np.searchsorted(offset, place, side="right")) - 1
         return f"{value} in event {event_id[event]}, voxel {place - offset[event]}"
 
-    labels = _read_labels(pred, manifest, word, problems)
+    labels = _read_labels(pred, manifest, word, file.name)
     starts = manifest.offset[rows]
     for start, first, last in zip(starts.tolist(), offset[:-1].tolist(), offset[1:].tolist()):
         out[start : start + last - first] = labels[first:last]
 
 
+def _check_names(file: GuardedFile) -> None:
+    missing = [name for name in ("event_id", "offset") if name.encode() not in file.names]
+    if missing:
+        with Problems(file.name) as problems:
+            problems.add_cases(
+                f"holds no {' and no '.join(missing)}, found",
+                Cases(map(shown, file.names)),
+                "Copy them from the file that you predict, or let write_submission do it.",
+            )
+
+
 def _check_length(
+    where: str,
     event_id: GuardedDataset,
     offset: GuardedDataset,
     pred: GuardedDataset,
     manifest: Manifest,
-    problems: Problems,
 ) -> None:
     """The number of events, told once: where it differs so do all three data sets."""
     title, n_events = file_title(manifest), manifest.n_events
     if event_id.shape == (n_events,) and offset.shape == (n_events + 1,):
         return
-    if event_id.shape != (n_events,) and len(event_id.shape) == 1:
-        problems.add(
-            f"covers {event_id.shape[0]:,} events with {pred.shape[0]:,} voxels, expected the "
-            f"{n_events:,} events with {manifest.n_voxels:,} voxels of {title}",
-            f"Was another file predicted? {_asked(manifest)}.",
-        )
-    else:
-        for dataset, expected in ((event_id, (n_events,)), (offset, (n_events + 1,))):
-            if dataset.shape != expected:
-                problems.add(f"{dataset.name} has shape {dataset.shape}, expected {expected}")
-    problems.check()
+    with Problems(where) as problems:
+        if event_id.shape != (n_events,) and len(event_id.shape) == 1:
+            problems.add(
+                f"covers {event_id.shape[0]:,} events with {pred.shape[0]:,} voxels, expected the "
+                f"{n_events:,} events with {manifest.n_voxels:,} voxels of {title}",
+                f"Was another file predicted? {_asked(manifest)}.",
+            )
+        else:
+            for dataset, expected in ((event_id, (n_events,)), (offset, (n_events + 1,))):
+                if dataset.shape != expected:
+                    problems.add(f"{dataset.name} has shape {dataset.shape}, expected {expected}")
+
+
+def _check_chunks(where: str, *columns: GuardedDataset) -> None:
+    with Problems(where) as problems:
+        for column in columns:
+            if column.shape[0] > MAX_CHUNKS * column.block_shape[0]:
+                problems.add(
+                    f"{column.name} has chunks of {column.block_shape[0]:,} values, and so more "
+                    f"than {MAX_CHUNKS:,} of them",
+                    "Write larger ones, or let h5py choose: chunks=True.",
+                )
 
 
 def _asked(manifest: Manifest) -> str:
@@ -82,26 +92,26 @@ def _asked(manifest: Manifest) -> str:
     return f"This is {file_title(manifest)} of cycle {manifest.cycle.number}"
 
 
-def _check_events(event_id: np.ndarray, manifest: Manifest, problems: Problems) -> np.ndarray:
+def _find_events(event_id: np.ndarray, manifest: Manifest, where: str) -> np.ndarray:
     """(N,) rows in test-file order of the submission's events: each of them once."""
     rows, title = manifest.rows(event_id), file_title(manifest)
     is_known = rows >= 0
-    if len(rows) and not is_known.any():
-        problems.add(
-            f"none of its {len(rows):,} events is in {title}",
-            f"Was another file predicted? {_asked(manifest)}; copy event_id from it.",
-        )
-        problems.check()
     times = np.bincount(rows[is_known], minlength=manifest.n_events)
-    for what, events in (
-        (f"names events that {title} does not hold", event_id[~is_known]),
-        ("names events more than once", manifest.event_id[times > 1]),
-        (f"lacks events of {title}", manifest.event_id[times == 0]),
-    ):
-        cases = Cases()
-        cases.add(events, lambda event: f"event {event}")
-        problems.add_cases(f"event_id {what}", cases, f"Copy event_id from {title}.")
-    problems.check()
+    with Problems(where) as problems:
+        if len(rows) and not is_known.any():
+            problems.add(
+                f"none of its {len(rows):,} events is in {title}",
+                f"Was another file predicted? {_asked(manifest)}; copy event_id from it.",
+            )
+            return rows
+        for what, events in (
+            (f"names events that {title} does not hold", event_id[~is_known]),
+            ("names events more than once", manifest.event_id[times > 1]),
+            (f"lacks events of {title}", manifest.event_id[times == 0]),
+        ):
+            cases = Cases()
+            cases.add(events, lambda event: f"event {event}")
+            problems.add_cases(f"event_id {what}", cases, f"Copy event_id from {title}.")
     return rows
 
 
@@ -111,35 +121,34 @@ def _check_offset(
     rows: np.ndarray,
     n_pred: int,
     manifest: Manifest,
-    problems: Problems,
-) -> np.ndarray:
-    """`offset` as int64, with every event as long as in the test file, and n_pred labels in all."""
-    offset, title = offset.astype(np.int64), file_title(manifest)
-    if offset[0] != 0:
-        problems.add(f"offset starts at {offset[0]}, expected 0")
+    where: str,
+) -> None:
+    """Raise SubmissionError unless every event is as long as in the test file, and pred as all."""
+    title = file_title(manifest)
     found, expected = np.diff(offset), np.diff(manifest.offset)[rows]
     cases = Cases()
     cases.add(
         np.flatnonzero(found != expected),
         lambda i: f"{found[i]} for event {event_id[i]} (expected {expected[i]})",
     )
-    problems.add_cases(
-        f"offset gives events another number of voxels than {title}",
-        cases,
-        f"Event i is pred[offset[i]:offset[i + 1]]: a label for each of its voxels in {title}.",
-    )
-    problems.check()
-    if n_pred != manifest.n_voxels:
-        problems.add(
-            f"pred has shape ({n_pred},), expected ({manifest.n_voxels},), as offset says",
-            f"Write a label for each voxel of {title}, event after event.",
+    with Problems(where) as problems:
+        if offset[0] != 0:
+            problems.add(f"offset starts at {offset[0]}, expected 0")
+        problems.add_cases(
+            f"offset gives events another number of voxels than {title}",
+            cases,
+            f"Event i is pred[offset[i]:offset[i + 1]]: a label for each of its voxels in {title}.",
         )
-        problems.check()
-    return offset
+    if n_pred != manifest.n_voxels:
+        with Problems(where) as problems:
+            problems.add(
+                f"pred has shape ({n_pred},), expected ({manifest.n_voxels},), as offset says",
+                f"Write a label for each voxel of {title}, event after event.",
+            )
 
 
 def _read_labels(
-    pred: GuardedDataset, manifest: Manifest, word: Callable[[int, int], str], problems: Problems
+    pred: GuardedDataset, manifest: Manifest, word: Callable[[int, int], str], where: str
 ) -> np.ndarray:
     """(M,) uint8: all of `pred`; word(place, value) speaks of a value that is no label."""
     labels, bad = np.empty(pred.shape, np.uint8), Cases()
@@ -149,6 +158,7 @@ def _read_labels(
             lambda i, block=block, start=start: word(start + i, block[i]),
         )
         labels[start : start + len(block)] = block
-    note_not_labels(problems, bad, manifest.cycle)
-    problems.check()
+    what, advice = not_labels(manifest.cycle)
+    with Problems(where) as problems:
+        problems.add_cases(what, bad, advice)
     return labels

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from lartpc_challenge.events import DEFLATE_RATIO
 from lartpc_challenge.files import HDF5_SIGNATURE
@@ -27,7 +27,8 @@ from lartpc_challenge.format import ChallengeError, SubmissionError
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
 MAX_ENTRIES = 100  # files and folders in an upload, whatever they are
-MAX_UNPACKED = 16 << 30  # bytes of the file in a zip
+MAX_UNPACKED = 2 << 30  # bytes of the file in a zip: ten seconds' work
+_MAX_DIRECTORY = 1 << 20  # bytes that a zip may need to list its entries
 _BLOCK = 1 << 20
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -87,7 +88,7 @@ class _Entry:
 
     name: str
     kind: str
-    source: object
+    source: Any  # a path, or a ZipInfo
 
     @property
     def parts(self) -> list:
@@ -197,13 +198,22 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored=()) -> _Entry:
     """The one file among `entries`, clutter and files named in `ignored` aside."""
     entries = list(islice(entries, MAX_ENTRIES + 1))
     if len(entries) > MAX_ENTRIES:
-        raise SubmissionError(f"{where}: holds more than {MAX_ENTRIES} files, {_EXPECTED}")
+        raise _too_many(where)
     entries = [e for e in entries if not e.is_clutter and e.name not in ignored]
-    problems = Problems(where)
     for end, kind in _OTHER_ZIPS.items():
         if any(e.name.endswith(end) for e in entries):
             raise SubmissionError(f"{where}: holds {kind}, {_EXPECTED}. {_WRITE}")
+    with Problems(where) as problems:
+        _note_unfit(entries, problems)
+        files = [e for e in entries if e.kind == "file"]
+        if len(files) != 1:
+            found = f"; found: {Cases(shown(e.name) for e in files)}" if files else ""
+            problems.add(f"holds {len(files)} files, {_EXPECTED}{found}")
+    return files[0]
 
+
+def _note_unfit(entries: list[_Entry], problems: Problems) -> None:
+    """Note what no upload may hold."""
     for what, wrong, advice in (
         (
             "links or special files",
@@ -228,12 +238,10 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored=()) -> _Entry:
     ):
         cases = Cases(shown(e.name) for e in wrong)
         problems.add_cases(f"holds {what}, {_EXPECTED}; found", cases, advice)
-    files = [e for e in entries if e.kind == "file"]
-    if len(files) != 1:
-        found = f"; found: {Cases(shown(e.name) for e in files)}" if files else ""
-        problems.add(f"holds {len(files)} files, {_EXPECTED}{found}")
-    problems.check()
-    return files[0]
+
+
+def _too_many(where: str) -> SubmissionError:
+    return SubmissionError(f"{where}: holds more than {MAX_ENTRIES} files, {_EXPECTED}")
 
 
 def _leads_out(name: str) -> bool:
@@ -242,12 +250,14 @@ def _leads_out(name: str) -> bool:
 
 def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Upload:
     try:
-        archive = stack.enter_context(zipfile.ZipFile(stream))
+        archive = stack.enter_context(zipfile.ZipFile(_SmallReads(stream)))
+    except _TooMuchError as reason:
+        raise _too_many(where) from reason
     except READ_ERRORS as reason:
         raise SubmissionError(f"{where}: is a damaged zip; zip or upload it again") from reason
     entry = _only_file(where, _in_zip(archive))
     member, where = entry.source, f"{shown(entry.name)} in {where}"
-    _check_member(where, member)
+    _check_member(where, member, os.fstat(stream.fileno()).st_size)
     try:
         with archive.open(member) as content:
             head = content.read(1024)
@@ -269,7 +279,29 @@ def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Uplo
     return Upload(where, True, file)
 
 
-def _check_member(where: str, member: zipfile.ZipInfo) -> None:
+class _TooMuchError(Exception):
+    """More would be read at once than a zip that is fit to be read needs."""
+
+
+class _SmallReads:
+    """A zip's file for zipfile, which reads and lists a directory of any length at once.
+
+    What a zip says of its number of entries need not be true, and zipfile doesn't use it.
+    """
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        most = _MAX_DIRECTORY + 1
+        content = self._stream.read(most if n_bytes < 0 else min(n_bytes, most))
+        if len(content) == most:
+            raise _TooMuchError
+        return content
+
+
+def _check_member(where: str, member: zipfile.ZipInfo, zip_bytes: int) -> None:
     if member.flag_bits & 1:
         raise SubmissionError(f"{where}: is encrypted; zip it without a password")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -277,8 +309,10 @@ def _check_member(where: str, member: zipfile.ZipInfo) -> None:
     if member.file_size > MAX_UNPACKED:
         raise SubmissionError(
             f"{where}: unpacks to {member.file_size:,} bytes, expected at most {MAX_UNPACKED:,}; "
-            "use the sparse form, a byte a voxel"
+            "use the sparse form, a byte a voxel, or compression='gzip' for a dense one"
         )
+    if member.compress_size > zip_bytes:
+        raise SubmissionError(f"{where}: is damaged; zip or upload it again")
     if member.file_size > DEFLATE_RATIO * member.compress_size + _BLOCK:
         raise SubmissionError(
             f"{where}: says that {member.compress_size:,} bytes unpack to {member.file_size:,}, "
