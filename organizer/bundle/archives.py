@@ -88,7 +88,7 @@ def write_zip(
     refused = sorted(name for name in members if not is_allowed(kind, name))
     if refused:
         raise ChallengeError(f"{path}: a {kind} zip must not hold {', '.join(refused)}")
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with replacing(path, private=True) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(members, key=lambda name: (name != "competition.yaml", name)):
             place = f"{folder}/{name}" if folder else name
             member = zipfile.ZipInfo(place, date_time=date.timetuple()[:6])

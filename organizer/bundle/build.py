@@ -30,6 +30,7 @@ from organizer.bundle.rules import (
 from organizer.competition import Competition, Phase
 from organizer.pages.render import read_page, to_html
 from organizer.pages.tables import filled
+from organizer.scratch import make_private, scratch_folder
 from organizer.source import ROOT, Source
 
 CODABENCH, CODALAB, HELD_BACK = "codabench.zip", "codalab-v1.5.zip", "hidden_references"
@@ -139,9 +140,8 @@ def build(request: BundleRequest, out) -> Built:
         ]
         for path in finished:
             target = out / path.relative_to(folder)
-            target.parent.mkdir(exist_ok=True)
             if target.parent.name == HELD_BACK:
-                target.parent.chmod(0o700)  # for its owner's eyes, as where they come from
+                make_private(target.parent)  # as where they come from
             path.replace(target)
         if not request.placeholder:  # those of an earlier build fit other events
             for phase in hidden_phases:
@@ -155,11 +155,11 @@ def _folder_beside(out: Path) -> Iterator[Path]:
     """A temporary folder in `out`, so that what is in it can be renamed into `out`."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out, prefix=".bundle-") as folder:
+        with scratch_folder("bundle", out) as folder:
             try:
-                yield Path(folder)
+                yield folder
             except ChallengeError as problem:  # by the name that the user gave
-                raise ChallengeError(str(problem).replace(folder, str(out))) from problem
+                raise ChallengeError(str(problem).replace(str(folder), str(out))) from problem
     except OSError as reason:
         raise ChallengeError(f"{out}: can't be written: {reason.strerror or reason}") from reason
 

@@ -32,9 +32,9 @@ from organizer.data.make import (
     full_plan,
     is_complete,
     make_cycle,
-    make_private,
     outputs,
 )
+from organizer.scratch import make_private
 
 
 def main(arguments: list[str] | None = None) -> int:

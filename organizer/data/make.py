@@ -104,15 +104,6 @@ def outputs(plan: Plan, cycle: Cycle) -> list[Path]:
     return [*public_files(plan.public, cycle), *references]
 
 
-def make_private(folder: Path) -> None:
-    """Make a folder that its owner alone can look into."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    except OSError as reason:
-        raise ChallengeError(f"{folder}: can't be written: {reason.strerror}") from reason
-
-
 def check_all(plan: Plan) -> None:
     """Raise ChallengeError if an event stands in two public files, of whatever cycle."""
     files = [path for c in plan.competition.cycles for path in public_files(plan.public, c)]

@@ -7,13 +7,12 @@ own, so that who learns one learns nothing of the others.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
-from lartpc_challenge.files import replacing
+from lartpc_challenge.files import write_text
 from lartpc_challenge.format import ChallengeError
 
 SEED_BYTES = 16
@@ -54,7 +53,5 @@ def _read(path: Path) -> dict[str, bytes]:
 
 
 def _write(path: Path, kept: dict[str, bytes]) -> None:
-    with replacing(path) as temporary:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w") as file:
-            json.dump({purpose: seed.hex() for purpose, seed in kept.items()}, file, indent=1)
+    text = json.dumps({purpose: seed.hex() for purpose, seed in kept.items()}, indent=1)
+    write_text(path, text, private=True)

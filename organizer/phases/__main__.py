@@ -24,6 +24,7 @@ from lartpc_challenge.format import ChallengeError
 from organizer.competition import add_competition, read_competition
 from organizer.data.seeds import SEED_BYTES
 from organizer.phases.split import prepare
+from organizer.scratch import make_private
 from organizer.source import public_files, reference_file
 
 
@@ -44,6 +45,7 @@ def _run(options) -> None:
             "was submitted to this one could not be scored any more. Choose other folders"
         )
     secret = secrets.token_bytes(SEED_BYTES)
+    make_private(options.private)
     prepare(options.raw, options.public, options.private, phases=phases, secret=secret)
     for path in public:
         print(f"{path}: public")

@@ -51,8 +51,8 @@ def prepare(
 
     with contextlib.ExitStack() as stack:  # all files or none take their names
 
-        def new(path: Path) -> Path:
-            return stack.enter_context(replacing(path))
+        def new(path: Path, *, private: bool = False) -> Path:
+            return stack.enter_context(replacing(path, private=private))
 
         order = shuffled(secret, b"train order", n_train)
         events, scale = _published_events(raw_train, numbers[:n_train], order)
@@ -69,7 +69,7 @@ def prepare(
             chosen = is_hidden == phase.hidden
             truth = [event for event, mine in zip(events, chosen) if mine]
             write_reference(
-                new(reference_file(private, phase.number)),
+                new(reference_file(private, phase.number), private=True),
                 cycle=cycle,
                 phase=phase.number,
                 hidden=phase.hidden,

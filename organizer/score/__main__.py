@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -25,6 +24,7 @@ from organizer.bundle.dates import default_start
 from organizer.competition import ROOT, add_competition, read_competition
 from organizer.score.board import complaints, header, row, score_phase, unpack_competition
 from organizer.score.worker import PLATFORMS
+from organizer.scratch import scratch_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,8 +45,8 @@ def _run(options) -> None:
     if options.submissions:
         source = replace(source, baseline=options.submissions)
     results = []
-    with tempfile.TemporaryDirectory(prefix="score-") as folder:
-        built = unpack_competition(request, Path(folder))
+    with scratch_folder("score") as folder:
+        built = unpack_competition(request, folder)
         print(header())
         for phase in map(competition.phase, options.phase) if options.phase else competition.phases:
             submission = source.submission(phase.cycle)

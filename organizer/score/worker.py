@@ -20,7 +20,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import zipfile
@@ -31,6 +30,7 @@ from pathlib import Path
 import yaml
 
 from lartpc_challenge.format import ChallengeError
+from organizer.scratch import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ PLATFORMS = (CODABENCH, CODALAB)
 
 def run_submission(platform: Platform, task: Task, submission: Path) -> Run:
     """Score the zip `submission` as `platform` would. ChallengeError where the task is at fault."""
-    with tempfile.TemporaryDirectory(prefix="worker-") as folder:
-        root = Path(folder, platform.folder)
+    with scratch_folder("worker") as folder:
+        root = folder / platform.folder
         _unpack(task.scoring_program, root / "program")
         _unpack(task.reference_data, root / "input" / "ref")
         try:
@@ -207,7 +207,7 @@ def _untouched(*folders: Path) -> Iterator[None]:
 def _execute(command: list[str], working_folder: Path, time_limit: int) -> Run:
     """Run a command with a time limit, its output kept aside."""
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="worker-bin-")))
+        folder = stack.enter_context(scratch_folder("program"))
         # A venv's interpreter finds its packages by the path that it is called by.
         python = folder / "python3"
         python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')

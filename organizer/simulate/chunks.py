@@ -11,7 +11,6 @@ import functools
 import importlib.util
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from lartpc_challenge.files import open_h5, replacing, write_text
 from lartpc_challenge.format import ChallengeError
 from organizer.cycles import PRODUCTIONS
 from organizer.jobs import ProcessDied, Task, dask_client, run_jobs, run_on_dask
+from organizer.scratch import scratch_folder
 from organizer.simulate.event import simulate_event
 from organizer.simulate.geant4 import LiquidArgon, Settings
 from organizer.simulate.store import SimulationWriter
@@ -95,7 +95,6 @@ def simulate(
                 with SimulationWriter(out, request.cycle, request.scale, request.seed) as writer:
                     for chunk in request.chunks():
                         writer.append_file(chunk.file_in(parts))
-                out.chmod(0o600)  # for its owner's eyes, like the chunks
         except OSError as reason:
             raise ChallengeError(f"{parts}: can't be written: {reason}") from reason
     shutil.rmtree(parts, ignore_errors=True)
@@ -149,7 +148,7 @@ def _locked(parts: Path, request: SimulationRequest) -> Iterator[None]:
     with alone_in(parts):
         kept = parts / _REQUEST
         if not kept.exists():
-            write_text(kept, json.dumps(wanted))
+            write_text(kept, json.dumps(wanted), private=True)
         elif kept.read_text() != json.dumps(wanted):
             raise _unusable(parts)
         yield
@@ -235,7 +234,7 @@ def simulate_on_dask(
 
     def keep(task: Task, contents: list[bytes]) -> None:
         for chunk, content in zip(task[1], contents):
-            with replacing(chunk.file_in(directory)) as temporary:
+            with replacing(chunk.file_in(directory), private=True) as temporary:
                 temporary.write_bytes(content)
             progress(len(chunk))
 
@@ -248,6 +247,6 @@ def simulate_on_dask(
 
 def simulate_task(request: SimulationRequest, chunks: Sequence[Chunk]) -> list[bytes]:
     """What a Dask worker does: simulate chunks in a process of their own, return their files."""
-    with tempfile.TemporaryDirectory() as name:
-        simulate_here(request, chunks, Path(name), jobs=1, progress=lambda events: None)
-        return [chunk.file_in(Path(name)).read_bytes() for chunk in chunks]
+    with scratch_folder("simulation") as folder:
+        simulate_here(request, chunks, folder, jobs=1, progress=lambda events: None)
+        return [chunk.file_in(folder).read_bytes() for chunk in chunks]

@@ -230,7 +230,7 @@ class EventWriter:
         self._columns = {name: _COLUMNS[name] for name in names}
         self._columns.update({name: (dtype, ()) for name, dtype in (columns or {}).items()})
         with contextlib.ExitStack() as stack:
-            self.file = stack.enter_context(new_h5(path))
+            self.file = stack.enter_context(new_h5(path, private=kind == "simulation"))
             write_format(self.file, kind=kind, cycle=cycle, scale=scale)
             self.file.attrs.update(attributes or {})
             for name, (dtype, tail) in self._columns.items():

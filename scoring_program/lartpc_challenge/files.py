@@ -6,6 +6,7 @@ import contextlib
 import io
 import numbers
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,16 @@ from lartpc_challenge.format import FORMAT, SEALED_SINCE, ChallengeError
 from lartpc_challenge.seal import append_seal, is_whole
 from lartpc_challenge.signals import held
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or make it again"
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
+_at_work: set[Path] = set()  # temporary files of `replacing`
 NOT_AS_WRITTEN = f"is not as it was written: damaged, cut short or edited; {_AGAIN}"
 
 
@@ -79,25 +88,64 @@ def reading(what: str, *, error=ChallengeError) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` when the block ends well, else goes.
+def replacing(path, *, private: bool = False) -> Iterator[Path]:
+    """Atomic write: yields a temporary file, renamed to `path` on success, deleted on error.
 
-    A link stays one, and the file that it leads to is replaced.
+    It lies beside `path`, is empty, and its owner's alone; `private`: it stays so. Symbolic links
+    are followed. What a killed process left there of an earlier attempt is removed.
     """
     target = Path(os.path.realpath(path))
+    if target in _at_work:  # the temporary file of a block around this one, which will rename it
+        yield target
+        return
     temporary = target.parent / f".{target.name}.{os.getpid()}.tmp"
+    lock = None
     try:
         _check_replaceable(path)
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
+        lock = os.open(temporary, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+        if not lock_file(lock) and os.name == "nt":  # which renames no file that is open
+            os.close(lock)
+            lock = None
+        _at_work.add(temporary)
         yield temporary
+        if not private:
+            temporary.chmod(0o666 & ~_UMASK)
         os.replace(temporary, target)
     except OSError as reason:
         raise ChallengeError(f"{path}: can't be written: {reason.strerror or reason}") from reason
     except ChallengeError as problem:  # perhaps of a writer that knows the temporary name alone
         raise type(problem)(str(problem).replace(str(temporary), str(path))) from problem
     finally:
+        _at_work.discard(temporary)
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if lock is not None:
+            os.close(lock)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove temporary files of `target` whose process is gone: it holds their lock no more."""
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.[0-9]+\.tmp")
+    with contextlib.suppress(OSError):  # a folder that can be written and not listed
+        for path in target.parent.iterdir():
+            if pattern.fullmatch(path.name):
+                with contextlib.suppress(OSError), open(path, "rb") as file:
+                    if lock_file(file.fileno()):
+                        path.unlink()
+
+
+def lock_file(descriptor: int) -> bool:
+    """Lock an open file or folder until it is closed; False where that can't be done, or another
+    process has locked it."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # locked, or a file system that knows no locks
+        return False
+    return True
 
 
 def check_writable(path) -> None:
@@ -117,9 +165,9 @@ def _check_replaceable(path) -> None:
         raise ChallengeError(f"{path}: can't be written: is a folder, pipe or device")
 
 
-def write_text(path, text: str) -> None:
+def write_text(path, text: str, *, private: bool = False) -> None:
     """Write a text file as UTF-8, whole or not at all. ChallengeError where that is impossible."""
-    with replacing(path) as temporary:
+    with replacing(path, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -150,13 +198,14 @@ class _PatientFile(io.FileIO):
 
 
 @contextlib.contextmanager
-def new_h5(path) -> Iterator[h5py.File]:
+def new_h5(path, *, private: bool = False) -> Iterator[h5py.File]:
     """A new HDF5 file that is sealed and takes the name `path` when the block ends well, else goes.
 
-    ChallengeError where it can't be written, a full disk included. Signals are held back in the
+    ChallengeError where it can't be written, a full disk included. `private`: for its owner alone,
+    from its first byte. Signals are held back in the
     block, except where it calls `let_in`: HDF5 calls Python to write, and loses exceptions there.
     """
-    with replacing(path) as temporary, _PatientFile(temporary, "w+") as disk:
+    with replacing(path, private=private) as temporary, _PatientFile(temporary, "w+") as disk:
         try:
             with held(), h5py.File(disk, "w") as file:
                 yield file

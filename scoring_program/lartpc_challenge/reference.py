@@ -234,7 +234,7 @@ def write_reference(
 ) -> None:
     """Write a phase's reference: `truth`, its own events with labels; `test`, all test events."""
     truth, test = list(truth), list(test)
-    with new_h5(path) as file:
+    with new_h5(path, private=True) as file:
         _write_header(file, "reference", cycle, phase, hidden, scale)
         _write_ragged(file, truth, label=np.concatenate([e.label for e in truth]))
         group = file.create_group("test")
