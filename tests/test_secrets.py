@@ -16,6 +16,7 @@ from tiny import ROOT, make_tiny
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.files import new_h5, replacing
 from organizer.bundle.build import BundleRequest, build
+from organizer.competition import read_competition
 from organizer.data.seeds import kept_seeds
 from organizer.phases.split import prepare
 from organizer.scratch import scratch_folder
@@ -88,13 +89,8 @@ def test_what_holds_truth_or_seeds_is_private(tmp_path):
     raw = tmp_path / "raw"
     for name, some in (("train", events[:4]), ("test", events[4:])):
         toy.make_events_file(raw / f"cycle2_{name}.h5", some, kind="train", cycle=2)
-    prepare(
-        raw,
-        tmp_path / "public",
-        tmp_path / "private",
-        phases=toy.COMPETITION.phases_of(CYCLES[2]),
-        secret=bytes(16),
-    )
+    folders = (raw, tmp_path / "public", tmp_path / "private")
+    prepare(*folders, phases=toy.COMPETITION.phases_of(CYCLES[2]), secret=bytes(16))
     kept_seeds(tmp_path / "seeds.json")("cycle1 train")
     references = list((tmp_path / "private").rglob("reference.h5"))
     assert len(references) == 2
@@ -105,7 +101,8 @@ def test_what_holds_truth_or_seeds_is_private(tmp_path):
 
 def test_bundles_with_their_references_are_private(tmp_path):
     data = make_tiny(tmp_path / "data").folder
-    request = BundleRequest(start=date(2027, 1, 4), data=data, placeholder=True, root=ROOT)
+    competition = read_competition(ROOT / "competition.yaml")
+    request = BundleRequest(competition, date(2027, 1, 4), data=data, placeholder=True, root=ROOT)
     built = build(request, tmp_path / "dist")
     assert mode(built.codabench) == mode(built.codalab) == 0o600
     assert mode(tmp_path / "dist/hidden_references") == 0o700
