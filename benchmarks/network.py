@@ -1,27 +1,31 @@
-"""The baseline's network: what our own code costs beside spconv's, and what its peers cost.
+"""The baseline's network: what its two backends cost, its own code beside them, and its peers.
 
     python benchmarks/network.py [--events cycle2_train.h5] [--batch 32] [--side 64]
 
-Every contender runs in a process of its own, on the same events, on one thread, in one go. A CPU's
-times are the process's own seconds, so that a busy machine does not count. Memory is the growth
+The backends are compared in turns in one process, on one thread and on --threads of them. Then
+every contender runs in a process of its own, on the same events, on one thread, in one go. A CPU's
+times are the process's own seconds, so that a busy machine does not count, but those of several
+threads are a clock's: let nothing else run. Memory is the growth
 over the state before the first step. SparseConvNet and MinkowskiEngine take part where installed.
 """
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+import importlib.util
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from baseline.backends import open_backend
+from baseline.backends import BACKENDS, open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
 from baseline.device import choose_device
@@ -50,6 +54,7 @@ class Task:
     device: torch.device
     side: int
     seconds: float
+    threads: int = 1
 
 
 def main() -> None:
@@ -60,6 +65,7 @@ def main() -> None:
     parser.add_argument(
         "--side", type=at_least(1), default=64, help="of the dense cube; 192 is all of it"
     )
+    parser.add_argument("--threads", type=at_least(1), default=2, help="to compare the backends on")
     parser.add_argument("--seconds", type=float, default=20, help="to spend on a measurement")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     options = parser.parse_args()
@@ -73,29 +79,54 @@ def main() -> None:
         f"{len(events)} events of {events.n_voxels / len(events):.0f} voxels a step, "
         f"{config.filters} filters, depth {config.depth}, on a {device.type}"
     )
-    ours, bare = _in_a_process(measure_overhead, Task("baseline", True, *common))
-    print(
-        f"training step: {ours:.1f} ms an event, bare spconv {bare:.1f}: loader, augmentation, "
-        f"loss and averaging add {ours / bare - 1:.0%}"
-    )
+    backends = installed_backends(device)
+    for backend in backends:
+        ours, bare = _in_a_process(measure_overhead, Task(backend, True, *common))
+        print(
+            f"training step: {ours:.1f} ms per event, bare layers of {backend} {bare:.1f}: loader, "
+            f"augmentation, loss and averaging add {ours / bare - 1:.0%}"
+        )
+    if len(backends) == len(BACKENDS):
+        for threads in sorted({1, options.threads}):
+            for training in (True, False):
+                task = replace(Task("", training, *common), threads=threads)
+                times = _in_a_process(compare_backends, task)
+                ratio = times["torch"] / times["spconv"]
+                print(
+                    f"{'training step' if training else 'inference'}, {threads} threads: "
+                    + ", ".join(f"{name} {ms:.1f}" for name, ms in times.items())
+                    + f" ms per event; torch takes {ratio:.2f} times spconv's"
+                )
     installed = [name for name in PEERS if importlib.util.find_spec(name)]
     print("not installed:", ", ".join(sorted(PEERS.keys() - set(installed))) or "none")
     print(f"{'an event':<24}{'training step':>24}{'inference':>24}")
     first = None
-    for contender in ("baseline", *installed, DENSE):
+    for contender in (*backends, *installed, DENSE):
         cells = [
             _in_a_process(measure, Task(contender, training, *common)) for training in (True, False)
         ]
         first = first or cells
-        name = contender
+        name = f"baseline, {contender}" if contender in BACKENDS else contender
         if contender == DENSE:
             name = f"dense, {GRID_SIZE}^3"
             if options.side < GRID_SIZE:
                 name += f" from {options.side}^3"
         ratios = [(a / b, c / d) for (a, c), (b, d) in zip(cells, first)]
         print(f"{name:<24}" + "".join(f"{ms:>12.1f} ms{mb:>9.1f} MB" for ms, mb in cells))
-        if contender != "baseline":
-            print(f"{'  times ours':<24}" + "".join(f"{t:>12.1f}{m:>12.1f}" for t, m in ratios))
+        if contender != backends[0]:
+            print(
+                f"{'  times the first':<24}" + "".join(f"{t:>12.1f}{m:>12.1f}" for t, m in ratios)
+            )
+
+
+def installed_backends(device: torch.device) -> list[str]:
+    """Those that can be imported."""
+    found = []
+    for name in BACKENDS:
+        with contextlib.suppress(ChallengeError):
+            open_backend(name, device)
+            found.append(name)
+    return found
 
 
 def _in_a_process(function: Callable, task: Task):
@@ -120,7 +151,7 @@ def measure(task: Task) -> tuple[float, float]:
 
 
 def measure_overhead(task: Task) -> tuple[float, float]:
-    """Milliseconds an event of our training step and of spconv's part of it, in turns."""
+    """Milliseconds per event of our training step and of the layers' part of it, in turns."""
     torch.set_num_threads(1)
     step, n_events = prepare(task)
     both = [step, _bare_step(task)]
@@ -129,24 +160,40 @@ def measure_overhead(task: Task) -> tuple[float, float]:
     return tuple(1e3 * statistics.median(times) / n_events for times in _time(both, task))
 
 
-def _time(steps: list[Callable], task: Task) -> list[list[float]]:
+def compare_backends(task: Task) -> dict[str, float]:
+    """Milliseconds per event of a step with each backend, in turns, on `task.threads` threads."""
+    torch.set_num_threads(task.threads)
+    steps = {name: prepare(replace(task, contender=name))[0] for name in BACKENDS}
+    for step in steps.values():
+        step()
+    clock = time.perf_counter if task.threads > 1 else None
+    times = _time(list(steps.values()), task, clock)
+    return {
+        name: 1e3 * statistics.median(of_step) / len(task.events)
+        for name, of_step in zip(steps, times)
+    }
+
+
+def _time(
+    steps: list[Callable], task: Task, clock: Callable[[], float] | None = None
+) -> list[list[float]]:
     """Seconds of each step in turn, at least three rounds."""
+    clock = clock or partial(_clock, task.device)
     rounds = []
     while len(rounds) < 3 or sum(map(sum, rounds)) < task.seconds:
         rounds.append([])
         for step in steps:
-            begun = _clock(task.device)
+            begun = clock()
             step()
-            rounds[-1].append(_clock(task.device) - begun)
+            rounds[-1].append(clock() - begun)
     return [list(times) for times in zip(*rounds)]
 
 
 def prepare(task: Task) -> tuple[Callable[[], object], int]:
     """A step of the task, and how many events it sees."""
-    if task.contender == "baseline":
-        training = Training(
-            task.config, task.cycle, task.events, task.device, open_backend("spconv", task.device)
-        )
+    if task.contender in BACKENDS:
+        backend = open_backend(task.contender, task.device)
+        training = Training(task.config, task.cycle, task.events, task.device, backend)
         if task.training:
             return training.advance, len(task.events)
         model = training.averaged
@@ -172,7 +219,7 @@ def prepare(task: Task) -> tuple[Callable[[], object], int]:
 
 def _bare_step(task: Task) -> Callable[[], None]:
     """Nothing but the layers on tensors that are ready, a plain loss, and the optimizer."""
-    backend = open_backend("spconv", task.device)
+    backend = open_backend(task.contender, task.device)
     model = UResNet(task.config, len(task.cycle.labels), backend).to(task.device)
     features = input_features(task.events.energy)
 

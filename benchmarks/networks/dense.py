@@ -20,6 +20,7 @@ class Network(nn.Module):
     def __init__(self, config: Config, n_classes: int, side: int = 192):
         super().__init__()
         self.side = side
+        torch.backends.cudnn.allow_tf32 = False  # fp32, as the baseline here
         self.stem = nn.Conv3d(8, config.filters, 3, padding=1, bias=False)
         self.levels = _Level(config.filters, 0, config)
         self.norm = _norm(config.filters)
