@@ -37,7 +37,7 @@ def chip(label: int, name: str) -> str:
     """A class's name (plain text) behind a spot of its colour."""
     # A narrow column may break the name after a slash.
     text = escape(name).replace("/", "/<wbr/>")
-    return f"<span class='chip c{label:d}'></span>{text}"
+    return f"<span class='chip c{label:d}'></span><span class='name'>{text}</span>"
 
 
 def percent(share: float) -> str:
@@ -103,9 +103,7 @@ td { text-align: right; }
 .confusion, .classes { font-size: 14px; }
 .confusion { border-collapse: separate; border-spacing: 3px; table-layout: fixed; }
 .confusion thead th { vertical-align: bottom; }
-.confusion thead .means { color: var(--soft); font-size: 14px; margin-top: 10px; }
-.means strong { color: var(--ink); }
-.chip { display: block; margin: 0 auto 4px; }
+.confusion thead .chip { display: block; margin: 0 auto 4px; }
 .confusion td { text-align: center; padding: 13px 6px; border-radius: 6px; }
 .confusion th, .classes th { padding: 6px 8px 6px 0; }
 .confusion th:first-child, .classes th:first-child { width: 10.5em; }
@@ -144,5 +142,18 @@ footer { margin-top: 34px; color: var(--soft); font-size: 14px; }
 footer h2 { color: var(--ink); margin-bottom: 8px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 18px; }
 dt { color: var(--ink); }
+@media (max-width: 560px) {
+  main { padding: 16px 12px 32px; }
+  header, dl { display: block; }
+  dt { margin-top: 8px; }
+  .card { padding: 14px 12px; }
+  .confusion, .classes { font-size: 13px; }
+  .confusion th:first-child, .classes th:first-child { width: 6.6em; }
+  .confusion thead th + th { padding: 6px 0; }
+  .confusion thead .name { display: inline-block; writing-mode: vertical-rl;
+    transform: rotate(180deg); }
+  .confusion td { padding: 13px 0; }
+  .classes td { padding-left: 6px; }
+  svg text { font-size: 13.5px; } }
 """
 )
