@@ -6,6 +6,8 @@ SHELL := /bin/bash
 .PHONY: help score test demo data train predict leaderboard bundle publish bench gpu report clean
 
 VENV := .venv/bin/python
+# Which cycles and phases there are: COMPETITION=examples/motifs/competition.yaml, say.
+OF_COMPETITION = $(if $(COMPETITION),--competition '$(COMPETITION)')
 # One thread: spconv's CPU kernels are repeatable only so, and BLAS gains nothing on small events.
 export OMP_NUM_THREADS ?= 1
 
@@ -20,8 +22,8 @@ SCORE_PYTHON = $(or $(PYTHON),$(shell python3 -c 'import sys; sys.exit(sys.versi
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-score: .venv/scoring  ## scores the baseline in all six phases as a platform's worker would (30 s)
-	@$(VENV) -m organizer.score $(if $(SUBMISSIONS),--submissions '$(SUBMISSIONS)') \
+score: .venv/scoring  ## scores the baseline in all phases as a platform's worker would (30 s)
+	@$(VENV) -m organizer.score $(OF_COMPETITION) $(if $(SUBMISSIONS),--submissions '$(SUBMISSIONS)') \
 		$(if $(DATA),--data '$(DATA)')
 
 test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
@@ -32,8 +34,8 @@ test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
 demo: .venv/everything  ## makes the tracked demonstration data again, the same bytes (2 min)
 	$(VENV) -m organizer.data --demonstration
 
-data: .venv/everything  ## full data with fresh secret seeds into build/data (45 min of one core); EVENTS=, CYCLE=, JOBS=, DASK=tcp://host:8786
-	$(VENV) -m organizer.data --out build/data $(if $(EVENTS),--events $(EVENTS)) \
+data: .venv/everything  ## full data with fresh secret seeds into build/data (45 min of one core); EVENTS=, CYCLE=, JOBS=, DATA=, COMPETITION=, DASK=tcp://host:8786
+	$(VENV) -m organizer.data $(OF_COMPETITION) --out '$(or $(DATA),build/data)' $(if $(EVENTS),--events $(EVENTS)) \
 		$(if $(CYCLE),--cycle $(CYCLE)) $(if $(JOBS),--jobs $(JOBS)) \
 		$(if $(DASK),--dask $(DASK))
 
@@ -52,15 +54,15 @@ predict: .venv/everything  ## writes the trained baseline's submission (1 min); 
 		--events '$(DATA_FOLDER)/cycle$(CYCLE_OR_1)_test.h5' --out $(RUN)/submission.zip
 
 leaderboard: .venv/leaderboard  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard (10 s)
-	@$(VENV) -m organizer.leaderboard '$(or $(SUBMISSIONS),baseline_submission)' --out build/leaderboard \
+	@$(VENV) -m organizer.leaderboard '$(or $(SUBMISSIONS),baseline_submission)' --out build/leaderboard $(OF_COMPETITION) \
 		$(if $(DATA),--data '$(DATA)')
 
-bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); START=2027-01-04, DATA=, HIDDEN=placeholder, WEIGHTS=1, DEMO=1
-	@$(VENV) -m organizer.bundle $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
+bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); START=2027-01-04, DATA=, COMPETITION=, HIDDEN=placeholder, WEIGHTS=1, DEMO=1
+	@$(VENV) -m organizer.bundle $(OF_COMPETITION) $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
 		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(WEIGHTS),--weights) $(if $(DEMO),--demo)
 
 publish: .venv/scoring  ## the data as a publication in build/publish: files, data card, Croissant, sums (20 s); DATA=, REFERENCES=1
-	@$(VENV) -m organizer.publish --out build/publish $(if $(DATA),--data '$(DATA)') \
+	@$(VENV) -m organizer.publish --out build/publish $(OF_COMPETITION) $(if $(DATA),--data '$(DATA)') \
 		$(if $(REFERENCES),--references)
 
 bench: .venv/everything  ## peers, what helped and timings against the named alternatives, as ratios (10 min)
@@ -74,7 +76,7 @@ FAILURES = build/report/failures_cycle
 report: .venv/everything  ## physics, data table, failures and transfer of the baseline into build/report (15 min)
 	$(VENV) -m organizer.physics --out build/report
 	$(VENV) -m organizer.data.table starting_kit/data/*_train.h5 | tee build/report/data_table.md
-	set -e; for n in 1 2 3; do \
+	set -e; for n in $$($(VENV) -m organizer.competition); do \
 		$(VENV) -m organizer.simulate --cycle $$n --events 300 --seed 2026 --out $(FAILURES)$$n.h5; \
 		$(VENV) -m baseline.predict --checkpoint baseline_submission/cycle$$n/model.pt \
 			--events $(FAILURES)$$n.h5 --out $(FAILURES)$$n.zip; \

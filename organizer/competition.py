@@ -2,6 +2,8 @@
 
 The file is in Codabench's dialect, version 2, but for two keys of ours in each task: `cycle`, a
 number or a name, and `events`, public or hidden. Phases are numbered from 1 in the file's order.
+
+`python -m organizer.competition` prints the numbers of its cycles.
 """
 
 from __future__ import annotations
@@ -221,3 +223,7 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
         yield f"{place} has {len(value)} characters, the platform takes {limit}"
     else:  # minLength, minItems
         yield f"{place} is empty"
+
+
+if __name__ == "__main__":
+    print(*(cycle.number for cycle in read_competition().cycles))

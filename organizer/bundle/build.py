@@ -63,9 +63,10 @@ class BundleRequest:
         return Source.of(self.competition, self.data, self.root)
 
     def file(self, name: str) -> Path:
-        """A file that competition.yaml names: beside it, or else in the repository."""
-        beside = self.competition.path.parent / name
-        return beside if beside.exists() else self.root / name
+        """A file that competition.yaml names: beside it, in a folder above, or in `root`."""
+        folders = self.competition.path.resolve().parents
+        found = (folder / name for folder in folders if (folder / name).is_file())
+        return next(found, self.root / name)
 
     @property
     def scale(self) -> str:
