@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help score test demo data train predict leaderboard bundle publish bench gpu report clean
+.PHONY: help score test demo data train predict leaderboard bundle verify publish bench gpu report clean
 
 VENV := .venv/bin/python
 # Which cycles and phases there are: COMPETITION=examples/motifs/competition.yaml, say.
@@ -60,6 +60,9 @@ leaderboard: .venv/leaderboard  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*
 bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); START=2027-01-04, DATA=, COMPETITION=, HIDDEN=placeholder, WEIGHTS=1, DEMO=1
 	@$(VENV) -m organizer.bundle $(OF_COMPETITION) $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
 		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(WEIGHTS),--weights) $(if $(DEMO),--demo)
+
+verify: .venv/scoring  ## are data, references, baseline and dist/ as they were written, and does dist/ fit? (5 s); DATA=
+	@$(VENV) -m organizer.verify $(if $(DATA),--data '$(DATA)')
 
 publish: .venv/scoring  ## the data as a publication in build/publish: files, data card, Croissant, sums (20 s); DATA=, REFERENCES=1
 	@$(VENV) -m organizer.publish --out build/publish $(OF_COMPETITION) $(if $(DATA),--data '$(DATA)') \

@@ -1,16 +1,22 @@
 """The command that tells which files are as they were written."""
 
+import shutil
 import zipfile
+from datetime import date
 
 import numpy as np
 import pytest
 import toy
-from damage import as_version_1
+from damage import as_version_1, edited
+from tiny import ROOT, make_tiny
 
 from lartpc_challenge.__main__ import main
 from lartpc_challenge.files import NOT_AS_WRITTEN
 from lartpc_challenge.submission.forms import write_submission
 from lartpc_challenge.verify import NOT_PROVEN, WHOLE, verify
+from organizer.bundle.build import BundleRequest, build
+from organizer.competition import read_competition
+from organizer.verify import main as verify_all
 
 
 @pytest.fixture
@@ -91,3 +97,51 @@ def test_files_without_a_seal_cant_be_proven(tmp_path, train, capsys):
 def test_no_file_is_one_sentence(tmp_path, capsys):
     assert main(["verify", str(tmp_path / "none.h5")]) == 1
     assert capsys.readouterr().err == f"verify: {tmp_path}/none.h5: no such file\n"
+
+
+# ---- a whole competition
+
+
+@pytest.fixture(scope="module")
+def competition(tmp_path_factory):
+    """Data in miniature, and the bundles of them."""
+    folder = tmp_path_factory.mktemp("competition")
+    make_tiny(folder / "data")
+    request = BundleRequest(
+        read_competition(ROOT / "competition.yaml"),
+        date(2027, 1, 4),
+        data=folder / "data",
+        placeholder=True,
+        root=ROOT,
+    )
+    build(request, folder / "dist")
+    return folder
+
+
+def verified(folder, capsys) -> tuple[int, list[str]]:
+    status = verify_all(["--data", str(folder / "data"), "--dist", str(folder / "dist")])
+    return status, capsys.readouterr().out.splitlines()
+
+
+def test_a_competition_and_its_bundles_are_whole(competition, capsys):
+    status, lines = verified(competition, capsys)
+    assert status == 0
+    assert [line for line in lines if not line.endswith(": whole")] == []
+    names = {line.split(":")[0].split("/")[-1] for line in lines}
+    assert {"cycle3_test.h5", "reference.h5", "submission.zip", "codabench.zip"} <= names
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("cycle2_train.h5", "holds another cycle2_train.h5 than"),
+        ("reference_data/phase4/reference.h5", "holds another reference of phase 4 than"),
+    ],
+)
+def test_bundles_of_other_data_are_told(competition, tmp_path, capsys, name, told):
+    folder = shutil.copytree(competition, tmp_path / "copy")
+    with edited(folder / "data" / name) as file:
+        file["label"][0] = 3 - file["label"][0] % 2
+    status, lines = verified(folder, capsys)
+    assert status == 1
+    assert [told in line for line in lines if "whole" not in line] == [True, True]

@@ -1,0 +1,111 @@
+"""Tells whether a competition's files are as they were written, and whether dist/ fits them.
+
+    python -m organizer.verify [--data build/data] [--dist dist]
+
+Checks the seals of events, references, models and submissions (see python -m lartpc_challenge
+verify), the bundles in DIST, and that the bundles hold the events and references that are here now:
+do it before an upload. Exit status 0 where all of it holds, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.verify import WHOLE, verify
+from organizer.bundle.build import CODABENCH, CODALAB, HELD_BACK
+from organizer.bundle.rules import reference_name
+from organizer.competition import Competition, add_competition, read_competition
+from organizer.source import Source
+
+_BLOCK_BYTES = 1 << 20
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    return run("verify", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
+    competition = read_competition(options.competition)
+    source = Source.of(competition, options.data)
+    bundles = [path for path in (options.dist / CODABENCH, options.dist / CODALAB) if path.exists()]
+    wrong = 0
+    for path in [*files(source, competition), *bundles]:
+        state = verify(path)
+        wrong += state != WHOLE
+        print(f"{path}: {state}")
+    for path in bundles:
+        for problem in misfits(path, source, competition):
+            wrong += 1
+            print(f"{path}: {problem}")
+    if wrong:
+        raise ChallengeError(f"{wrong} of these are not as they should be")
+
+
+def files(source: Source, competition: Competition) -> list[Path]:
+    """The events, references and baselines that are there."""
+    wanted: list[Path] = []
+    for cycle in competition.cycles:
+        submission = source.submission(cycle)
+        wanted += [source.train(cycle), source.test(cycle), *source.references_of(cycle)]
+        wanted += [submission, submission.with_name("model.pt")]
+    return [path for path in wanted if path.exists()]
+
+
+def misfits(bundle: Path, source: Source, competition: Competition) -> Iterator[str]:
+    """What a bundle holds, or should hold beside it, that is not as it is in the data."""
+    with zipfile.ZipFile(bundle) as archive:
+        for cycle in competition.cycles:
+            for path in (source.train(cycle), source.test(cycle)):
+                if not _holds(archive, f"cycle{cycle.number}_data.zip", path.name, path):
+                    yield f"holds another {path.name} than {path}; build it again"
+        for phase in competition.phases:
+            path, name = source.reference(phase), reference_name(phase)
+            if _holds(archive, name, "reference.h5", path):
+                continue
+            held_back = bundle.parent / HELD_BACK / name
+            if not held_back.exists() or _sum_in(held_back, "reference.h5") != _sum(path):
+                yield f"holds another reference of phase {phase.number} than {path}; build it again"
+
+
+def _holds(archive: zipfile.ZipFile, inner: str, member: str, path: Path) -> bool:
+    return inner in archive.namelist() and (
+        _sum_in(io.BytesIO(archive.read(inner)), member) == _sum(path)
+    )
+
+
+def _sum_in(inner: io.BytesIO | Path, member: str) -> tuple[int, int]:
+    """Length and CRC-32 of a zip's member, as the zip states them."""
+    with zipfile.ZipFile(inner) as archive:
+        found = archive.getinfo(member)
+        return found.file_size, found.CRC
+
+
+def _sum(path: Path) -> tuple[int, int]:
+    n_bytes = crc = 0
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            n_bytes, crc = n_bytes + len(block), zlib.crc32(block, crc)
+    return n_bytes, crc
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = new_parser("python -m organizer.verify", __doc__)
+    parser.add_argument(
+        "--data", type=Path, help="folder that make data wrote (default: what is tracked)"
+    )
+    parser.add_argument("--dist", type=Path, default=Path("dist"), help="folder of the bundles")
+    add_competition(parser)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Every single-bit flip of a file: does its reader notice?
+
+    python tests/bit_flips.py [--sample 20000] [FILE...]
+
+FILE is an events file, a reference or a model of the baseline; without one: phase 1's reference,
+cycle 1's test and train files and its model. Flips every bit of a file's metadata, which is what
+lies outside the chunks of its data sets, and a sample of the others; of a model a sample alone.
+Counts how each flip ends: `refused` by one sentence; `same`: what is read does not change; or, what
+must not be, `changed`, `another error` or `slow`: more than 20 s. Exit status 1 if there are such.
+A reference is scored as on a platform, with the submission of the baseline, page included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import hashlib
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import HDF5_SIGNATURE
+from lartpc_challenge.format import REFERENCE_KINDS, ChallengeError
+from lartpc_challenge.page.report import page
+from lartpc_challenge.run import score_files
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = (
+    "reference_data/phase1/reference.h5",
+    "starting_kit/data/cycle1_test.h5",
+    "starting_kit/data/cycle1_train.h5",
+    "baseline_submission/cycle1/model.pt",
+)
+SUBMISSION = ROOT / "baseline_submission/cycle1/submission.zip"
+SLOW_SECONDS = 20
+HARMLESS = {"refused", "same"}
+
+
+def outcomes(
+    path: Path, read: Callable[[Path], object], bits: Iterable[int]
+) -> collections.Counter[str]:
+    """How many flips of these bits of the file at `path` end how. The file is as before at the end.
+
+    read: what is made of the file, comparable by ==.
+    """
+    good, found = read(path), collections.Counter()
+    with open(path, "r+b", buffering=0) as file:
+        for bit in bits:
+            place, mask = bit // 8, 1 << bit % 8
+            file.seek(place)
+            (byte,) = file.read(1)
+            file.seek(place)
+            file.write(bytes([byte ^ mask]))
+            found[_outcome(path, read, good)] += 1
+            file.seek(place)
+            file.write(bytes([byte]))
+    return found
+
+
+def _outcome(path: Path, read: Callable[[Path], object], good: object) -> str:
+    start = time.monotonic()
+    try:
+        outcome = "same" if read(path) == good else "changed"
+    except ChallengeError as problem:
+        outcome = "refused" if len(str(problem).splitlines()) == 1 else "another error"
+    except Exception:
+        outcome = "another error"
+    return "slow" if time.monotonic() - start > SLOW_SECONDS else outcome
+
+
+def metadata_bits(path: Path) -> np.ndarray:
+    """(n,) int64: the bits of an HDF5 file that lie outside the chunks of its data sets."""
+    is_metadata = np.ones(path.stat().st_size, bool)
+
+    def leave_out(_: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.chunks:
+            for i in range(item.id.get_num_chunks()):
+                chunk = item.id.get_chunk_info(i)
+                is_metadata[chunk.byte_offset : chunk.byte_offset + chunk.size] = False
+
+    with h5py.File(path) as file:
+        file.visititems(leave_out)
+    return (np.flatnonzero(is_metadata)[:, None] * 8 + np.arange(8)).ravel()
+
+
+def sampled_bits(path: Path, number: int) -> np.ndarray:
+    """(number,) int64: bits of the file, drawn with a fixed seed."""
+    return np.random.default_rng(16).integers(8 * path.stat().st_size, size=number)
+
+
+def reader(path: Path) -> Callable[[Path], object]:
+    """What reads a file of the kind that is at `path`."""
+    with open(path, "rb") as file:
+        if file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE:
+            return read_model
+    with h5py.File(path) as file:
+        return score_it if file.attrs["kind"] in REFERENCE_KINDS else read_events
+
+
+def read_events(path: Path) -> str:
+    """A digest of all that an events file holds."""
+    with EventFile(path) as events:
+        digest = hashlib.blake2b(repr((events.kind, events.cycle, events.scale)).encode())
+        digest.update(events.event_id.tobytes() + events.offset.tobytes())
+        for event in events:
+            for column in (event.coords, event.energy, event.label, event.particle):
+                digest.update(b"" if column is None else column.tobytes())
+    return digest.hexdigest()
+
+
+def score_it(path: Path, submission: Path = SUBMISSION) -> tuple[str, str]:
+    """The text of the scores, and the page, of a submission in a reference's phase."""
+    scores = score_files(path, submission)
+    return (scores.text, page(scores)) if scores else ("", "")
+
+
+def read_model(path: Path) -> str:
+    """A digest of a model's weights."""
+    from baseline.checkpoint import load
+
+    digest = hashlib.blake2b()
+    for name, tensor in load(path)["weights"].items():
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def main(options: argparse.Namespace) -> None:
+    bad = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for path in options.files or [ROOT / name for name in FILES]:
+            read, copy = reader(path), Path(shutil.copy(path, folder))
+            bits = sampled_bits(copy, options.sample)
+            if read is not read_model:
+                bits = np.concatenate([metadata_bits(copy), bits])
+            start = time.monotonic()
+            found = outcomes(copy, read, bits.tolist())
+            seconds = time.monotonic() - start
+            counts = ", ".join(f"{n:,} {outcome}" for outcome, n in found.most_common())
+            print(f"{path}: {found.total():,} flips in {seconds:.0f} s: {counts}", flush=True)
+            bad += sum(n for outcome, n in found.items() if outcome not in HARMLESS)
+    if bad:
+        raise ChallengeError(f"{bad:,} flips were not noticed in one sentence")
+
+
+if __name__ == "__main__":
+    parser = new_parser("python tests/bit_flips.py", __doc__)
+    parser.add_argument("files", type=Path, nargs="*", metavar="FILE")
+    parser.add_argument("--sample", type=at_least(1), default=20_000, help="bits of each file")
+    chosen = parser.parse_args()
+    sys.exit(run("bit_flips", lambda: main(chosen)))
