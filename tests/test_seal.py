@@ -10,7 +10,7 @@ import pytest
 import toy
 
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.files import NOT_AS_WRITTEN, check_seal
+from lartpc_challenge.files import NOT_AS_WRITTEN, check_seal, note_whole
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.seal import SEAL_BYTES, append_seal, has_seal, is_whole, seal
 
@@ -72,6 +72,16 @@ def test_a_broken_seal_is_told(path):
     assert check_seal(path)
     path.write_bytes(b"x" + path.read_bytes()[1:])
     with pytest.raises(ChallengeError, match=f"^{path}: {NOT_AS_WRITTEN}$"):
+        check_seal(path)
+
+
+def test_a_file_that_was_checked_is_checked_again_once_it_is_written_to(path):
+    seal(path)
+    note_whole(path)
+    assert check_seal(path)
+    os.utime(path, ns=(1, 1))
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    with pytest.raises(ChallengeError, match="is not as it was written"):
         check_seal(path)
 
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.files import open_h5
+from lartpc_challenge.files import note_whole, open_h5
 from lartpc_challenge.format import EVENT_KINDS, ReferenceDataError
 from lartpc_challenge.guarded import LimitError, call_guarded, can_guard
 from lartpc_challenge.reference import (
@@ -52,6 +52,7 @@ def score_files(
     )
     if manifest is None:
         return None
+    note_whole(reference)
     pred = read_guarded(submission, manifest)
     look(pred, manifest.cycle)
     return _guarded(reference, lambda: score(read_whole(reference), pred))
