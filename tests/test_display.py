@@ -1,24 +1,30 @@
 """The event display: what is shown is what is in the file, on a page and in print."""
 
+import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from toy import degrade, make_events, make_events_file, offsets
 
-from baseline import display
-from baseline.display import figure, page, widget
-from baseline.picture import FORMATS, picture
-from baseline.views import (
+from baseline.display.__main__ import main
+from baseline.display.figure import figure
+from baseline.display.notebook import widget
+from baseline.display.page import page
+from baseline.display.picture import FORMATS, picture
+from baseline.display.views import (
     BOX_CM,
+    Particles,
     Shown,
     class_colour,
-    class_layers,
-    empty_slabs,
+    find_dead_planes,
+    layers,
+    panels,
     read_shown,
 )
 from lartpc_challenge.cycles import CYCLES
-from lartpc_challenge.events import Event
+from lartpc_challenge.events import Event, EventWriter
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.page.colours import on_dark, on_light
 from lartpc_challenge.submission.forms import write_submission
@@ -29,6 +35,7 @@ SIGNATURES = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 @pytest.fixture
 def shown():
     event = make_events(1, cycle=2, n_voxels=(60, 61))[0]
+    event.coords[:2] = [[0, 0, 0], [191, 191, 191]]  # it fills the detector
     return Shown(event, CYCLES[2], degrade([event], [0.4], n_labels=4))
 
 
@@ -50,31 +57,35 @@ def test_views_are_those_that_the_data_allow(shown):
     assert Shown(event, cycle).views == ("energy", "truth")
     assert Shown(test_event, cycle, shown.pred).views == ("energy", "prediction")
     assert shown.views == ("energy", "truth", "prediction", "mistakes")
+    known = replace(event, particle=np.zeros(60, np.int16))
+    particles = Particles(np.array([2212]), np.array([50.0]))
+    assert Shown(known, cycle, None, particles).views == ("energy", "truth", "particles")
+    assert "particles" not in Shown(known, cycle).views
 
 
 @pytest.mark.parametrize("view", ["truth", "prediction", "mistakes"])
 def test_the_layers_of_a_view_hold_every_voxel_once(shown, view):
-    layers = class_layers(shown, view)
-    rows = np.concatenate([layer.rows for layer in layers])
+    found = layers(shown, view)
+    rows = np.concatenate([layer.rows for layer in found])
     assert sorted(rows) == list(range(len(shown.event)))
 
 
 def test_layers_hold_the_voxels_they_name(shown):
     label, pred = shown.event.label, shown.pred
-    truth = {layer.name: layer for layer in class_layers(shown, "truth")}
+    truth = {layer.name: layer for layer in layers(shown, "truth")}
     assert list(truth) == ["electron/positron", "other", "proton"]
     assert (label[truth["proton"].rows] == 3).all()
-    mistakes = {layer.name: layer for layer in class_layers(shown, "mistakes")}
+    mistakes = {layer.name: layer for layer in layers(shown, "mistakes")}
     assert len(mistakes["right"].rows) == (label == pred).sum() == 36
     taken = mistakes["taken for proton"]
-    assert taken.colour == truth["proton"].colour == class_colour(3)
+    assert taken.colour == truth["proton"].colour == class_colour(CYCLES[2], 3)
     assert (pred[taken.rows] == 3).all()
     assert (label[taken.rows] != 3).all()
     for row, words in zip(taken.rows, taken.words):
         assert words == {1: "electron/positron", 2: "other"}[label[row]] + " taken for proton"
     # An unlabelled voxel is shown as such, in prediction and mistakes.
     assert "taken for empty" in mistakes
-    assert class_layers(shown, "prediction")[0].name == "empty"
+    assert layers(shown, "prediction")[0].name == "empty"
 
 
 def luminance(rgb):
@@ -91,98 +102,171 @@ def test_class_colours_stand_out_from_their_ground():
             assert 1.05 / (luminance(light) + 0.05) >= 3
             assert (luminance(dark) + 0.05) / (luminance((15, 19, 25)) + 0.05) >= 3
         assert len(set(on_light(cycle))) == len(set(on_dark(cycle))) == cycle.n_labels
-    assert class_colour(CYCLES[2], 3) == "#c85a10"
+    assert class_colour(CYCLES[2], 3).light == "#c85a10"
 
 
-def test_dead_slabs_are_found_where_tracks_break_off():
+def test_particles_are_named_with_their_energy_and_the_largest_comes_first(shown):
+    event = replace(shown.event, particle=np.repeat([1, 0, -1], [30, 20, 10]).astype(np.int16))
+    particles = Particles(np.array([13, 2212]), np.array([1234.0, 50.0]))
+    found = layers(Shown(event, shown.cycle, None, particles), "particles")
+    assert [layer.name for layer in found] == [
+        "proton, 50 MeV",
+        "muon-, 1,234 MeV",
+        "no particle of the list",
+    ]
+    assert [len(layer.rows) for layer in found] == [30, 20, 10]
+    assert len({layer.colour for layer in found}) == 3
+    assert Particles(np.array([3122]), np.array([7.0])).name(0) == "PDG 3122, 7 MeV"
+
+
+def test_particles_are_read_with_their_event(tmp_path):
+    events = make_events(3, cycle=2, n_voxels=(20, 30))
+    path = tmp_path / "train.h5"
+    make_events_file(path, events, kind="train", cycle=2)
+    assert "particles" not in read_shown(path)[0].views
+    attribution = {"columns": {"particle": np.int16}}
+    with EventWriter(path, kind="train", cycle=2, scale="full", **attribution) as out:
+        for event in events:
+            out.append(replace(event, particle=np.zeros(len(event), np.int16)))
+        out.file["particles/offset"] = np.array([0, 2, 3, 5])
+        out.file["particles/pdg"] = np.array([11, 13, 22, 211, 2212], np.int32)
+        out.file["particles/kinetic_energy_mev"] = np.array([1, 2, 3, 4, 5], np.float32)
+    ids = [event.event_id for event in events]
+    third, second = read_shown(path, event_ids=[ids[2], ids[1]])
+    assert third.particles.pdg.tolist() == [211, 2212]
+    assert second.particles.kinetic_energy_mev.tolist() == [3]
+    assert third.views == ("energy", "truth", "particles")
+
+
+def test_dead_planes_are_found_where_tracks_break_off():
     way = np.linspace(5, 186, 2000)
     tracks = [np.stack([way, way, 0.5 * way + c], 1) for c in (10, 30, 60)]
     coords = np.unique(np.concatenate(tracks).astype(np.uint8), axis=0)
-    assert empty_slabs(coords) == []
+    assert find_dead_planes(coords) == []
     dead = ((coords[:, 1] >= 40) & (coords[:, 1] < 45)) | (coords[:, 2] == 90)
-    assert empty_slabs(coords[~dead]) == [(1, 40, 45), (2, 90, 91)]
-    assert empty_slabs(coords[:0]) == []
+    assert find_dead_planes(coords[~dead]) == [(1, 40, 45), (2, 90, 91)]
+    assert find_dead_planes(coords[:0]) == []
     # A few voxels far apart say nothing of what lies between them.
-    assert empty_slabs(coords[::97]) == []
+    assert find_dead_planes(coords[::97]) == []
 
 
-def panel(made, scene):
-    return [trace for trace in made.data if (trace.scene or "scene") == scene]
+def of_view(made, view, scene="scene"):
+    """The traces of a view, in the first panel or another one."""
+    return [
+        trace
+        for trace in made.data
+        if (trace.scene or "scene") == scene and trace.meta["view"] == view
+    ]
 
 
-def test_the_figure_holds_the_event_in_cm_and_shows_two_views(shown):
-    made = figure(shown)
-    energy = panel(made, "scene")[1]
+def test_the_figure_holds_the_event_in_cm(shown):
+    (energy,) = of_view(figure([(shown, "energy")]), "energy")
     expected = (shown.event.coords[:, 0] + 0.5) * 0.3
     np.testing.assert_allclose(energy.x, expected, rtol=1e-6)
     np.testing.assert_array_equal(energy.customdata, shown.event.energy)
     assert pytest.approx(57.6) == BOX_CM
-    left = [t.name for t in panel(made, "scene") if t.visible]
-    right = [t.name for t in panel(made, "scene2") if t.visible]
-    count = (shown.event.label == 3).sum()
-    assert f"proton ({count})" in left
-    assert "right (36)" in right
 
 
-def test_without_a_prediction_energy_and_truth_stand_beside_each_other(shown):
-    made = figure(Shown(shown.event, shown.cycle))
-    left = [t for t in panel(made, "scene") if t.visible]
-    right = [t for t in panel(made, "scene2") if t.visible]
-    assert any(t.marker.colorbar.title.text == "energy [MeV]" for t in left)
-    assert any(t.name and t.name.startswith("proton") for t in right)
-    assert [menu.buttons[menu.active].label for menu in made.layout.updatemenus] == [
-        "Energy",
-        "Truth",
-    ]
+def test_of_each_panel_one_view_is_seen(shown):
+    made = figure([(shown, "truth"), (shown, "mistakes")])
+    seen = [(t.scene or "scene", t.meta["view"]) for t in made.data if t.visible and t.meta["view"]]
+    assert set(seen) == {("scene", "truth"), ("scene2", "mistakes")}
+    for scene in ("scene", "scene2"):
+        names = [trace.name for trace in of_view(made, "prediction", scene)]
+        assert names == [f"{one.name} ({len(one.rows)})" for one in layers(shown, "prediction")]
 
 
-def test_every_button_shows_its_view_of_its_panel_alone(shown):
-    made = figure(shown)
-    assert len(made.layout.updatemenus) == 2
-    for side, menu in enumerate(made.layout.updatemenus):
-        assert [button.label for button in menu.buttons] == [v.capitalize() for v in shown.views]
-        for view, button in zip(shown.views, menu.buttons):
-            change, rows = button.args
-            traces = [made.data[row] for row in rows]
-            scene = ("scene", "scene2")[side]
-            assert {trace.scene or "scene" for trace in traces} == {scene}
-            seen = [t.name for t, on in zip(traces, change["visible"]) if on]
-            if view == "energy":
-                assert seen == [None]
-            else:
-                layers = class_layers(shown, view)
-                assert seen == [f"{layer.name} ({len(layer.rows)})" for layer in layers]
-
-
-def test_two_events_stand_beside_each_other_in_the_same_view(shown):
+def test_which_views_come_first(shown):
+    event = shown.event
+    test_event = Event(event.event_id, event.coords, event.energy)
+    assert [view for _, view in panels(shown)] == ["truth", "mistakes"]
+    assert [view for _, view in panels(Shown(event, shown.cycle))] == ["energy", "truth"]
+    assert [view for _, view in panels(Shown(test_event, shown.cycle))] == ["energy"]
+    predicted = Shown(test_event, shown.cycle, shown.pred)
+    assert [view for _, view in panels(predicted)] == ["energy", "prediction"]
     other = Shown(make_events(2, cycle=2, seed=5)[1], CYCLES[2])
-    made = figure(shown, other)
-    captions = [note.text for note in made.layout.annotations]
-    assert str(shown.event.event_id) in captions[0]
-    assert str(other.event.event_id) in captions[1]
-    assert "60.0% right" in captions[0]
+    assert panels(shown, other) == [(shown, "truth"), (other, "truth")]
 
 
-def test_an_event_of_which_only_the_energy_is_known_has_one_panel(shown):
-    made = figure(Shown(Event(1, shown.event.coords, shown.event.energy), shown.cycle))
-    assert {trace.scene or "scene" for trace in made.data} == {"scene"}
+def test_colours_follow_the_ground(shown):
+    proton = {
+        dark: of_view(figure([(shown, "truth")], dark=dark), "truth")[2].marker.color
+        for dark in (False, True)
+    }
+    assert proton == {False: "#c85a10", True: "#f29856"}
+
+
+def test_an_event_that_fills_a_small_part_of_the_detector_is_shown_large(shown):
+    assert (shown.window_cm == [[0, 57.6]] * 3).all()
+    event = shown.event
+    small = Shown(replace(event, coords=(event.coords // 20 + 180).astype(np.uint8)), shown.cycle)
+    window = small.window_cm
+    # Voxels 180 to 189: 54.15 to 56.85 cm, a cube with 1.5 cm around, inside of the detector.
+    np.testing.assert_allclose(window, [[57.6 - 5.7, 57.6]] * 3)
+    assert figure([(small, "energy")]).layout.scene.yaxis.range == tuple(window[1])
+    assert (picture([small]).axes[0].get_xlim() == window[0]).all()
+    assert (
+        Shown(Event(1, event.coords[:0], event.energy[:0]), shown.cycle).window_cm[:, 0] == 0
+    ).all()
+
+
+def test_dead_planes_have_one_name_in_the_legend():
+    way = np.linspace(5, 186, 2000)
+    tracks = np.concatenate([np.stack([way, way, 0.5 * way + c], 1) for c in (10, 30, 60)])
+    coords = np.unique(tracks.astype(np.uint8), axis=0)
+    coords = coords[(coords[:, 1] // 4 != 10) & (coords[:, 2] != 90)]
+    event = Event(1, coords, np.ones(len(coords), np.float32))
+    made = figure([(Shown(event, CYCLES[3]), "energy")])
+    assert sum(trace.type == "mesh3d" for trace in made.data) == 2
+    named = [trace for trace in made.data if trace.name == "dead planes"]
+    assert [(trace.type, trace.showlegend) for trace in named] == [("scatter3d", True)]
+    assert not find_dead_planes(coords[:0])
+    assert all(t.type != "mesh3d" for t in figure([(Shown(event, CYCLES[2]), "energy")]).data)
+
+
+def test_buttons_of_the_widget_choose_the_view_of_their_side(shown):
+    heads, made = widget(shown).children
+    (_, left), (_, right) = (head.children for head in heads.children)
+    assert [left.value, right.value] == ["truth", "mistakes"]
+    assert [name for name, _ in left.options] == ["Energy", "Truth", "Prediction", "Mistakes"]
+    left.value = "energy"
+    seen = {(t.scene or "scene", t.meta["view"]) for t in made.data if t.visible and t.meta["view"]}
+    assert seen == {("scene", "energy"), ("scene2", "mistakes")}
 
 
 def test_cameras_of_the_widget_follow_each_other(shown):
-    made = widget(shown)
+    made = widget(shown).children[1]
     made.layout.scene.camera = {"eye": {"x": 1, "y": 2, "z": 3}}
     assert made.layout.scene2.camera.eye.z == 3
     made.layout.scene2.camera = {"eye": {"x": 4, "y": 2, "z": 3}}
     assert made.layout.scene.camera.eye.x == 4
 
 
+def test_the_widget_names_both_events(shown):
+    other = Shown(make_events(2, cycle=2, seed=5)[1], CYCLES[2])
+    captions = [head.children[0].value for head in widget(shown, other).children[0].children]
+    assert f"event {shown.event.event_id}:" in captions[0]
+    assert "60.0% right" in captions[0]
+    assert f"event {other.event.event_id}:" in captions[1]
+
+
 def test_the_page_needs_nothing_from_outside(shown):
-    text = page("<events>", [figure(shown), figure(shown)])
+    text = page("<events>", [panels(shown)] * 2)
     assert "&lt;events&gt;" in text
-    assert text.count('class="plotly-graph-div"') == 2
-    assert text.count("Plotly.newPlot(") == 2 + text.split("</head>")[0].count("Plotly.newPlot(")
-    assert len(re.findall(r"<script[^>]* src=|<link ", text.split("</head>")[1])) == 0
+    assert not re.search(
+        r"<script[^>]* src=|<link |@import|url\(http", text.split("</head>")[1][-500_000:]
+    )
     assert "<script src" not in text[:5000]
+
+
+def test_the_page_holds_each_event_once_and_marks_the_chosen_views(shown):
+    text = page("events", [panels(shown)] * 12).split("<h1>")[1]
+    drawings = re.findall(r'<script type="application/json">(.*?)</script>', text, re.DOTALL)
+    assert len(drawings) == 12
+    views = {trace["meta"]["view"] for trace in json.loads(drawings[0])["data"]} - {None}
+    assert views == set(shown.views)
+    pressed = re.findall(r'<button value="(\w+)" aria-pressed="true">', text)
+    assert pressed == ["truth", "mistakes"] * 12
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -190,7 +274,7 @@ def test_pictures_are_of_their_kind(files, tmp_path, kind):
     path, submission, ids = files
     out = tmp_path / f"p.{kind}"
     arguments = ["--events", path, "--submission", submission, "--event", ids[0], ids[3]]
-    assert display.main([str(a) for a in (*arguments, "--out", out)]) == 0
+    assert main([str(a) for a in (*arguments, "--out", out)]) == 0
     assert out.read_bytes().startswith(SIGNATURES[kind])
 
 
@@ -223,10 +307,10 @@ def test_a_page_is_written_for_many_events(files, tmp_path, capsys):
     path, _, ids = files
     out = tmp_path / "page.html"
     arguments = ["--events", path, "--event", *ids[:3], "--beside", "--out", out]
-    assert display.main([str(a) for a in arguments]) == 0
+    assert main([str(a) for a in arguments]) == 0
     assert "3 events" in capsys.readouterr().out
     text = out.read_text(encoding="utf-8")
-    assert text.count('class="plotly-graph-div"') == 2
+    assert text.count("<section>") == 2
     for event_id in ids[:3]:
         assert f"event {event_id}:" in text
 
@@ -242,7 +326,7 @@ def test_a_page_is_written_for_many_events(files, tmp_path, capsys):
 )
 def test_what_is_wrong_is_said_in_one_sentence(files, tmp_path, capsys, arguments, sentence):
     common = ["--events", str(files[0]), "--out", str(tmp_path / "p.html")]
-    assert display.main([*common, *arguments]) == 1
+    assert main([*common, *arguments]) == 1
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
@@ -251,7 +335,7 @@ def test_what_is_wrong_is_said_in_one_sentence(files, tmp_path, capsys, argument
 
 def test_numbers_out_of_range_are_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
-        display.main(["--events", "a.h5", "--out", "p.html", "--worst", "0"])
+        main(["--events", "a.h5", "--out", "p.html", "--worst", "0"])
     assert "--worst: must be at least 1, found 0" in capsys.readouterr().err
 
 

@@ -67,6 +67,25 @@ def test_events_can_be_had_by_place_and_columns_by_range(train_file):
         assert len(file.column("label")) == file.n_voxels
 
 
+def test_events_as_a_data_frame(train_file):
+    written = toy.make_events(5)
+    with EventFile(train_file) as file:
+        whole, part = file.to_frame(), file.to_frame(1, 3)
+    assert list(whole) == ["event_id", "x", "y", "z", "energy", "label"]
+    assert len(whole) == sum(map(len, written))
+    for event, (event_id, rows) in zip(written[1:3], part.groupby("event_id", sort=False)):
+        assert event_id == event.event_id
+        np.testing.assert_array_equal(rows[["x", "y", "z"]], event.coords)
+        np.testing.assert_array_equal(rows["energy"], event.energy)
+        np.testing.assert_array_equal(rows["label"], event.label)
+
+
+def test_a_data_frame_of_a_test_file_has_no_labels(path):
+    toy.make_events_file(path, toy.make_events(2), kind="test", cycle=2)
+    with EventFile(path) as file:
+        assert list(file.to_frame()) == ["event_id", "x", "y", "z", "energy"]
+
+
 def test_attributes_of_a_file(path):
     with EventWriter(path, kind="test", cycle=3, scale="full", attributes={"note": "hello"}) as out:
         out.append(replace(ONE, label=None))

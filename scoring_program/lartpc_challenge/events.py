@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -31,6 +32,9 @@ from lartpc_challenge.format import (
     ChallengeError,
 )
 from lartpc_challenge.signals import let_in
+
+if TYPE_CHECKING:
+    import pandas
 
 _CHUNK_ROWS = 1 << 15
 DEFLATE_RATIO = 1032  # deflate's best: 258 bytes in 2 bits
@@ -190,6 +194,23 @@ class EventFile:
                 f"{self.path}: a voxel lies outside the grid, coords must be below {GRID_SIZE}"
             )
         return column
+
+    def to_frame(self, start: int = 0, stop: int | None = None) -> pandas.DataFrame:
+        """The voxels of the events start..stop (all by default) as a pandas data frame.
+
+        One row per voxel, with the columns event_id, x, y, z, energy and, where the file has them,
+        label and particle. Needs pandas, which scoring does not.
+        """
+        import pandas  # a platform's worker has none
+
+        stop = len(self) if stop is None else stop
+        length = np.diff(self.offset[start : stop + 1])
+        columns = {"event_id": np.repeat(self.event_id[start:stop], length)}
+        columns.update(zip("xyz", self.column("coords", start, stop).T))
+        for name in ("energy", "label", "particle"):
+            if name in self._file:
+                columns[name] = self.column(name, start, stop)
+        return pandas.DataFrame(columns)
 
     def close(self) -> None:
         """Close the file; `with` does it too."""

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
-from baseline.views import (
+from baseline.display.views import (
     BOX_CM,
-    BOX_COLOUR,
-    ENERGY_COLOURS,
+    DETECTOR,
+    ENERGY_ON_LIGHT,
     ENERGY_RANGE_MEV,
     ENERGY_TICKS_MEV,
-    RIGHT_COLOUR,
+    RIGHT,
     Shown,
     class_colour,
-    class_layers,
+    layers,
 )
 from lartpc_challenge.files import replacing
-from lartpc_challenge.format import GRID_SIZE
+from lartpc_challenge.format import VOXEL_SIZE_MM
 from lartpc_challenge.page.colours import INK, SOFT
 
 FORMATS = ("png", "pdf", "svg")
@@ -35,13 +38,16 @@ _LEGEND_INCHES = 0.75
 _DPI = 160
 _ENERGY = ScalarMappable(
     LogNorm(*ENERGY_RANGE_MEV, clip=True),
-    LinearSegmentedColormap.from_list("energy", ENERGY_COLOURS),
+    LinearSegmentedColormap.from_list("energy", ENERGY_ON_LIGHT),
 )
 
 
 def picture(shown: Sequence[Shown]) -> Figure:
-    """A matplotlib figure, made without pyplot: it needs no display and no closing."""
-    views = shown[0].views
+    """A matplotlib figure, made without pyplot: it needs no display and no closing.
+
+    It has all views but that of the particles, whose names would need more room.
+    """
+    views = _views(shown[0])
     row_inches = _PANEL_INCHES + _CAPTION_INCHES
     width, height = len(views) * _PANEL_INCHES, len(shown) * row_inches + _LEGEND_INCHES
     figure = Figure(figsize=(width, height))
@@ -53,52 +59,60 @@ def picture(shown: Sequence[Shown]) -> Figure:
             place = (column * size[0], top - row_inches / height, *size)
             axes = figure.add_axes(place, projection="3d", computed_zorder=False)
             axes.text2D(0.04, 0.97, view, transform=axes.transAxes, size=9, color=SOFT)
-            _draw_detector(axes, event.dead_slabs)
+            _draw_detector(axes, event)
             _draw_voxels(axes, event, view)
     _draw_legend(figure, shown, width, height)
     return figure
 
 
-def save_picture(path, shown: Sequence[Shown]) -> None:
+def _views(shown: Shown) -> list[str]:
+    return [view for view in shown.views if view != "particles"]
+
+
+def save_picture(path: str | Path, shown: Sequence[Shown]) -> None:
     """Write the picture to `path`, in the format of its suffix, one of FORMATS."""
     with replacing(path) as temporary:
         picture(shown).savefig(temporary, format=str(path).rsplit(".", 1)[1].lower(), dpi=_DPI)
 
 
-def _draw_detector(axes, slabs: list[tuple[int, int, int]]) -> None:
-    """The cube's edges, its scale in cm and the dead slabs."""
-    corners = np.array(list(product((0, BOX_CM), repeat=3)))
+def _draw_detector(axes: Axes3D, shown: Shown) -> None:
+    """The edges of the cube that is shown, its scale in cm and the dead planes."""
+    window = shown.window_cm
+    corners = np.array(list(product(*window)))
     edges = [pair for pair in combinations(corners, 2) if np.sum(pair[0] != pair[1]) == 1]
-    axes.add_collection3d(Line3DCollection(edges, colors=BOX_COLOUR, lw=0.5, zorder=0))
-    for axis, *bounds in slabs:
+    axes.add_collection3d(Line3DCollection(edges, colors=DETECTOR.light, lw=0.5, zorder=0))
+    for axis, *bounds in shown.dead_planes:
         others = [other for other in range(3) if other != axis]
-        for plane in np.array(bounds) * BOX_CM / GRID_SIZE:
+        for plane in np.clip(np.array(bounds) * VOXEL_SIZE_MM / 10, *window[axis]):
             face = np.full((4, 3), plane)
-            face[:, others] = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * BOX_CM
-            axes.add_collection3d(Poly3DCollection([face], color=BOX_COLOUR, alpha=0.07, lw=0))
-    axes.set(xlim=(0, BOX_CM), ylim=(0, BOX_CM), zlim=(0, BOX_CM))
+            for other, chosen in zip(others, ([0, 1, 1, 0], [0, 0, 1, 1])):
+                face[:, other] = window[other][chosen]
+            axes.add_collection3d(Poly3DCollection([face], color=DETECTOR.light, alpha=0.07, lw=0))
+    axes.set(xlim=window[0], ylim=window[1], zlim=window[2])
     axes.set_box_aspect((1, 1, 1), zoom=0.93)
     axes.view_init(elev=22, azim=-50)
     axes.grid(False)
     for name in "xyz":
         axis = getattr(axes, f"{name}axis")
         axis.set_label_text(f"{name} [cm]", size=7, color=SOFT)
-        axis.set_ticks((0, 20, 40))
+        axis.set_major_locator(MaxNLocator(3))
         axis.set_tick_params(labelsize=6, labelcolor=SOFT, pad=-3)
         axis.labelpad = -9
         axis.set_pane_color((1, 1, 1, 0))
         axis.line.set_visible(False)
 
 
-def _draw_voxels(axes, shown: Shown, view: str) -> None:
+def _draw_voxels(axes: Axes3D, shown: Shown, view: str) -> None:
     """One scatter for all voxels: matplotlib sorts by depth within a scatter only."""
     if view == "energy":
         colour = _ENERGY.to_rgba(shown.event.energy)
     else:
         colour = np.zeros((len(shown.event), 4))
-        for layer in class_layers(shown, view):
-            colour[layer.rows] = to_rgba(layer.colour)
-    axes.scatter(*shown.position_cm.T, c=colour, s=2.5, marker="s", lw=0, depthshade=False)
+        for layer in layers(shown, view):
+            colour[layer.rows] = to_rgba(layer.colour.light)
+    low, high = shown.window_cm[0]
+    size = np.clip(2.5 * (BOX_CM / (high - low)) ** 2, 2.5, 40)  # an area
+    axes.scatter(*shown.position_cm.T, c=colour, s=size, marker="s", lw=0, depthshade=False)
 
 
 def _draw_legend(figure: Figure, shown: Sequence[Shown], width: float, height: float) -> None:
@@ -110,13 +124,13 @@ def _draw_legend(figure: Figure, shown: Sequence[Shown], width: float, height: f
     scale.outline.set_visible(False)
     bar.set_xlabel("energy [MeV]", size=7, color=SOFT, labelpad=1)
     entries = {}
-    if len(shown[0].views) > 1:  # more than the energy
+    if len(_views(shown[0])) > 1:  # more than the energy
         cycle = shown[0].cycle
-        entries = {cycle.label_names[c]: class_colour(cycle, c) for c in cycle.labels}
+        entries = {cycle.label_names[c]: class_colour(cycle, c).light for c in cycle.labels}
     if "mistakes" in shown[0].views:
-        entries["right"] = RIGHT_COLOUR
-    if any(event.dead_slabs for event in shown):
-        entries["dead planes"] = to_rgba(BOX_COLOUR, 0.2)
+        entries["right"] = RIGHT.light
+    if any(event.dead_planes for event in shown):
+        entries["dead planes"] = to_rgba(DETECTOR.light, 0.2)
     if not entries:
         return
     figure.legend(

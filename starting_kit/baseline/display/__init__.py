@@ -1,0 +1,1 @@
+"""The event display: on a page, in a notebook, in print."""

@@ -1,0 +1,275 @@
+"""Events as figures to be turned with the mouse, on light or on dark ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import plotly.graph_objects as go
+
+from baseline.display.views import (
+    DETECTOR,
+    ENERGY_ON_LIGHT,
+    ENERGY_RANGE_MEV,
+    ENERGY_TICKS_MEV,
+    RIGHT,
+    Colour,
+    Shown,
+    layers,
+)
+from lartpc_challenge.format import VOXEL_SIZE_MM
+from lartpc_challenge.page.colours import INK, LINE, SOFT
+
+FONT = {"family": "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif", "size": 12}
+_CAMERA = {"eye": {"x": 1.42, "y": -1.52, "z": 0.86}, "center": {"x": 0, "y": 0, "z": -0.14}}
+# What is left of plotly's own buttons: save as a picture, and back to the first camera.
+_NO_BUTTONS = [
+    "zoom3d",
+    "pan3d",
+    "orbitRotation",
+    "tableRotation",
+    "resetCameraLastSave3d",
+    "hoverClosest3d",
+    "sendChartToCloud",
+]
+# The densest charge stands out: dark on light ground, light on dark.
+_ENERGY = {
+    ground: list(zip((0, 0.25, 0.5, 0.75, 1), colours))
+    for ground, colours in {
+        "light": ENERGY_ON_LIGHT,
+        "dark": ("#5a4a90", "#a2468a", "#d9534f", "#f59a4a", "#fde9a0"),
+    }.items()
+}
+# Colours of the figure that the theme changes, by their path in plotly's layout.
+_THEME = {
+    "font.color": {"light": SOFT, "dark": "#9ba6b5"},
+    "modebar.color": {"light": SOFT, "dark": "#9ba6b5"},
+    "modebar.activecolor": {"light": INK, "dark": "#e8ecf2"},
+    "hoverlabel.bgcolor": {"light": "#ffffff", "dark": "#222b37"},
+    "hoverlabel.bordercolor": {"light": LINE, "dark": "#3a4554"},
+    "hoverlabel.font.color": {"light": INK, "dark": "#e8ecf2"},
+}
+_SCENE_THEME = {
+    **{
+        f"{axis}axis.{name}": colours
+        for axis in "xyz"
+        for name, colours in {
+            "gridcolor": {"light": LINE, "dark": "#2a323e"},
+            "backgroundcolor": {"light": "#fbfcfd", "dark": "#151b23"},
+        }.items()
+    },
+}
+_LEGEND_THEME = {
+    "font.color": {"light": INK, "dark": "#e8ecf2"},
+    "bgcolor": {"light": "rgba(255, 255, 255, 0.7)", "dark": "rgba(24, 30, 39, 0.7)"},
+}
+
+
+def figure(panels: Sequence[tuple[Shown, str]], *, dark: bool = False) -> go.Figure:
+    """One panel, or two beside each other, each with all views of its event, of which one is seen.
+
+    A trace's `meta` has "view", the view that it belongs to (none: it is always seen), and
+    "theme", its colours on light and dark ground by their path; layout.meta["theme"] has those of
+    the layout.
+    """
+    made = go.Figure(layout=_layout(panels))
+    for number, (shown, chosen) in enumerate(panels):
+        place = {"scene": _numbered("scene", number), "legend": _numbered("legend", number)}
+        made.add_trace(_edges(place, shown))
+        made.add_traces(_dead_planes(place, shown))
+        for view in shown.views:
+            left = number / len(panels)
+            traces = [_energy(place, left, shown)] if view == "energy" else []
+            traces += [] if view == "energy" else _layer_traces(place, shown, view)
+            made.add_traces([trace.update(visible=view == chosen) for trace in traces])
+    ground = "dark" if dark else "light"
+    for part in (made.layout, *made.data):
+        for path, colours in part.meta["theme"].items():
+            part[path] = colours[ground]
+    return made
+
+
+def _numbered(name: str, number: int) -> str:
+    """Plotly's name of the first, second, ... scene or legend."""
+    return name + (str(number + 1) if number else "")
+
+
+def _layout(panels: Sequence[tuple[Shown, str]]) -> dict:
+    theme = dict(_THEME)
+    layout: dict = {
+        "autosize": True,
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 46},  # under it: scale and legend
+        "font": FONT,
+        "paper_bgcolor": "rgba(0, 0, 0, 0)",
+        "hoverlabel": {"font": FONT},
+        "modebar": {"remove": _NO_BUTTONS, "bgcolor": "rgba(0, 0, 0, 0)"},
+        "meta": {"theme": theme},
+    }
+    for number, (shown, _) in enumerate(panels):
+        scene, legend = _numbered("scene", number), _numbered("legend", number)
+        right = (number + 1) / len(panels)
+        layout[scene] = {
+            **{
+                f"{name}axis": {
+                    "range": list(window),
+                    "nticks": 4,
+                    "zeroline": False,
+                    "showspikes": False,
+                    "title": {"text": f"{name} [cm]"},
+                }
+                for name, window in zip("xyz", shown.window_cm)
+            },
+            "aspectmode": "cube",
+            "camera": _CAMERA,
+            "dragmode": "orbit",
+            "domain": {"x": [number / len(panels), right]},
+        }
+        layout[legend] = {
+            "x": right,
+            "xanchor": "right",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "itemsizing": "constant",
+            "tracegroupgap": 0,
+        }
+        theme.update({f"{scene}.{path}": colours for path, colours in _SCENE_THEME.items()})
+        theme.update({f"{legend}.{path}": colours for path, colours in _LEGEND_THEME.items()})
+    return layout
+
+
+def _meta(theme: dict[str, Colour], view: str | None = None) -> dict:
+    """What a trace says of itself: its view and its colours by their path."""
+    colours = {path: {"light": one.light, "dark": one.dark} for path, one in theme.items()}
+    return {"view": view, "theme": colours}
+
+
+def _edges(place: dict, shown: Shown) -> go.Scatter3d:
+    """The edges of the cube that is shown, as one line with gaps."""
+    low, high = shown.window_cm.T
+    first, last = 0.001, 0.999  # on the very edge plotly cuts them off
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * (last - first) + first
+    gap = [[np.nan] * 3]
+    faces = [np.column_stack([square, np.full(5, z)]) for z in (first, last)]
+    posts = [np.array([[*corner, first], [*corner, last]]) for corner in square[:4]]
+    ways = np.concatenate([part for way in (*faces, *posts) for part in (way, gap)])
+    x, y, z = (low + ways * (high - low)).T
+    return go.Scatter3d(
+        x=x,
+        y=y,
+        z=z,
+        mode="lines",
+        line={"width": 2},
+        hoverinfo="skip",
+        showlegend=False,
+        meta=_meta({"line.color": DETECTOR}),
+        **place,
+    )
+
+
+_CORNERS = np.array(list(product((0, 1), repeat=3)))
+
+
+def _dead_planes(place: dict, shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
+    """Dead planes as translucent cuboids, and one name for all of them in the legend."""
+    made: list[go.Mesh3d | go.Scatter3d] = []
+    for axis, first, stop in shown.dead_planes:
+        window = shown.window_cm.copy()
+        window[axis] = np.clip(np.array([first, stop]) * VOXEL_SIZE_MM / 10, *window[axis])
+        x, y, z = window.T[_CORNERS, range(3)].T
+        made.append(
+            go.Mesh3d(
+                x=x,
+                y=y,
+                z=z,
+                alphahull=0,
+                opacity=0.06,
+                legendgroup="dead planes",
+                showlegend=False,
+                hoverinfo="skip",
+                meta=_meta({"color": DETECTOR}),
+                **place,
+            )
+        )
+    if made:  # a cuboid's own sign in the legend is as faint as the cuboid
+        made.append(
+            go.Scatter3d(
+                x=[None],
+                y=[None],
+                z=[None],
+                mode="markers",
+                marker={"symbol": "square", "size": 6},
+                name="dead planes",
+                legendgroup="dead planes",
+                showlegend=True,
+                meta=_meta({"marker.color": DETECTOR}),
+                **place,
+            )
+        )
+    return made
+
+
+def _energy(place: dict, left: float, shown: Shown) -> go.Scatter3d:
+    """All voxels, coloured by the logarithm of their energy. left: of the panel, 0..1."""
+    low, high = np.log10(ENERGY_RANGE_MEV)
+    marker = {
+        "color": np.log10(shown.event.energy),
+        "cmin": low,
+        "cmax": high,
+        "colorbar": {
+            "orientation": "h",
+            "x": left + 0.01,  # the legend is at the right
+            "xanchor": "left",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "lenmode": "pixels",
+            "len": 210,
+            "thickness": 8,
+            "tickangle": 0,
+            "tickvals": np.log10(ENERGY_TICKS_MEV),
+            "ticktext": [f"{tick:g}" for tick in ENERGY_TICKS_MEV],
+            "title": {"text": "energy [MeV]", "side": "top"},
+        },
+    }
+    rows = np.arange(len(shown.event))
+    meta = {"view": "energy", "theme": {"marker.colorscale": _ENERGY}}
+    return _voxels(place, shown, rows, marker, words="", showlegend=False, meta=meta)
+
+
+def _layer_traces(place: dict, shown: Shown, view: str) -> list[go.Scatter3d]:
+    """The layers of a view, each under its name in the legend."""
+    made = []
+    for layer in layers(shown, view):
+        # What is right recedes behind the mistakes.
+        marker = {"opacity": 0.5 if layer.colour == RIGHT else 1}
+        name = f"{layer.name} ({len(layer.rows):,})"
+        meta = _meta({"marker.color": layer.colour}, view)
+        made.append(_voxels(place, shown, layer.rows, marker, layer.words, name=name, meta=meta))
+    return made
+
+
+def _voxels(
+    place: dict, shown: Shown, rows: np.ndarray, marker: dict, words: str | list[str], **options
+) -> go.Scatter3d:
+    x, y, z = shown.position_cm[rows].astype(np.float32).T
+    lines = ["%{x:.1f}, %{y:.1f}, %{z:.1f} cm", "%{customdata:.3g} MeV"]
+    return go.Scatter3d(
+        x=x,
+        y=y,
+        z=z,
+        mode="markers",
+        marker={"symbol": "square", "size": _voxel_pixels(shown), "line": {"width": 0}, **marker},
+        customdata=shown.event.energy[rows],
+        text=words,
+        hovertemplate="<br>".join([*lines, "%{text}"] if words else lines) + "<extra></extra>",
+        **options,
+        **place,
+    )
+
+
+def _voxel_pixels(shown: Shown) -> float:
+    """The size of a voxel: larger where a part of the detector is shown."""
+    low, high = shown.window_cm[0]
+    return float(np.clip(100 / (high - low), 2.6, 9))
