@@ -25,11 +25,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from baseline.backends import BACKENDS, open_backend
+from baseline.backends import open_backend
 from baseline.config import PRECISIONS, PRESETS, Config
 from baseline.dataset import read_events
 from baseline.device import choose_device, explaining_memory
 from baseline.model import UResNet, arithmetic
+from baseline.options import BACKENDS
 from baseline.predict import predict
 from baseline.train import train
 from baseline.training import Training

@@ -158,3 +158,22 @@ def test_spconv_is_asked_for_where_it_has_wheels_alone():
     for (system, machine, python), there in systems.items():
         place = {"sys_platform": system, "platform_machine": machine, "python_version": python}
         assert marker.evaluate(place) == there
+
+
+@pytest.mark.parametrize(
+    ("module", "option"), [("baseline.train", "--init-from"), ("baseline.predict", "--checkpoint")]
+)
+def test_without_pytorch_help_is_given_and_a_sentence_says_what_to_install(kit, module, option):
+    run_it = (
+        "import runpy, sys; sys.modules['torch'] = None; sys.argv = sys.argv[1:]\n"
+        f"runpy.run_module({module!r}, run_name='__main__')"
+    )
+    assert option in run_python(kit, "-c", run_it, "it", "--help")
+    given = {"baseline.train": ["--events", "a"], "baseline.predict": []}[module]
+    given += ["--checkpoint", "a", "--events", "b", "--out", "c"] if not given else []
+    with pytest.raises(AssertionError) as caught:
+        run_python(kit, "-c", run_it, "it", *given)
+    said = str(caught.value).strip().splitlines()[-1]
+    name = module.partition(".")[2]
+    assert said == f"{name}: needs PyTorch: pip install -r requirements-network.txt"
+    assert "Traceback" not in str(caught.value)

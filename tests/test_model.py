@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from baseline.backends import BACKENDS, open_backend
+from baseline.backends import open_backend
 from baseline.backends.torch import PlainTorch
 from baseline.config import Config
 from baseline.dataset import Ragged
 from baseline.model import UResNet, arithmetic, input_features
+from baseline.options import BACKENDS
 from lartpc_challenge.format import ChallengeError
 
 SIDE = 16  # a dense grid that holds the tests' events; beyond it there is nothing to compute

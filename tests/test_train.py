@@ -19,10 +19,11 @@ import toy
 from torch import multiprocessing
 
 from baseline import checkpoint, train
-from baseline.backends import BACKENDS, open_backend
+from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
-from baseline.device import choose_device, cores, explaining_memory, joined_processes
+from baseline.device import choose_device, explaining_memory, joined_processes
+from baseline.options import BACKENDS, cores
 from baseline.training import Training, event_loss, learning_rate
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.format import ChallengeError

@@ -1,8 +1,7 @@
-"""The device and threads to compute with, joined processes, and the end of memory."""
+"""The device to compute with, joined processes, and the end of memory."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 from collections.abc import Iterator
@@ -10,39 +9,8 @@ from collections.abc import Iterator
 import torch
 import torch.distributed as dist
 
-from baseline.backends import BACKENDS
 from baseline.model import UResNet
-from lartpc_challenge.command import at_least
 from lartpc_challenge.format import ChallengeError
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add --device, --backend and --threads."""
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if visible"
-    )
-    parser.add_argument(
-        "--backend",
-        choices=("auto", *BACKENDS),
-        default="auto",
-        help="what computes the convolutions; auto: spconv where it is installed and knows the "
-        "GPU, torch elsewhere; both read each other's checkpoints",
-    )
-    parser.add_argument(
-        "--threads",
-        type=at_least(1),
-        default=cores(),
-        help="of the CPU (default: all cores, %(default)s here); equal numbers give equal bits",
-    )
-
-
-def cores() -> int:
-    """CPU cores for this process: those it may run on, shared among torchrun's processes here."""
-    try:
-        usable = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        usable = os.cpu_count() or 1
-    return max(1, usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def describe(model: UResNet, n_events: int, precision: str) -> str:

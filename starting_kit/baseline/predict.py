@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
+
+from baseline.options import end_without_torch, predict_parser
+
+try:
+    import torch
+except ModuleNotFoundError:
+    end_without_torch(predict_parser(__doc__ or ""), __name__)
 from tqdm import tqdm
 
 from baseline import checkpoint
@@ -19,10 +25,10 @@ from baseline.augment import fixed_view
 from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, batches_by_size, read_events
-from baseline.device import add_options, choose_device, describe, explaining_memory
+from baseline.device import choose_device, describe, explaining_memory
 from baseline.model import UResNet, arithmetic
 from baseline.submit import submit
-from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.command import run
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
@@ -111,12 +117,7 @@ def predict(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("python -m baseline.predict", __doc__)
-    parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
-    parser.add_argument("--events", required=True, help="the test file of the checkpoint's cycle")
-    parser.add_argument("--out", required=True, help="the submission to write, a .zip")
-    add_options(parser)
-    options = parser.parse_args(arguments)
+    options = predict_parser(__doc__).parse_args(arguments)
     torch.set_num_threads(options.threads)
 
     def command() -> None:

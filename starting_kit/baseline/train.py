@@ -20,7 +20,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import torch
+from baseline.options import end_without_torch, train_parser
+
+try:
+    import torch
+except ModuleNotFoundError:
+    end_without_torch(train_parser(__doc__ or ""), __name__)
 import torch.distributed as dist
 from tqdm import tqdm
 
@@ -29,7 +34,6 @@ from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
 from baseline.device import (
-    add_options,
     choose_device,
     describe,
     explaining_memory,
@@ -38,7 +42,7 @@ from baseline.device import (
 from baseline.record import Board, draw_curves, write_record
 from baseline.stream import EventDataset
 from baseline.training import Training
-from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.command import run
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import METRICS, ChallengeError
@@ -198,29 +202,7 @@ def _agreed(asked: threading.Event, training: Training) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("python -m baseline.train", __doc__)
-    parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
-    parser.add_argument("--out", help="folder for the results")
-    parser.add_argument(
-        "--resume",
-        metavar="last.pt",
-        help="go on exactly where this one stopped; with more --epochs, along their schedule",
-    )
-    parser.add_argument(
-        "--init-from",
-        metavar="best.pt",
-        help="begin with the weights of this network of the same shape, of whatever cycle",
-    )
-    parser.add_argument(
-        "--workers",
-        type=at_least(0),
-        default=0,
-        help="0 (default) keeps all events in memory; else so many processes read them from the "
-        "files when they are needed",
-    )
-    add_options(parser)
-    config.add_options(parser)
-    options = parser.parse_args(arguments)
+    options = train_parser(__doc__).parse_args(arguments)
     torch.set_num_threads(options.threads)
 
     def command() -> None:

@@ -16,7 +16,6 @@ from lartpc_challenge.format import ChallengeError
 if TYPE_CHECKING:
     from baseline.dataset import Ragged
 
-BACKENDS = ("spconv", "torch")
 # The newest cards for which spconv 2.3.8 holds compiled kernels (compute capability).
 _NEWEST_FOR_SPCONV = (9, 0)
 

@@ -1,0 +1,94 @@
+"""The command lines of train and predict, which can be read without PyTorch."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import NoReturn
+
+from baseline import config
+from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.format import ChallengeError
+
+BACKENDS = ("spconv", "torch")
+
+
+def train_parser(manual: str) -> argparse.ArgumentParser:
+    """The options of `python -m baseline.train`."""
+    parser = new_parser("python -m baseline.train", manual)
+    parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
+    parser.add_argument("--out", help="folder for the results")
+    parser.add_argument(
+        "--resume",
+        metavar="last.pt",
+        help="go on exactly where this one stopped; with more --epochs, along their schedule",
+    )
+    parser.add_argument(
+        "--init-from",
+        metavar="best.pt",
+        help="begin with the weights of this network of the same shape, of whatever cycle",
+    )
+    parser.add_argument(
+        "--workers",
+        type=at_least(0),
+        default=0,
+        help="0 (default) keeps all events in memory; else so many processes read them from the "
+        "files when they are needed",
+    )
+    _add_device(parser)
+    config.add_options(parser)
+    return parser
+
+
+def predict_parser(manual: str) -> argparse.ArgumentParser:
+    """The options of `python -m baseline.predict`."""
+    parser = new_parser("python -m baseline.predict", manual)
+    parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
+    parser.add_argument("--events", required=True, help="the test file of the checkpoint's cycle")
+    parser.add_argument("--out", required=True, help="the submission to write, a .zip")
+    _add_device(parser)
+    return parser
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if visible"
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("auto", *BACKENDS),
+        default="auto",
+        help="what computes the convolutions; auto: spconv where it is installed and knows the "
+        "GPU, torch elsewhere; both read each other's checkpoints",
+    )
+    parser.add_argument(
+        "--threads",
+        type=at_least(1),
+        default=cores(),
+        help="of the CPU (default: all cores, %(default)s here); equal numbers give equal bits",
+    )
+
+
+def cores() -> int:
+    """CPU cores for this process: those it may run on, shared among torchrun's processes here."""
+    try:
+        usable = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        usable = os.cpu_count() or 1
+    return max(1, usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def end_without_torch(parser: argparse.ArgumentParser, module: str) -> NoReturn:
+    """End a command where PyTorch is missing, after --help; called while its import fails.
+
+    module: its __name__. Raises the failure again where the module isn't run as a command.
+    """
+    if module != "__main__":
+        raise
+    parser.parse_args()
+
+    def tell() -> None:
+        raise ChallengeError("needs PyTorch: pip install -r requirements-network.txt")
+
+    sys.exit(run(parser.prog.rpartition(".")[2], tell))
