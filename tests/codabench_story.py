@@ -7,10 +7,20 @@ it (`Stage`), a replay has it in the recording. `says` are parts of what the com
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from codabench_toy import answers, members
+from codabench_toy import HIDDEN_OF, answers, members, reference, write_bundle, zipped
+
+from lartpc_challenge.command import run as run_in_words
+from organizer.codabench.__main__ import main
+from organizer.codabench.bundle import Phase
+from organizer.codabench.client import Server
+from organizer.codabench.rehearse import Try, rehearse
+from organizer.codabench.session import Session
+from organizer.codabench.state import State
 
 
 @dataclass(frozen=True)
@@ -39,10 +49,51 @@ class Stage(Protocol):
     def remove(self, who: str, phase: int) -> None: ...
 
 
-def files() -> dict[str, bytes]:
-    """All files that may go over the wire, by name."""
-    made = {f"answers {n}": answers(n) for n in range(8)}
-    return {**made, **members()}
+def prepare(folder: Path) -> dict[str, bytes]:
+    """Write what the organiser has; all files that may go over the wire, by name."""
+    write_bundle(folder / "dist")
+    broken = folder / "broken"
+    broken.mkdir()
+    (broken / "short.zip").write_bytes(zipped({"answer.txt": "a b"}))
+    (broken / "empty.zip").write_bytes(zipped({}))
+    for n in (2, 4, 6):
+        (broken / f"answers{n}.zip").write_bytes(answers(n))
+    made = {f"answers {n}": answers(n) for n in range(8)} | members()
+    return made | {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.zip")}
+
+
+def run(url: str, folder: Path, command: tuple[str, ...], **time) -> int:
+    """Run an organiser's command on the server at `url`; its exit status."""
+    state = folder / "made" / "codabench.json"
+    if command == ("rehearse",):
+        return run_in_words("codabench", lambda: _rehearse(url, folder, state, **time))
+    paths = {"BUNDLE": folder / "dist/codabench.zip", "CORRECTED": folder / "dist/corrected"}
+    words = [str(paths.get(word, word)) for word in command]
+    if command[0] in ("open", "watch", "backup", "compare"):
+        words += ["--backup", str(folder / "made" / "backup")]
+    return main(["--server", url, "--state", os.fspath(state), *words], **time)
+
+
+def _rehearse(url: str, folder: Path, state: Path, **time) -> None:
+    """As the command does it, with the toy's own submissions and stand-ins."""
+    broken = folder / "broken"
+    tries = [
+        Try(1, "six right", broken / "answers6.zip"),
+        Try(1, "two words", broken / "short.zip"),
+        Try(1, "an empty zip", broken / "empty.zip"),
+        Try(3, "four right", broken / "answers4.zip"),
+        Try(5, "two right", broken / "answers2.zip"),
+    ]
+
+    def stand_in(phase: Phase, where: Path) -> Path:
+        path = where / f"stand_in_{phase.number}.zip"
+        path.write_bytes(reference(HIDDEN_OF[phase.number]))
+        return path
+
+    wait = {"sleep": time["sleep"]} if "sleep" in time else {}
+    with Server(url, os.environ["CODABENCH_TOKEN"], **wait) as server:
+        session = Session(server, State.load(state), **time)
+        rehearse(session, session.bundle(), tries, stand_in)
 
 
 OPEN = ("--patience", "1")
@@ -199,3 +250,47 @@ SEASON = (
         ),
     ),
 )
+# Before the season: the competition is not published, its phases have not begun.
+REHEARSAL = (
+    Episode("upload", ("upload", "BUNDLE"), says=("The server shows what the bundle holds",)),
+    Episode(
+        "leaks before publishing",
+        ("leaks",),
+        says=(
+            "reference of Private 1, by its key  yes (302)     not asked     ATTENTION",
+            "the competition's pages             no (404)      no (404)",
+            "The competition is not published: ask once more when it is.",
+            "build with HIDDEN=placeholder",
+        ),
+    ),
+    Episode(
+        "rehearse",
+        ("rehearse",),
+        says=(
+            "Public 1    six right                   as here",
+            "Public 1    two words                   as here",
+            "Public 1    an empty zip                as here",
+            "Private 3   moved                       as here",
+            "The rehearsal is over, all as it is here; its copy is deleted.",
+        ),
+    ),
+    Episode("compare after it", ("compare",), says=("The server shows what the bundle holds",)),
+    Episode("publish", ("publish",), says=("is published",)),
+    Episode(
+        "leaks",
+        ("leaks",),
+        happens=(
+            ("join", "ada"),
+            ("join", "bob"),
+            ("begin", 1, 36000),
+            ("submit", "ada", 1, 6),
+            ("score",),
+        ),
+        says=(
+            "a submission of Public 1: file and logs  yes (200)",
+            "participants and addresses               no (403)",
+            "Keys of files that a stranger finds on the competition's page: 12",
+        ),
+    ),
+)
+STORIES = {"v1.25-season": SEASON, "v1.25-rehearsal": REHEARSAL}

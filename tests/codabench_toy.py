@@ -59,7 +59,7 @@ def reference(words: list[str]) -> bytes:
     return zipped({"answer.txt": " ".join(words)})
 
 
-def competition(auto_migrate: bool = False) -> dict:
+def competition() -> dict:
     """competition.yaml of the toy."""
     days = ((4, 7), (7, 7), (7, 10), (10, 10), (10, 20), (20, 30))
     hours = ((0, 0), (1, 2), (3, 0), (1, 2), (3, 0), (1, 0))
@@ -74,7 +74,7 @@ def competition(auto_migrate: bool = False) -> dict:
             "max_submissions_per_day": 5 if n % 2 else 1,
             "max_submissions": 15 if n % 2 else 1,
             "execution_time_limit": 60,
-            "auto_migrate_to_this_phase": auto_migrate and n % 2 == 0,
+            "auto_migrate_to_this_phase": False,
             "hide_output": n % 2 == 0,
         }
         for n, ((first, last), (begin, end)) in enumerate(zip(days, hours), start=1)
@@ -118,7 +118,7 @@ def competition(auto_migrate: bool = False) -> dict:
     }
 
 
-def members(auto_migrate: bool = False) -> dict[str, bytes]:
+def members() -> dict[str, bytes]:
     """All that is in the toy's bundle, by name."""
     placeholder = reference(["placeholder"])
     references = {
@@ -126,7 +126,7 @@ def members(auto_migrate: bool = False) -> dict[str, bytes]:
     }
     program = {"metadata": "command: python3 $program/score.py $input $output\n", "score.py": SCORE}
     return {
-        "competition.yaml": yaml.safe_dump(competition(auto_migrate)).encode(),
+        "competition.yaml": yaml.safe_dump(competition()).encode(),
         "logo.png": PNG,
         "terms.md": b"Be fair.\n",
         "overview.md": b"# Seven words\n\nSay them.\n",
@@ -135,8 +135,8 @@ def members(auto_migrate: bool = False) -> dict[str, bytes]:
     }
 
 
-def write_bundle(folder: Path, auto_migrate: bool = False) -> Path:
-    """Write the bundle and, beside it, the truth of the hidden phases, and a corrected one."""
+def write_bundle(folder: Path) -> Path:
+    """Write the bundle and, beside it, the hidden truths, and a corrected one."""
     held_back = folder / "hidden_references"
     held_back.mkdir(parents=True)
     for n in (2, 4, 6):
@@ -146,5 +146,5 @@ def write_bundle(folder: Path, auto_migrate: bool = False) -> Path:
     words = [*PUBLIC[:5], "y", "word6"]
     (corrected / "reference_phase6.zip").write_bytes(reference(words))
     path = folder / "codabench.zip"
-    path.write_bytes(zipped(members(auto_migrate)))
+    path.write_bytes(zipped(members()))
     return path

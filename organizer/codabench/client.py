@@ -169,7 +169,11 @@ class Server:
     def send_file(self, url: str, path: Path, progress: Callable[[int], None]) -> None:
         """PUT a file to a signed URL; `progress` gets the bytes sent so far. Begins anew if cut."""
         size = path.stat().st_size
-        headers = {"Content-Type": "application/zip", "Content-Length": str(size)}
+        headers = {
+            "Content-Type": "application/zip",
+            "Content-Length": str(size),
+            "x-ms-blob-type": "BlockBlob",  # for stores at Azure; others pass over it
+        }
 
         def send() -> httpx.Response:
             with open(path, "rb") as file:

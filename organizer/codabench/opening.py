@@ -128,8 +128,8 @@ def _same_file(kept: Backup, one: Submission, other: Submission) -> bool:
 def see_to_late(session: Session, phase: dict, end: datetime, opening: Opening) -> None:
     """Tell what came after the phase's end, which servers before 1.31 take and score.
 
-    With drop_late it is deleted; who stood on the board with it gets his best timely one back
-    there. Not without being asked to: on such a server everybody can change the phase's end.
+    With drop_late it is deleted. Not without being asked to: on such a server everybody can change
+    the phase's end. Whoever has no place on the board after a deletion, by whomever, gets it back.
     """
     kept = backup(session, opening.folder, opening.numbers)
     found = list_submissions(session.server, phase["id"])
@@ -146,18 +146,32 @@ def see_to_late(session: Session, phase: dict, end: datetime, opening: Opening) 
                 f"{phase['name']}: {_called(submission)} came after the end and counts; with "
                 "--drop-late it is deleted"
             )
-    if not opening.drop_late:
-        return
-    timely = [s for s in found if s not in late and s.finished]
-    for owner in {submission.owner for submission in late if submission.on_board}:
-        best = max((s for s in timely if s.owner == owner), key=_rank, default=None)
-        if best:
-            rerun(session.server, best)
-    wait_for(session, phase["id"], opening.patience, phase["name"])
+    left = [s for s in found if not (opening.drop_late and s in late)]
+    _restore(session, phase, left, kept, opening)
 
 
-def _rank(submission: Submission) -> tuple:
-    return (*submission.scores.values(), -submission.id)
+def _restore(
+    session: Session, phase: dict, found: list[Submission], kept: Backup, opening: Opening
+) -> None:
+    """Run again the best of those whose submission on the board was deleted: the server drops them.
+
+    A submission that does not come onto the board is run MOST_RUNS times at most.
+    """
+    placed = {submission.owner for submission in found if submission.on_board}
+    scored = [s for s in found if s.finished and s.scores and s.owner not in placed]
+    restored = False
+    for owner in dict.fromkeys(submission.owner for submission in scored):
+        own = [submission for submission in scored if submission.owner == owner]
+        best = max(own, key=lambda s: (*s.scores.values(), -s.id))
+        if len([s for s in found if _same_file(kept, s, best)]) < MOST_RUNS:
+            number = rerun(session.server, best)
+            session.log(
+                f"{phase['name']}: {owner} is not on the board; runs {_called(best)} once more as "
+                f"{number}"
+            )
+            restored = True
+    if restored:
+        wait_for(session, phase["id"], opening.patience, phase["name"])
 
 
 def set_reference(session: Session, phase: Phase, shown: dict, reference: Path) -> None:

@@ -134,8 +134,8 @@ def _compared(server: Server, submission: Submission | None, path: Path, run: Ru
             return f"has the scores {_words(submission.scores)} there, {_words(here)} here"
         page = server.get(f"submissions/{submission.id}/get_detail_result/")
         return "" if page else "has no detailed page"
-    if _is_bad_zip(path):  # such a one does not reach the scoring program, and has no log
-        return "" if "Bad or empty zip" in submission.reason else f"says {submission.reason}"
+    if _is_bad_zip(path):  # the server stops before the scoring program and says why in its way
+        return ""
     there, here = _stderr(server, submission.id).strip(), run.stderr.strip()
     return "" if there == here else f"says {there!r} there, {here!r} here"
 
