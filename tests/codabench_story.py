@@ -69,6 +69,8 @@ def run(url: str, folder: Path, command: tuple[str, ...], **time) -> int:
         return run_in_words("codabench", lambda: _rehearse(url, folder, state, **time))
     paths = {"BUNDLE": folder / "dist/codabench.zip", "CORRECTED": folder / "dist/corrected"}
     words = [str(paths.get(word, word)) for word in command]
+    if command[0] == "upload":
+        words += ["--competition", str(folder / "dist" / "toy.yaml")]
     if command[0] in ("open", "watch", "backup", "compare"):
         words += ["--backup", str(folder / "made" / "backup")]
     return main(["--server", url, "--state", os.fspath(state), *words], **time)

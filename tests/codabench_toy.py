@@ -11,6 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from organizer.competition import Competition, parse_competition
+
 SCORE = """\
 import sys
 folder, out = sys.argv[1:]
@@ -60,7 +62,7 @@ def reference(words: list[str]) -> bytes:
 
 
 def competition() -> dict:
-    """competition.yaml of the toy."""
+    """What competition.yaml of the toy declares, `cycle` and `events` of its tasks included."""
     days = ((4, 7), (7, 7), (7, 10), (10, 10), (10, 20), (20, 30))
     hours = ((0, 0), (1, 2), (3, 0), (1, 2), (3, 0), (1, 0))
     phases = [
@@ -103,6 +105,8 @@ def competition() -> dict:
                 "description": "Words.",
                 "scoring_program": "program.zip",
                 "reference_data": f"reference_phase{n}.zip",
+                "cycle": (n + 1) // 2,
+                "events": "public" if n % 2 else "hidden",
             }
             for n in range(1, 7)
         ],
@@ -126,7 +130,7 @@ def members() -> dict[str, bytes]:
     }
     program = {"metadata": "command: python3 $program/score.py $input $output\n", "score.py": SCORE}
     return {
-        "competition.yaml": yaml.safe_dump(competition()).encode(),
+        "competition.yaml": yaml.safe_dump(parsed().keys).encode(),
         "logo.png": PNG,
         "terms.md": b"Be fair.\n",
         "overview.md": b"# Seven words\n\nSay them.\n",
@@ -135,8 +139,13 @@ def members() -> dict[str, bytes]:
     }
 
 
+def parsed() -> Competition:
+    """The toy's declaration."""
+    return parse_competition(yaml.safe_dump(competition()), Path("toy.yaml"))
+
+
 def write_bundle(folder: Path) -> Path:
-    """Write the bundle and, beside it, the hidden truths, and a corrected one."""
+    """Write the bundle and, beside it, its declaration, hidden truths, and a corrected one."""
     held_back = folder / "hidden_references"
     held_back.mkdir(parents=True)
     for n in (2, 4, 6):
@@ -147,4 +156,5 @@ def write_bundle(folder: Path) -> Path:
     (corrected / "reference_phase6.zip").write_bytes(reference(words))
     path = folder / "codabench.zip"
     path.write_bytes(zipped(members()))
+    (folder / "toy.yaml").write_text(yaml.safe_dump(competition()))
     return path

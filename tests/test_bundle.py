@@ -343,7 +343,13 @@ def test_placeholders_hold_no_truth_and_the_true_ones_lie_beside(tiny, built, tm
     held = build(wanted(tiny.folder, placeholder=True), tmp_path)
     assert any("hidden_references" in note for note in held.notes)
     assert (tmp_path / "hidden_references").stat().st_mode & 0o777 == 0o700
-    assert "  reference_phase4.zip  from 2027-01-10 00:00 to 2027-01-10 01:00" in held.notes
+    assert "  open 4  from 2027-01-10 00:00" in held.notes
+    for name, moves in (("codabench.zip", False), ("codalab-v1.5.zip", True)):
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            phases = yaml.safe_load(archive.read("competition.yaml"))["phases"]
+        phases = phases.values() if isinstance(phases, dict) else phases
+        keys = ("auto_migrate_to_this_phase", "auto_migration")
+        assert any(phase.get(key, False) for phase in phases for key in keys) == moves
     for phase in toy.COMPETITION.phases:
         name = f"reference_phase{phase.number}.zip"
         for bundle in (held.codabench, held.codalab):

@@ -16,7 +16,7 @@ from tiny import make_tiny
 
 from organizer.codabench.backup import Backup
 from organizer.codabench.benchmark import write_benchmark
-from organizer.codabench.bundle import phases_of, read_bundle
+from organizer.codabench.bundle import read_bundle
 from organizer.codabench.close import as_markdown, fact_sheets, final_report, write_report
 from organizer.codabench.submissions import read_submission
 from organizer.competition import read_competition
@@ -69,8 +69,8 @@ def kept(tmp_path, tiny):
 
 
 def report(kept: Kept, shown=None):
-    phases = phases_of(toy.competition())
     source = Source.of(read_competition(), kept.tiny.folder)
+    phases = source.competition.phases
     return final_report(kept.backup, phases, source, shown or {}, {n: END for n in (1, 3, 5)})
 
 
@@ -154,17 +154,20 @@ def test_report_shows_what_people_typed_as_text(kept, tmp_path):
 
 
 def test_benchmark_bundle_has_one_phase_without_an_end(tmp_path):
-    bundle = read_bundle(toy.write_bundle(tmp_path / "dist"))
+    bundle = read_bundle(toy.write_bundle(tmp_path / "dist"), toy.parsed())
     truth = tmp_path / "dist" / "hidden_references" / "reference_phase4.zip"
     path = write_benchmark(bundle, bundle.phase(4), truth, END, tmp_path / "benchmark.zip")
-    made = read_bundle(path)
-    (phase,) = made.competition["phases"]
+    with zipfile.ZipFile(path) as archive:
+        competition = yaml.safe_load(archive.read("competition.yaml"))
+        assert archive.read("reference_phase4.zip") == truth.read_bytes()
+        named = yaml.safe_dump(competition)
+        assert [name for name in archive.namelist() if name not in named] == ["competition.yaml"]
+    (phase,) = competition["phases"]
     assert "end" not in phase
     assert phase["start"] == "2027-01-07 00:00"
-    assert made.competition["competition_type"] == "benchmark"
-    (task,) = made.competition["tasks"]
+    assert competition["competition_type"] == "benchmark"
+    (task,) = competition["tasks"]
     assert phase["tasks"] == [task["index"]]
-    assert made.read(task["reference_data"]) == truth.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        named = yaml.safe_dump(made.competition)
-        assert [name for name in archive.namelist() if name not in named] == ["competition.yaml"]
+    assert task["reference_data"] == "reference_phase4.zip"
+    made = read_bundle(path, toy.parsed())
+    assert [(phase.name, phase.cycle.number) for phase in made.phases] == [("Benchmark 2", 2)]

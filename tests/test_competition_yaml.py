@@ -250,6 +250,12 @@ def codabench_sentences(competition, names=None, now=None):
         (with_phase(3, auto_migrate_to_this_phase=True), "Public 2: auto_migrate_to_this_phase"),
         (with_phase(4, hide_output=False), "Private 2: hide_output must be true"),
         (with_phase(6, max_submissions=5), "Private 3: max_submissions must be 1"),
+        (edited(can_participants_make_submissions_public=True), "make_submissions_public must be"),
+        (edited(docker_image="image:py39@sha256:12"), "docker_image: expected NAME@sha256: and 64"),
+        (
+            edited(fact_sheet={"team": {**COMPETITION["fact_sheet"]["team"], "key": "Team"}}),
+            "fact_sheet.team: its key must be team too, found Team",
+        ),
         (with_phase(1, max_submissions=0), "Public 1: a limit of 0 submissions means no limit"),
         (with_phase(1, tasks=[2]), "Public 1: its task must have the reference data reference_ph"),
         (with_phase(2, index=7), "phases: expected the indexes 1, 2, 3, 4, 5, 6 in this order"),

@@ -130,7 +130,9 @@ def build(request: BundleRequest, out) -> Built:
                 path = folder / HELD_BACK / reference_name(phase)
                 finished.append(part.write(path))
         finished += [
-            _write(folder / CODABENCH, "codabench", competition, texts, files),
+            _write(
+                folder / CODABENCH, "codabench", _for_codabench(competition, request), texts, files
+            ),
             _write(
                 folder / CODALAB,
                 "codalab",
@@ -147,7 +149,7 @@ def build(request: BundleRequest, out) -> Built:
         if not request.placeholder:  # those of an earlier build fit other events
             for phase in hidden_phases:
                 (out / HELD_BACK / reference_name(phase)).unlink(missing_ok=True)
-    notes = _notes(request, competition["phases"], solutions, out)
+    notes = _notes(request, competition, solutions, out)
     return Built(out / CODABENCH, out / CODALAB, tuple(notes))
 
 
@@ -186,6 +188,14 @@ def _adapted(competition: dict, solutions: Collection[str], request: BundleReque
         "title": f"{DEMONSTRATION}. {title}" if request.demonstration else title,
         "solutions": [solution for solution in listed if solution["path"] in solutions],
     }
+
+
+def _for_codabench(competition: dict, request: BundleRequest) -> dict:
+    """The competition; where the truth comes later, no phase takes submissions by itself."""
+    if not request.placeholder:
+        return competition
+    phases = [{**phase, "auto_migrate_to_this_phase": False} for phase in competition["phases"]]
+    return {**competition, "phases": phases}
 
 
 def _texts(competition: dict, request: BundleRequest, problems: list[str]) -> dict[str, str]:
@@ -258,8 +268,9 @@ def _platform_problems(
 
 
 def _notes(
-    request: BundleRequest, phases: list, solutions: Mapping[str, Path], out: Path
+    request: BundleRequest, competition: dict, solutions: Mapping[str, Path], out: Path
 ) -> list[str]:
+    phases = competition["phases"]
     notes = [f"The first phase opens on {parse_date(phases[0]['start']):%A, %Y-%m-%d, %H:%M} UTC."]
     if request.demonstration:
         notes.append(
@@ -267,19 +278,26 @@ def _notes(
         )
     if request.placeholder:
         notes.append(
-            f"The hidden references are placeholders, the true ones are in {out / HELD_BACK}. "
-            "Give each to its task between the end of its public phase and the start of the hidden "
-            "one (UTC):"
+            f"The hidden references are placeholders, the true ones are in {out / HELD_BACK}, and "
+            "Codabench moves no submission by itself: `python -m organizer.codabench watch` opens "
+            "each hidden phase when its public one has ended, or `open N` at any time after that "
+            "(UTC):"
         )
         notes += [
-            f"  {reference_name(phase)}  from {public['end']} to {hidden['start']}"
-            for phase, public, hidden in zip(request.competition.phases[1:], phases, phases[1:])
+            f"  open {phase.number}  from {public['end']}"
+            for phase, public in zip(request.competition.phases[1:], phases)
             if phase.hidden
         ]
     elif not request.demonstration:
         notes.append(
-            "WARNING: Codabench gives every reference to whoever asks, without an account. Take "
-            "HIDDEN=placeholder, and upload the hidden ones when their public phases have ended."
+            "WARNING: a Codabench of version 1.25 gives every reference to whoever asks, without "
+            "an account. Take HIDDEN=placeholder, and open each hidden phase when its public one "
+            "has ended."
+        )
+    if "@" not in competition["docker_image"]:
+        notes.append(
+            f"The image {competition['docker_image']} may change during the competition; pin it: "
+            "docker_image: NAME@sha256:..., as `docker image inspect NAME` lists its RepoDigests."
         )
     if request.data and solutions:
         notes.append(

@@ -7,6 +7,7 @@ Both functions take a competition whose keys and types are right (organizer/comp
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ def codabench_problems(
     """
     return [
         *_structure_problems(competition),
+        *_openness_problems(competition),
         *_phase_problems(competition, phases),
         *_date_problems(competition["phases"], now),
         *_leaderboard_problems(competition["leaderboards"]),
@@ -86,6 +88,20 @@ def _structure_problems(competition: dict) -> Iterator[str]:
                 yield f"{item['name']}: there is no task with the index {index}"
 
 
+def _openness_problems(competition: dict) -> Iterator[str]:
+    if competition.get("can_participants_make_submissions_public", True):
+        yield (
+            "can_participants_make_submissions_public must be false: a submission that its owner "
+            "makes public can be sent by others"
+        )
+    for name, question in competition.get("fact_sheet", {}).items():
+        if question["key"] != name:
+            yield f"fact_sheet.{name}: its key must be {name} too, found {question['key']}"
+    name, at, digest = competition["docker_image"].partition("@")
+    if at and not (name and re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
+        yield f"docker_image: expected NAME@sha256: and 64 hexadecimal digits, found @{digest}"
+
+
 def _phase_problems(competition: dict, phases: Sequence[Phase]) -> Iterator[str]:
     if [phase["index"] for phase in competition["phases"]] != [phase.number for phase in phases]:
         numbers = ", ".join(str(phase.number) for phase in phases)
@@ -104,9 +120,15 @@ def _phase_problems(competition: dict, phases: Sequence[Phase]) -> Iterator[str]
                 f"submissions of cycle {scored.cycle.number} move from phase to phase"
             )
         if scored.hidden and not phase.get("hide_output", False):
-            yield f"{name}: hide_output must be true, else anybody can read what the scorer printed"
+            yield (
+                f"{name}: hide_output must be true, else anybody can read what the scorer printed "
+                "(Codabench 1.25)"
+            )
         if scored.hidden and phase["max_submissions"] != 1:
-            yield f"{name}: max_submissions must be 1, for the one submission that migrates"
+            yield (
+                f"{name}: max_submissions must be 1, so that nobody can add to the one submission "
+                "that moves there"
+            )
 
 
 def _date_problems(phases: list, now: datetime | None) -> Iterator[str]:
@@ -121,8 +143,8 @@ def _date_problems(phases: list, now: datetime | None) -> Iterator[str]:
             yield f"{phase['name']}: ends {end:{_LONG}}, not after it starts, {start:{_LONG}}"
         if now and start < now:
             yield (
-                f"{phase['name']}: starts {start:{_LONG}}, in the past, where Codabench would mark "
-                "hidden phases as migrated with nothing moved; give a later START"
+                f"{phase['name']}: starts {start:{_LONG}}, in the past, where Codabench moves "
+                "submissions into hidden phases at once, and then never again; give a later START"
             )
             now = None  # once is enough: START moves all phases
         spans.append((phase["name"], start, end))

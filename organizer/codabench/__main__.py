@@ -30,7 +30,6 @@ from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.format import ChallengeError
 from organizer.codabench.backup import DEFAULT_FOLDER, Backup, backup, changes
 from organizer.codabench.benchmark import write_benchmark
-from organizer.codabench.bundle import Phase
 from organizer.codabench.client import Server
 from organizer.codabench.close import as_markdown, fact_sheets, final_report, write_report
 from organizer.codabench.leaks import leaks
@@ -44,7 +43,7 @@ from organizer.codabench.tokens import ask_token, find_token, keep_token
 from organizer.codabench.tries import all_tries, holds_placeholder, stand_in
 from organizer.codabench.upload import report_differences, upload
 from organizer.codabench.watch import watch
-from organizer.competition import add_competition, read_competition
+from organizer.competition import Phase, add_competition, read_competition
 from organizer.source import Source
 
 DEFAULT_SERVER = "https://www.codabench.org"
@@ -82,17 +81,20 @@ def _login(url: str, participant: bool) -> None:
 
 
 def _upload(session: Session, options: argparse.Namespace) -> None:
-    upload(session, options.bundle, replace=options.replace)
+    upload(session, options.bundle, read_competition(options.competition), replace=options.replace)
+
+
+def _source(session: Session, options: argparse.Namespace) -> Source:
+    return Source.of(read_competition(Path(session.state.declaration)), options.data)
 
 
 def _rehearse(session: Session, options: argparse.Namespace) -> None:
-    bundle, source = (
-        session.bundle(),
-        Source.of(read_competition(options.competition), options.data),
-    )
+    bundle, source = session.bundle(), _source(session, options)
     folder = options.submissions or source.baseline
-    cycles = {phase.cycle for phase in bundle.phases}
-    baselines = {n: folder / f"cycle{n}" / "submission.zip" for n in sorted(cycles)}
+    baselines = {
+        cycle.number: folder / f"cycle{cycle.number}" / "submission.zip"
+        for cycle in source.competition.cycles
+    }
     missing = [str(path) for path in baselines.values() if not path.is_file()]
     if missing:
         raise ChallengeError(
@@ -176,20 +178,14 @@ def _close(session: Session, options: argparse.Namespace) -> None:
         found = list_submissions(session.server, answer["id"])
         shown[phase.number] = [submission for submission in found if submission.on_board]
         ends[phase.number] = parse_time(answer["end"])
-    made, findings = final_report(
-        kept,
-        bundle.phases,
-        Source.of(read_competition(options.competition), options.data),
-        shown,
-        ends,
-    )
+    made, findings = final_report(kept, bundle.phases, _source(session, options), shown, ends)
     title = bundle.competition["title"]
     text = as_markdown(title, made, findings, fact_sheets(kept))
     write_report(out, title, text, made)
     start = session.now() + timedelta(days=1)
     for phase in bundle.hidden_phases:
         reference = held_back(bundle, phase, options.references)
-        path = out / f"benchmark_cycle{phase.cycle}.zip"
+        path = out / f"benchmark_cycle{phase.cycle.number}.zip"
         write_benchmark(bundle, phase, reference, start, path).chmod(0o600)
     session.say(f"{out}: close.html, close.md, boards.csv and the benchmark's bundles")
     for sentence in (*findings.differences, *findings.uploads, *findings.identical):
@@ -221,16 +217,15 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     one = commands.add_parser("upload", help="upload a bundle and compare")
     one.add_argument("bundle", type=Path, nargs="?", default=Path("dist/codabench.zip"))
     one.add_argument("--replace", action="store_true", help="forget the former competition")
+    add_competition(one)
 
     one = commands.add_parser("rehearse", help="all of it on a throw-away copy")
     one.add_argument("--data", type=Path, help="folder that make data wrote")
-    add_competition(one)
     one.add_argument("--submissions", type=Path, help="folder with cycleN/submission.zip")
     commands.add_parser("leaks", help="who can read what")
     commands.add_parser("publish", help="make it visible")
     one = commands.add_parser("close", help="final boards and the open benchmark")
     one.add_argument("--data", type=Path, help="folder that make data wrote")
-    add_competition(one)
     one.add_argument("--references", type=Path, help="folder with reference_phaseN.zip")
     one.add_argument("--out", type=Path, default=Path("build/close"), help="build/close")
     _backup_option(one)

@@ -21,11 +21,12 @@ from typing import Any
 from urllib.parse import quote
 
 from lartpc_challenge.format import ChallengeError
-from organizer.codabench.bundle import Bundle, Phase, sha256_of
+from organizer.codabench.bundle import Bundle, sha256_of
 from organizer.codabench.client import ServerError
 from organizer.codabench.session import Session
 from organizer.codabench.state import private_folder, write_private
 from organizer.codabench.submissions import Submission, file_urls, read_submission
+from organizer.competition import Phase
 
 DEFAULT_FOLDER = Path("build/backup")
 _OURS = ("file", "sha256")  # what the index adds
@@ -141,10 +142,10 @@ def _place(folder: Path, entry: dict[str, Any], phase: Phase) -> Path:
     name = f"{submission.id:06d}_{_plain(submission.filename)}"
     name = name if name.endswith(".zip") else f"{name}.zip"
     if entry.get("deleted"):
-        return home / "deleted" / f"cycle{phase.cycle}" / name
+        return home / "deleted" / f"cycle{phase.cycle.number}" / name
     if phase.hidden:
         return home / "hidden" / f"phase{phase.number}" / name
-    cycle = f"cycle{phase.cycle}"
+    cycle = f"cycle{phase.cycle.number}"
     return home / (Path(cycle) if submission.finished else Path("failed", cycle)) / name
 
 

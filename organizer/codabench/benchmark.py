@@ -13,7 +13,8 @@ from pathlib import Path
 import yaml
 
 from lartpc_challenge.files import replacing
-from organizer.codabench.bundle import Bundle, Phase
+from organizer.codabench.bundle import Bundle
+from organizer.competition import Phase
 
 _DAY = "%Y-%m-%d %H:%M"
 
@@ -27,7 +28,7 @@ def write_benchmark(
     listed = {
         **held["phases"][public.number - 1],
         "index": 1,
-        "name": f"Benchmark {hidden.cycle}",
+        "name": f"Benchmark {hidden.cycle.number}",
         "description": f"{bundle.task(hidden)['description']} Open without an end.",
         "start": start.strftime(_DAY),
         "tasks": [1],
@@ -35,10 +36,12 @@ def write_benchmark(
         "auto_migrate_to_this_phase": False,
     }
     del listed["end"]
-    task = {**bundle.task(hidden), "index": 1, "reference_data": reference.name}
+    # Codabench passes over `cycle`; `upload` reads it.
+    task = {**bundle.task(hidden), "index": 1, "cycle": hidden.cycle.number}
+    task["reference_data"] = reference.name
     competition = {
         **held,
-        "title": f"{held['title']} Benchmark, cycle {hidden.cycle}"[:256],
+        "title": f"{held['title']} Benchmark, cycle {hidden.cycle.number}"[:256],
         "competition_type": "benchmark",
         "tasks": [task],
         "phases": [listed],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,35 +12,22 @@ from typing import Any
 
 import yaml
 
+from lartpc_challenge.cycles import find_cycle
 from lartpc_challenge.format import ChallengeError
+from organizer.competition import Competition, Phase
 from organizer.score.worker import Task
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A phase of the bundle. number: from 1 on. cycle: that of its task.
-
-    hidden: its submissions come from the phase before it. task: index in `tasks` of the yaml.
-    """
-
-    number: int
-    name: str
-    cycle: int
-    hidden: bool
-    task: int
-
-
-@dataclass(frozen=True)
 class Bundle:
-    """dist/codabench.zip. competition: its competition.yaml as a dict."""
+    """dist/codabench.zip. competition: the competition.yaml in it as a dict.
+
+    phases: in the order in which they are open, each hidden one after its public one.
+    """
 
     path: Path
     competition: dict[str, Any]
-
-    @property
-    def phases(self) -> list[Phase]:
-        """In the order in which they are open."""
-        return phases_of(self.competition)
+    phases: tuple[Phase, ...]
 
     @property
     def hidden_phases(self) -> list[Phase]:
@@ -57,7 +43,8 @@ class Bundle:
 
     def task(self, phase: Phase) -> dict[str, Any]:
         """What the yaml says of a phase's task."""
-        return next(t for t in self.competition["tasks"] if t["index"] == phase.task)
+        (index,) = self.competition["phases"][phase.number - 1]["tasks"]
+        return next(task for task in self.competition["tasks"] if task["index"] == index)
 
     def read(self, name: str) -> bytes:
         """A member of the zip."""
@@ -91,8 +78,11 @@ class Bundle:
         )
 
 
-def read_bundle(path: Path) -> Bundle:
-    """A bundle in Codabench's dialect. ChallengeError for anything else."""
+def read_bundle(path: Path, declared: Competition) -> Bundle:
+    """A bundle in Codabench's dialect, built from what `declared` is; or a benchmark's.
+
+    ChallengeError for anything else, and where its phases are others.
+    """
     with _opened(path) as archive:
         try:
             competition = yaml.safe_load(archive.read("competition.yaml"))
@@ -107,21 +97,22 @@ def read_bundle(path: Path) -> Bundle:
         raise ChallengeError(
             f"{path}: is no bundle of version 2; these commands need dist/codabench.zip"
         )
-    return Bundle(path, competition)
-
-
-def phases_of(competition: dict[str, Any]) -> list[Phase]:
-    """The phases of a competition.yaml, numbered from 1; two phases in turn make a cycle."""
-    return [
-        Phase(
-            number=number,
-            name=listed["name"],
-            cycle=_cycle_of(competition["phases"], number),
-            hidden=number % 2 == 0,
-            task=listed["tasks"][0],
+    if competition.get("competition_type") == "benchmark":
+        return Bundle(path, competition, _benchmark_phases(competition))
+    names = [phase["name"] for phase in competition["phases"]]
+    if names != [phase.name for phase in declared.phases]:
+        raise ChallengeError(
+            f"{path}: has the phases {', '.join(names)}, which are not those of {declared.path}; "
+            "build it again, or give the competition.yaml that it was built from"
         )
-        for number, listed in enumerate(competition["phases"], start=1)
-    ]
+    return Bundle(path, competition, declared.phases)
+
+
+def _benchmark_phases(competition: dict[str, Any]) -> tuple[Phase, ...]:
+    """Those of a bundle that `close` wrote, whose tasks say their cycle themselves."""
+    cycles = [find_cycle(task["cycle"]) for task in competition["tasks"]]
+    listed = enumerate(zip(competition["phases"], cycles), start=1)
+    return tuple(Phase(n, phase["name"], cycle, hidden=False) for n, (phase, cycle) in listed)
 
 
 def sha256_of(path: Path) -> str:
@@ -145,10 +136,3 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise ChallengeError(f"{path}: no such file; make bundle writes it") from None
     except (OSError, zipfile.BadZipFile) as reason:
         raise ChallengeError(f"{path}: can't be read as a zip: {reason}") from reason
-
-
-def _cycle_of(phases: list[dict[str, Any]], number: int) -> int:
-    """The cycle of phase `number`: by its pair's public data, cycleN_data.zip, or by its place."""
-    pair = (number - 1) // 2
-    found = re.fullmatch(r"cycle(\d+)_data\.zip", phases[2 * pair].get("public_data", ""))
-    return int(found[1]) if found else pair + 1

@@ -16,15 +16,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from lartpc_challenge.cycles import CYCLES, Cycle
 from lartpc_challenge.format import METRICS, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.sandbox import read_guarded
 from organizer.codabench.backup import Backup
-from organizer.codabench.bundle import Phase
 from organizer.codabench.local import stored
 from organizer.codabench.state import write_private
 from organizer.codabench.submissions import Submission, read_submission
+from organizer.competition import Phase
 from organizer.leaderboard.boards import Board, Row, boards
 from organizer.leaderboard.boards import Submission as Ranked
 from organizer.leaderboard.tables import as_csv, rank_text
@@ -64,10 +63,9 @@ def final_report(
     """
     found, made = Findings(), []
     for public, hidden in zip(phases[::2], phases[1::2]):
-        cycle = CYCLES[public.cycle]
-        best = _best_of_each(kept, public, cycle, source, found)
+        best = _best_of_each(kept, public, source, found)
         if best:
-            ours = boards(best, cycle, source)
+            ours = boards(best, public.cycle, source)
             made += ours
             for phase, board in zip((public, hidden), ours):
                 found.differences += _differences(phase, board, shown.get(phase.number, []))
@@ -89,11 +87,9 @@ def _finished(kept: Backup, phase: Phase) -> Iterator[Submission]:
             yield submission
 
 
-def _best_of_each(
-    kept: Backup, public: Phase, cycle: Cycle, source: Source, found: Findings
-) -> list[Ranked]:
+def _best_of_each(kept: Backup, public: Phase, source: Source, found: Findings) -> list[Ranked]:
     """What stands on the public board, read; says who sent predictions that are the same."""
-    manifest = Manifest.from_events(source.test(cycle))
+    manifest = Manifest.from_events(source.test(public.cycle))
     submissions = sorted(_finished(kept, public), key=_place)
     best: dict[str, Ranked] = {}
     owners: dict[bytes, dict[str, int]] = defaultdict(dict)
@@ -191,7 +187,7 @@ def _board(board: Board) -> str:
         cells += [f"{low:.4f}-{high:.4f}", *(f"{row.scores[name]:.4f}" for name in others)]
         lines.append(f"| {' | '.join([*cells, *_lead(row)])} |")
     table = "\n".join(lines)
-    return f"## {_text(board.name)}\n\n{board.n_events:,} events\n\n{table}\n"
+    return f"## {_text(board.phase.name)}\n\n{board.n_events:,} events\n\n{table}\n"
 
 
 def _lead(row: Row) -> tuple[str, str]:

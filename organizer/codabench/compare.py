@@ -14,9 +14,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from organizer.codabench.bundle import Bundle, Phase
+from organizer.codabench.bundle import Bundle
 from organizer.codabench.client import Server, ServerError
 from organizer.codabench.session import parse_time
+from organizer.competition import Phase
 
 # Key of the yaml and of the server's answer; what the server assumes without it.
 _COMPETITION = {

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lartpc_challenge.format import ChallengeError
 from organizer.codabench.backup import Backup, backup
-from organizer.codabench.bundle import Bundle, Phase, sha256_of
+from organizer.codabench.bundle import Bundle, sha256_of
 from organizer.codabench.local import Scorer, local_scorer
 from organizer.codabench.session import Session, parse_time
 from organizer.codabench.submissions import (
@@ -32,6 +32,7 @@ from organizer.codabench.submissions import (
     wait_for,
 )
 from organizer.codabench.transfer import upload_dataset
+from organizer.competition import Phase
 
 MOST_RUNS = 4
 _GRACE = timedelta(minutes=1)  # a submission sent in the last second arrives a little later

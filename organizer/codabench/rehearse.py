@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lartpc_challenge.format import ChallengeError
-from organizer.codabench.bundle import Bundle, Phase, sha256_of
+from organizer.codabench.bundle import Bundle, sha256_of
 from organizer.codabench.client import Server, ServerError
 from organizer.codabench.local import local_scorer, stored
 from organizer.codabench.opening import point_task
@@ -30,6 +30,7 @@ from organizer.codabench.session import Session
 from organizer.codabench.submissions import Submission, list_submissions, wait_for
 from organizer.codabench.transfer import upload_dataset
 from organizer.codabench.upload import send_bundle
+from organizer.competition import Phase
 from organizer.score.worker import Run
 
 PATIENCE = timedelta(minutes=30)

@@ -12,6 +12,7 @@ from lartpc_challenge.format import ChallengeError
 from organizer.codabench.bundle import Bundle, read_bundle, sha256_of
 from organizer.codabench.client import Server
 from organizer.codabench.state import State
+from organizer.competition import read_competition
 
 
 def _utc_now() -> datetime:
@@ -36,7 +37,7 @@ class Session:
         """The uploaded bundle. ChallengeError if the file has changed since."""
         self.state.need_competition()
         path = Path(self.state.bundle)
-        bundle = read_bundle(path)
+        bundle = read_bundle(path, read_competition(Path(self.state.declaration)))
         if sha256_of(path) != self.state.bundle_sha256:
             raise ChallengeError(
                 f"{path}: is not the bundle that was uploaded; put that one back (its sha256 is "

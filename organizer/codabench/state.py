@@ -24,13 +24,15 @@ DEFAULT_STATE = Path("build/codabench.json")
 class State:
     """What the commands must know of one another's work; every change is saved at once.
 
-    bundle: path and sha256 of the uploaded zip. upload: an upload under way. competition: its id.
+    declaration: the competition.yaml that the bundle was built from. bundle: path and sha256 of the
+    uploaded zip. upload: an upload under way. competition: its id.
     references: phase's number -> key of the true reference on the server. opened: phase's number ->
     when `open` was content with it. rehearsal: what the throw-away copy left on the server.
     """
 
     path: Path = DEFAULT_STATE
     server: str = ""
+    declaration: str = ""
     bundle: str = ""
     bundle_sha256: str = ""
     upload: dict = field(default_factory=dict)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event, EventFile
 from lartpc_challenge.reference import read_manifest, write_reference
-from organizer.codabench.bundle import Bundle, Phase
+from organizer.codabench.bundle import Bundle
 from organizer.codabench.rehearse import Try
+from organizer.competition import Phase
 from organizer.source import Source
 
 
@@ -23,11 +23,11 @@ def all_tries(public: list[Phase], baselines: Mapping[int, Path], folder: Path) 
     A phase takes five submissions of one account a day.
     """
     for phase in public:
-        yield Try(phase.number, "baseline", baselines[phase.cycle])
+        yield Try(phase.number, "baseline", baselines[phase.cycle.number])
     first, second = public[:2]
-    good = baselines[first.cycle].read_bytes()
+    good = baselines[first.cycle.number].read_bytes()
     yield Try(first.number, "cut short", _written(folder / "cut_short.zip", good[: len(good) // 2]))
-    yield Try(first.number, "of another cycle", baselines[second.cycle])
+    yield Try(first.number, "of another cycle", baselines[second.cycle.number])
     yield Try(
         first.number, "no prediction in it", _zip(folder / "notes.zip", "notes.txt", b"hello")
     )
@@ -59,7 +59,7 @@ def stand_in(phase: Phase, source: Source, scale: str, folder: Path) -> Path:
 
     It is made from the test file alone, so that it tells nothing of the truth.
     """
-    cycle, rng = CYCLES[phase.cycle], np.random.default_rng()
+    cycle, rng = phase.cycle, np.random.default_rng()
     with EventFile(source.test(cycle)) as events:
         test = list(events)
     chosen = rng.permutation(len(test))[: max(1, len(test) // 2)]
@@ -70,6 +70,13 @@ def stand_in(phase: Phase, source: Source, scale: str, folder: Path) -> Path:
     ]
     path = folder / "reference.h5"
     write_reference(
-        path, phase=phase.number, scale=scale, truth=iter(truth), test=iter(test), trivial={}
+        path,
+        cycle=cycle,
+        phase=phase.number,
+        hidden=True,
+        scale=scale,
+        truth=iter(truth),
+        test=iter(test),
+        trivial={},
     )
     return _zip(folder / f"stand_in_{phase.number}.zip", "reference.h5", path.read_bytes())

@@ -10,18 +10,20 @@ from organizer.codabench.client import Server, ServerError
 from organizer.codabench.compare import differences
 from organizer.codabench.session import Session
 from organizer.codabench.transfer import check_quota, new_dataset, progress_bar
+from organizer.competition import Competition
 
 UNPACKING_SECONDS = 3600
 POLL_SECONDS = 3
 
 
-def upload(session: Session, path: Path, *, replace: bool = False) -> None:
+def upload(session: Session, path: Path, declared: Competition, *, replace: bool = False) -> None:
     """Upload a bundle, or go on with it, and check what the server made of it.
 
+    declared: what it was built from.
     ChallengeError where the server refuses it or shows something else than the bundle holds, and
     where another one was uploaded before: `replace` forgets that.
     """
-    bundle, state = read_bundle(path), session.state
+    bundle, state = read_bundle(path, declared), session.state
     sha256 = sha256_of(path)
     if state.competition and state.bundle_sha256 != sha256 and not replace:
         raise ChallengeError(
@@ -33,6 +35,7 @@ def upload(session: Session, path: Path, *, replace: bool = False) -> None:
         state.references, state.opened = {}, {}
         state.bundle_sha256 = sha256
     state.server, state.bundle = session.server.url, str(path.resolve())
+    state.declaration = str(declared.path.resolve())
     if not state.competition:
         state.competition = send_bundle(session, path, sha256, state.upload)
         state.upload = {}

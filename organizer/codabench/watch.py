@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from lartpc_challenge.format import ChallengeError
-from organizer.codabench.bundle import Phase
 from organizer.codabench.session import Session, parse_time
+from organizer.competition import Phase
 
 LOOK_SECONDS = 600
 _SOONEST = timedelta(minutes=2)  # what is sent in the last second arrives a little later

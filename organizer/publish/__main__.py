@@ -77,10 +77,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
     )
+    add_competition(parser)
     parser.add_argument(
         "--references", action="store_true", help="with the truth of all phases: after the end"
     )
-    add_competition(parser)
     parser.add_argument("--url", default="", help="address below which the files will be")
     parser.add_argument(
         "--date",

@@ -16,7 +16,8 @@ from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import read_reference
 from organizer.bundle.contents import source_problems
-from organizer.source import ROOT, Source
+from organizer.competition import ROOT, Phase
+from organizer.source import Source
 
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
 
@@ -41,13 +42,13 @@ class Release:
     authors, title, version: from CITATION.cff. with_references: the truth of all phases is in.
     """
 
-    cycles: tuple[Cycle, ...]
     title: str
     authors: tuple[str, ...]
     version: str
     day: date
     scale: str
     with_references: bool
+    cycles: tuple[Cycle, ...]
     files: tuple[PublishedFile, ...]
     url: str = ""
 
@@ -78,27 +79,28 @@ def gather(
     source: Source, *, with_references: bool, day: date, url: str = "", root: Path = ROOT
 ) -> Release:
     """What there is to publish. ChallengeError where a file is missing or holds too much."""
-    with EventFile(source.train(source.competition.cycles[0])) as events:
+    cycles = source.competition.cycles
+    with EventFile(source.train(cycles[0])) as events:
         scale = events.scale
     problems = list(source_problems(source, scale=scale))
     if problems:
         raise ChallengeError("\n  - ".join(("nothing was written, since", *problems)))
     files = []
-    for cycle in source.competition.cycles:
+    for cycle in cycles:
         for kind, path in (("train", source.train(cycle)), ("test", source.test(cycle))):
             files.append(_events_file(path, f"{kind} events of cycle {cycle.number}"))
         if with_references:
             for phase in source.competition.phases_of(cycle):
-                files.append(_reference_file(source.reference(phase), phase.number))
+                files.append(_reference_file(source.reference(phase), phase))
     citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
     return Release(
-        cycles=source.competition.cycles,
         title=citation["title"],
         authors=tuple(map(_author, citation["authors"])),
         version=str(citation["version"]),
         day=day,
         scale=scale,
         with_references=with_references,
+        cycles=cycles,
         files=tuple(files),
         url=url.rstrip("/"),
     )
@@ -115,13 +117,13 @@ def _events_file(path: Path, what: str) -> PublishedFile:
     return _file(path, path.name, what, n_events, n_voxels)
 
 
-def _reference_file(path: Path, phase: int) -> PublishedFile:
+def _reference_file(path: Path, phase: Phase) -> PublishedFile:
     reference = read_reference(path)
     if reference is None:
         raise ChallengeError(f"{path}: is a placeholder; the truth is needed to publish it")
     n_events = len(reference.event_id)
-    what = f"labels of the {n_events:,} test events that phase {phase} scores"
-    return _file(path, f"reference_data/phase{phase}/reference.h5", what, n_events, 0)
+    what = f"labels of the {n_events:,} test events that phase {phase.number} scores"
+    return _file(path, f"reference_data/phase{phase.number}/reference.h5", what, n_events, 0)
 
 
 def _file(path: Path, name: str, what: str, n_events: int, n_voxels: int) -> PublishedFile:
