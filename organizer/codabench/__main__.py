@@ -186,7 +186,7 @@ def _close(session: Session, options: argparse.Namespace) -> None:
     for phase in bundle.hidden_phases:
         reference = held_back(bundle, phase, options.references)
         path = out / f"benchmark_cycle{phase.cycle.number}.zip"
-        write_benchmark(bundle, phase, reference, start, path).chmod(0o600)
+        write_benchmark(bundle, phase, reference, start, path)
     session.say(f"{out}: close.html, close.md, boards.csv and the benchmark's bundles")
     for sentence in (*findings.differences, *findings.uploads, *findings.identical):
         session.say(sentence)

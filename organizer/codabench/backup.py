@@ -114,7 +114,6 @@ def _fetch_files(session: Session, kept: Backup, phase: Phase, listed: dict[str,
                 session.log(f"submission {number} has no file on the server: {problem}")
                 continue
             raise
-        path.chmod(0o600)
         uploaded = read_submission(entry).created.timestamp()
         os.utime(path, (uploaded, uploaded))
         entry["file"] = str(path.relative_to(kept.folder))

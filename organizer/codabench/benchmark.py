@@ -52,7 +52,7 @@ def write_benchmark(
     names += [listed[name] for name in ("starting_kit", "public_data") if name in listed]
     text = yaml.safe_dump(competition, sort_keys=False, allow_unicode=True)
     with (
-        replacing(path) as temporary,
+        replacing(path, private=True) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         archive.writestr("competition.yaml", text)

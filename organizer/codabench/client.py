@@ -188,11 +188,14 @@ class Server:
             )
 
     def fetch_file(self, url: str, path: Path) -> None:
-        """Write what a signed URL, or a page of the site, holds to `path`: whole or not at all."""
+        """Write what a signed URL, or a page of the site, holds to `path`, for its owner alone."""
         url = url if "://" in url else f"{self.url}/{url}"
 
         def send() -> httpx.Response:
-            with replacing(path) as temporary, self._files.stream("GET", url) as response:
+            with (
+                replacing(path, private=True) as temporary,
+                self._files.stream("GET", url) as response,
+            ):
                 if not response.is_success:
                     response.read()
                     raise _Refused(response)

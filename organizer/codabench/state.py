@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from lartpc_challenge.files import replacing
+from lartpc_challenge.files import write_text
 from lartpc_challenge.format import ChallengeError
 
 DEFAULT_STATE = Path("build/codabench.json")
@@ -71,10 +71,7 @@ class State:
 def write_private(path: Path, text: str) -> None:
     """Write a text for its owner alone, whole or not at all."""
     private_folder(path.parent)
-    with replacing(path) as temporary:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+    write_text(path, text, private=True)
 
 
 def private_folder(folder: Path) -> None:
