@@ -3,8 +3,8 @@
     python tests/bit_flips.py [--sample 20000] [FILE...]
 
 FILE is an events file, a reference or a model of the baseline; without one: phase 1's reference,
-cycle 1's test and train files and its model. Flips every bit of a file's metadata, which is what
-lies outside the chunks of its data sets, and a sample of the others; of a model a sample alone.
+cycle 1's test and train files and its model. Flips every bit of a file's metadata (bytes that are
+not 0, outside the chunks of its data sets) and a sample of all; of a model a sample alone.
 Counts how each flip ends: `refused` by one sentence; `same`: what is read does not change; or, what
 must not be, `changed`, `another error` or `slow`: more than 20 s. Exit status 1 if there are such.
 A reference is scored as on a platform, with the submission of the baseline, page included.
@@ -77,8 +77,8 @@ def _outcome(path: Path, read: Callable[[Path], object], good: object) -> str:
 
 
 def metadata_bits(path: Path) -> np.ndarray:
-    """(n,) int64: the bits of an HDF5 file that lie outside the chunks of its data sets."""
-    is_metadata = np.ones(path.stat().st_size, bool)
+    """(n,) int64: the bits of an HDF5 file's bytes that are not 0, outside of chunks of values."""
+    is_metadata = np.fromfile(path, np.uint8) != 0
 
     def leave_out(_: str, item: object) -> None:
         if isinstance(item, h5py.Dataset) and item.chunks:
