@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help score test demo data train predict leaderboard bundle verify publish bench gpu report clean
+.PHONY: help score test types quick lock demo data train predict leaderboard bundle publish bench gpu report clean
 
 VENV := .venv/bin/python
 # Which cycles and phases there are: COMPETITION=examples/motifs/competition.yaml, say.
@@ -19,6 +19,9 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
 SCORE_PYTHON = $(or $(PYTHON),$(shell python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' \
 	2>/dev/null && echo python3))
 
+# A switch such as DEMO=1; 0 and no switch it off.
+yes = $(filter-out 0 no,$(1))
+
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -29,7 +32,14 @@ score: .venv/scoring  ## scores the baseline in all phases as a platform's worke
 test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
-	$(VENV) -m pytest
+	$(VENV) -m pytest -n auto --dist loadscope
+
+types: .venv/everything  ## the type checker (1 min)
+	$(VENV) -m pyright
+
+quick: .venv/everything  ## the tests that a change needs most, on one core (1 min)
+	$(VENV) -m ruff check .
+	$(VENV) -m pytest -m 'not slow and not geant4 and not torch'
 
 demo: .venv/everything  ## makes the tracked demonstration data again, the same bytes (2 min)
 	$(VENV) -m organizer.data --demonstration
@@ -59,14 +69,14 @@ leaderboard: .venv/leaderboard  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*
 
 bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); START=2027-01-04, DATA=, COMPETITION=, HIDDEN=placeholder, WEIGHTS=1, DEMO=1
 	@$(VENV) -m organizer.bundle $(OF_COMPETITION) $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
-		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(WEIGHTS),--weights) $(if $(DEMO),--demo)
+		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(call yes,$(WEIGHTS)),--weights) $(if $(call yes,$(DEMO)),--demo)
 
 verify: .venv/scoring  ## are data, references, baseline and dist/ as they were written, and does dist/ fit? (5 s); DATA=
 	@$(VENV) -m organizer.verify $(if $(DATA),--data '$(DATA)')
 
 publish: .venv/scoring  ## the data as a publication in build/publish: files, data card, Croissant, sums (20 s); DATA=, REFERENCES=1
 	@$(VENV) -m organizer.publish --out build/publish $(OF_COMPETITION) $(if $(DATA),--data '$(DATA)') \
-		$(if $(REFERENCES),--references)
+		$(if $(call yes,$(REFERENCES)),--references)
 
 bench: .venv/everything  ## peers, what helped and timings against the named alternatives, as ratios (10 min)
 	set -e; for benchmark in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do $(VENV) $$benchmark; done
@@ -98,7 +108,8 @@ clean:  ## removes .venv, build and dist (asks first where build/data holds even
 $(shell [ -x $(VENV) ] && [ "$$(cat .venv/scoring 2>/dev/null)" = '$(CURDIR)' ] || rm -f .venv/scoring .venv/leaderboard .venv/everything)
 
 # One installation at a time, be it of two makes; one that was cut short, or whose Python is gone,
-# begins anew. $(1): the interpreter; 3.$(2) to 3.$(3): what is needed; $(4): the extras.
+# begins anew. $(1): the interpreter; 3.$(2) to 3.$(3): what is needed; $(4): the extras; $(5): the
+# lock. PyTorch is in no lock: its files differ by index (CPU, CUDA), so that no hash fits all.
 define install
 	@exec 9<Makefile; flock -n 9 || { echo 'make: waits for another make that installs' >&2; flock 9; }; \
 	fits() { "$$@" -c 'import sys; sys.exit(not (3, $(2)) <= sys.version_info[:2] <= (3, $(3)))' 2>/dev/null; }; \
@@ -108,18 +119,41 @@ define install
 		rm -rf .venv; mkdir .venv; touch .venv/unfinished; $(1) -m venv .venv; \
 	fi; \
 	touch .venv/unfinished; \
-	PYTHONWARNINGS=ignore $(VENV) -m pip install -q --no-compile --disable-pip-version-check -e '.[$(4)]'; \
+	export PYTHONWARNINGS=ignore PIP_DISABLE_PIP_VERSION_CHECK=1; \
+	$(VENV) -m pip install -q --no-compile --require-hashes -r $(5); \
+	$(VENV) -m pip install -q --no-compile --no-build-isolation -e '.[$(subst $(space),$(comma),$(4))]'; \
 	rm .venv/unfinished; echo '$(CURDIR)' > $@
 endef
-.venv/scoring: pyproject.toml
-	$(call install,$(SCORE_PYTHON),9,99,bundle)
+SCORING := build bundle
+LEADERBOARD := $(SCORING) leaderboard
+EVERYTHING := $(LEADERBOARD) simulation convert baseline network spconv notebook test
 
-.venv/leaderboard: pyproject.toml
-	$(call install,$(SCORE_PYTHON),10,99,bundle$(comma)leaderboard)
+.venv/scoring: pyproject.toml locks/scoring.txt
+	$(call install,$(SCORE_PYTHON),9,99,$(SCORING),locks/scoring.txt)
+
+.venv/leaderboard: pyproject.toml locks/leaderboard.txt
+	$(call install,$(SCORE_PYTHON),10,99,$(LEADERBOARD),locks/leaderboard.txt)
 	@cp $@ .venv/scoring
 
-.venv/everything: pyproject.toml
-	$(call install,$(PYTHON),11,13,bundle$(comma)leaderboard$(comma)simulation$(comma)convert$(comma)baseline$(comma)network$(comma)spconv$(comma)notebook$(comma)test)
+.venv/everything: pyproject.toml locks/everything.txt
+	$(call install,$(PYTHON),11,13,$(EVERYTHING),locks/everything.txt)
 	@cp $@ .venv/scoring; cp $@ .venv/leaderboard
 
 comma := ,
+space := $(subst ,, )
+
+# For every Python and system at once; what is there stays unless pyproject.toml says otherwise.
+# $(1): the extras; $(2): the oldest Python; $(3): the lock.
+define compile
+	build/lock/bin/uv pip compile pyproject.toml $(addprefix --extra ,$(1)) --python-version $(2) -o $(3) \
+		--quiet --universal --generate-hashes --no-annotate --custom-compile-command 'make lock' \
+		--override build/lock/no-torch.txt $(if $(call yes,$(UPGRADE)),--upgrade)
+
+endef
+lock:  ## renews locks/, the hashes of all that make installs; UPGRADE=1 takes the newest of everything
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install -q uv
+	echo "torch; python_version < '3'" > build/lock/no-torch.txt
+	$(call compile,$(EVERYTHING),3.11,locks/everything.txt)
+	$(call compile,$(LEADERBOARD),3.10,locks/leaderboard.txt)
+	$(call compile,$(SCORING),3.9,locks/scoring.txt)

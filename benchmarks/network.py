@@ -11,6 +11,11 @@ over the state before the first step. SparseConvNet and MinkowskiEngine take par
 
 from __future__ import annotations
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import contextlib
 import importlib.util
 import resource

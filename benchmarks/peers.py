@@ -15,6 +15,11 @@ which shows that it runs; nothing is kept.
 
 from __future__ import annotations
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import argparse
 import sys
 import tempfile

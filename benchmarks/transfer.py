@@ -10,6 +10,11 @@ whether a network transfers at all, not how well.
 
 from __future__ import annotations
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import sys
 import tempfile
 from dataclasses import dataclass

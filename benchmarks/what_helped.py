@@ -14,6 +14,11 @@ demonstration events, which shows that it runs and no more.
 
 from __future__ import annotations
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import contextlib
 import csv
 import sys

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import jsonschema
+import jsonschema.validators
 import yaml
 
 from lartpc_challenge.cycles import Cycle, find_cycle
@@ -103,8 +105,8 @@ def parse_competition(text: str, path: Path) -> Competition:
     keys = _parse_yaml(text, path)
     errors = sorted(_VALIDATOR(_SCHEMA).iter_errors(keys), key=lambda error: list(error.path))
     problems = [sentence for error in errors for sentence in _sentences(error)]
+    phases: list[Phase] = []
     if not problems:
-        phases: list[Phase] = []
         problems = list(_find_phases(keys, phases))
     if problems:
         raise ChallengeError("\n".join(f"{path}: {problem}" for problem in problems))
@@ -200,9 +202,11 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
     """What is wrong at one place of the file, for people."""
     place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error.path)[1:]
     inside = f"{place}." if place else ""
-    value, limit = error.instance, error.validator_value
+    value: Any = error.instance
+    limit: Any = error.validator_value
+    schema: Any = error.schema
     if error.validator == "additionalProperties":
-        known = error.schema["properties"]
+        known = schema["properties"]
         for name in value.keys() - known.keys():
             yield f"{inside}{name} is not a key that is known here; known: {', '.join(known)}"
     elif error.validator == "required":
@@ -212,7 +216,7 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
         kinds = [limit] if isinstance(limit, str) else limit
         expected = " or ".join(_EXPECTED[kind] for kind in kinds)
         if limit == "object":
-            known = error.schema["properties"]
+            known = schema["properties"]
             expected = f"a group of keys: {', '.join(known)}"
         advice = "; write dates in quotes" if isinstance(value, date) else ""
         found = _KINDS.get(type(value), type(value).__name__)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import distributed
 
 SCHEDULER_SECONDS = 10  # for a Dask scheduler to answer
+MOST_PROCESSES = 1024  # of one machine
 
 Task = tuple[Any, ...]  # the arguments of one call
 

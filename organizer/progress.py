@@ -13,14 +13,14 @@ LINE_SECONDS = 30.0  # between two lines, unless the work is done
 
 
 @contextmanager
-def progress(total: int, what: str, unit: str) -> Iterator[Callable[[int], None]]:
+def progress(total: int, what: str, unit: str) -> Iterator[Callable[[int], object]]:
     """Yield a function to call with the number of units (such as "events") that are done.
 
     what: of which work, such as a file's name. All goes to stderr.
     """
     if sys.stderr.isatty():
         with tqdm(total=total, desc=what, unit=f" {unit}", smoothing=0.1) as bar:
-            yield lambda n: bar.update(n) and None
+            yield lambda n: bar.update(n)
     else:
         yield _Lines(total, what, unit).advance
 

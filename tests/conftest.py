@@ -1,8 +1,21 @@
 """Settings of all tests."""
 
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+# Modules that `make quick` leaves out, by marker: they import PyTorch, simulate, or take long. Some
+# of them take long only to collect, so that they are not even imported.
+MARKED = {
+    "torch": """augment commands dataset kit model network notebook peers predict shipped stream
+        systems train what_helped""",
+    "geant4": "data failures physics simulate simulation_argon_data simulation_geant4",
+    "slow": """attacks boosting bundle codabench_client codabench_close competition_yaml convert
+        convert_exact display fuzz jobs leaderboard make pages publish score_run supply_chain""",
+}
+MARKERS = {f"test_{name}.py": marker for marker, names in MARKED.items() for name in names.split()}
 
 # The same examples on every machine, however slow it is.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -12,3 +25,15 @@ settings.load_profile("repeatable")
 # both hand that on to all that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Don't import modules whose marker `-m "not MARKER"` rules out."""
+    marker = MARKERS.get(collection_path.name)
+    return True if marker and f"not {marker}" in config.option.markexpr else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    marker = MARKERS.get(item.path.name)
+    if marker:
+        item.add_marker(marker)

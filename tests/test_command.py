@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,31 @@ def test_one_run_at_a_time_works_in_a_folder(tmp_path):
     with alone_in(folder):
         pass
     assert [path.name for path in folder.iterdir()] == ["result"]
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("organizer.bundle", "--demo --out busy"),
+        ("organizer.data", "--demonstration --out busy"),
+        ("organizer.phases", "raw busy private --cycle 1"),
+        ("organizer.phases", "raw public busy --cycle 1"),
+    ],
+)
+def test_a_command_leaves_a_folder_to_the_run_that_is_at_work_there(
+    tmp_path, monkeypatch, capsys, module, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    with alone_in(tmp_path / "busy"):
+        assert import_module(f"{module}.__main__").main(arguments.split()) == 1
+        assert list(tmp_path.iterdir()) == [tmp_path / "busy"]
+    assert "busy: another process is at work there" in capsys.readouterr().err
+
+
+def test_a_start_at_the_end_of_all_days_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        import_module("organizer.bundle.__main__").main(["--start", "9999-12-31"])
+    assert "the last phase would end after the year 9999" in capsys.readouterr().err
 
 
 def test_a_folder_in_which_nothing_was_written_goes_again(tmp_path):

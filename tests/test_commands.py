@@ -21,6 +21,7 @@ from damage import edited
 from lartpc_challenge.submission.forms import write_submission
 from organizer.convert.formats_2018 import write_csv, write_dense
 
+ROOT = Path(__file__).parent.parent
 EARLIER = b"earlier result"
 EVENT_FILES = ("train.h5", "test.h5", "cycle1_test.h5")
 
@@ -203,15 +204,30 @@ def test_who_is_asked_to_stop_cleans_up(folder, number):
     assert state(folder) == before
 
 
-def test_ctrl_c_while_pytorch_is_imported_shows_no_traceback(folder):
+@pytest.mark.parametrize(
+    "program",
+    ["-m baseline.train", "-m baseline.predict", str(ROOT / "benchmarks/what_helped.py")],
+)
+def test_ctrl_c_while_pytorch_is_imported_shows_no_traceback(folder, program):
     Path("torch.py").write_text("print('begun', flush=True)\nimport time\ntime.sleep(60)\n")
-    command = [sys.executable, "-m", "baseline.train", "--events", "train.h5", "--out", "run"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([".", *sys.path])}
+    command = [sys.executable, *program.split(), "--help"]
+    with subprocess.Popen(command, env=environment, **pipes) as process:
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == -signal.SIGINT
+
+
+def test_importing_changes_no_handling_of_signals():
+    script = (
+        "import signal\nbefore = [signal.getsignal(n) for n in range(1, 32)]\n"
+        "import baseline.train, baseline.display, organizer.physics.__main__\n"
+        "assert before == [signal.getsignal(n) for n in range(1, 32)]"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 DATA_TABLE = [sys.executable, "-m", "organizer.data.table", "train.h5"]

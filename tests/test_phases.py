@@ -395,6 +395,8 @@ def test_rounding_leaves_12_bits_of_mantissa():
     assert (scaled == np.round(scaled)).all()
     assert as_read_out(np.float32([1.0, 0.5, 0.75])).tolist() == [1.0, 0.5, 0.75]
     assert as_read_out(np.float32([2**-149])) > 0
+    largest = np.finfo(np.float32).max
+    assert as_read_out(np.float32([largest])) == np.float32(2.0**128 - 2.0**115)
 
 
 # ---- what can't be split

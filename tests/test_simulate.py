@@ -325,7 +325,9 @@ def test_without_geant4_it_says_how_to_install_it(tmp_path, monkeypatch, capsys)
     [
         ({"events": 0}, "must be at least 1, found 0"),
         ({"events": "many"}, "must be a whole number, found 'many'"),
+        ({"events": "9" * 20}, "must be at most 100,000,000, found 99999999999999999999"),
         ({"jobs": 0}, "must be at least 1, found 0"),
+        ({"jobs": 10**9}, "must be at most 1,024, found 1000000000"),
         ({"seed": -1}, "must be at least 0, found -1"),
         ({"cycle": 44}, "cycle '44' is unknown"),
     ],

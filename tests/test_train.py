@@ -25,6 +25,7 @@ from baseline.dataset import Ragged, read_events
 from baseline.device import choose_device, explaining_memory, joined_processes
 from baseline.options import BACKENDS, cores
 from baseline.training import Training, event_loss, learning_rate
+from lartpc_challenge.command import alone_in
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.format import ChallengeError
 
@@ -310,7 +311,7 @@ def test_the_command_leaves_all_it_promises(tmp_path, file, capsys):
     assert not model.training
 
 
-def test_ctrl_c_stops_with_a_checkpoint_that_goes_on(tmp_path, file, capsys):
+def test_sigterm_stops_with_a_checkpoint_that_goes_on(tmp_path, file, capsys):
     """Interrupted after its first epoch and resumed, the command leaves the very same model."""
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     more = [*FLAGS, "--epochs=6"]
@@ -320,18 +321,24 @@ def test_ctrl_c_stops_with_a_checkpoint_that_goes_on(tmp_path, file, capsys):
         deadline = time.monotonic() + 120
         while not (parted / "last.pt").exists() and time.monotonic() < deadline:
             time.sleep(0.002)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     watcher = threading.Thread(target=interrupt)
     watcher.start()
     status = run_command("--events", file, "--out", parted, *more)
     watcher.join()
-    assert status == 130
+    assert status == 143
     assert "go on with --resume" in capsys.readouterr().out
     assert checkpoint.load(parted / "last.pt")["state"]["step"] < 24
     assert run_command("--events", file, "--resume", parted / "last.pt", *ON_CPU) == 0
     first, second = (checkpoint.load(folder / "best.pt") for folder in (whole, parted))
     assert_identical(first, second)
+
+
+def test_two_trainings_do_not_write_one_folder(tmp_path, file, capsys):
+    with alone_in(tmp_path / "run"):
+        assert run_command("--events", file, "--out", tmp_path / "run", *FLAGS) == 1
+    assert "run: another process is at work there" in capsys.readouterr().err
 
 
 def test_more_epochs_on_resume(tmp_path, file, capsys):

@@ -15,16 +15,23 @@ import sys
 from datetime import date, datetime, timezone
 from pathlib import Path
 
-from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.command import alone_in, new_parser, run
 from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.dates import LEAD_DAYS, default_start
 from organizer.bundle.kit import commit_date
 from organizer.competition import ROOT, add_competition, read_competition
 
+_LAST_YEAR = 9990  # in which a competition can begin
+
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    return run("bundle", lambda: _run(options))
+    return run("bundle", lambda: _alone(options))
+
+
+def _alone(options) -> None:
+    with alone_in(options.out):
+        _run(options)
 
 
 def _run(options) -> None:
@@ -81,9 +88,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _day(text: str) -> date:
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date()
+        day = datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError as reason:
         raise argparse.ArgumentTypeError(f"{text} is not a day as YYYY-MM-DD") from reason
+    if day.year > _LAST_YEAR:
+        raise argparse.ArgumentTypeError(f"{text}: the last phase would end after the year 9999")
+    return day
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ def folder_members(folder, kind: str, prefix: str = "") -> dict[str, Content]:
     if not folder.is_dir():
         raise ChallengeError(f"{folder}: no such folder")
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    members = {prefix + name: folder / name for name in names if not _LEFTOVERS.fullmatch(name)}
+    members: dict[str, Content] = {
+        prefix + name: folder / name for name in names if not _LEFTOVERS.fullmatch(name)
+    }
     unknown = sorted(name for name in members if not is_allowed(kind, name))
     if unknown:
         raise ChallengeError(

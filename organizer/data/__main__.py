@@ -24,7 +24,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.command import alone_in, at_least, new_parser, run
 from organizer.competition import ROOT, add_competition, read_competition
 from organizer.data.make import (
     check_all,
@@ -34,12 +34,18 @@ from organizer.data.make import (
     make_cycle,
     outputs,
 )
+from organizer.jobs import MOST_PROCESSES
 from organizer.scratch import make_private
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    return run("data", lambda: _run(options), stopped="stopped; run it again to continue")
+    return run("data", lambda: _alone(options), stopped="stopped; run it again to continue")
+
+
+def _alone(options) -> None:
+    with alone_in(options.out or ROOT / "build"):
+        _run(options)
 
 
 def _run(options) -> None:
@@ -79,7 +85,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--jobs",
-        type=at_least(1),
+        type=at_least(1, MOST_PROCESSES),
         default=os.cpu_count(),
         metavar="J",
         help="processes (all cores)",

@@ -70,7 +70,9 @@ def _size_rows(events: EventFile) -> Iterator[tuple[str, str]]:
 
 def _label_rows(events: EventFile) -> Iterator[tuple[str, str]]:
     least = production_of(events.cycle).min_class_voxels
-    counts = np.array([np.bincount(e.label, minlength=events.cycle.n_labels) for e in events])
+    counts = np.array(
+        [np.bincount(np.asarray(e.label), minlength=events.cycle.n_labels) for e in events]
+    )
     share = counts.sum(axis=0) / max(1, counts.sum())
     has_some = np.mean(counts >= least, axis=0)
     names = events.cycle.label_names
@@ -92,13 +94,13 @@ def _simulation_rows(file: h5py.File) -> Iterator[tuple[str, str]]:
             _mean_and_quantiles(np.array(list(map(len, pdg)))),
         )
         for name, codes in SPECIES.items():
-            share = np.mean(np.isin(np.concatenate(pdg), codes))
+            share = float(np.mean(np.isin(np.concatenate(pdg), codes)))
             yield f"particles that are {name}", _percent(share)
     if "attempts" in file:
         attempts = file["attempts"][:]
         yield "draws accepted", _percent(len(attempts) / attempts.sum())
     if "second_share" in file:
-        mixed = np.mean(file["second_share"][:] > MIXED_SHARE)
+        mixed = float(np.mean(file["second_share"][:] > MIXED_SHARE))
         yield f"voxels with more than {MIXED_SHARE:.0%} of a second class", _percent(mixed)
     if "origin" in file:
         counts = np.bincount(file["origin"][:], minlength=max(Origin) + 1)

@@ -25,17 +25,17 @@ def fit_trivial_rules(events: Iterable[Event], cycle: Cycle) -> dict[str, Rule]:
     Raises ChallengeError where no event holds a labelled voxel.
     """
     threshold = fit_threshold(events, cycle)
-    counts = sum(np.bincount(event.label, minlength=cycle.n_labels) for event in events)
-    majority = np.argmax(counts).astype(np.uint8)
+    counts = sum(np.bincount(np.asarray(e.label), minlength=cycle.n_labels) for e in events)
+    majority = np.uint8(np.argmax(counts))
     return {
-        "majority": lambda event: majority,
+        "majority": lambda event: np.full(len(event), majority),
         "threshold": lambda event: threshold.predict(event.energy),
     }
 
 
-def hindsight(event: Event) -> np.uint8:
-    """The label that most of the event's voxels have."""
-    return np.argmax(np.bincount(event.label)).astype(np.uint8)
+def hindsight(event: Event) -> np.ndarray:
+    """(n,) uint8: the label that most of the event's voxels have."""
+    return np.full(len(event), np.argmax(np.bincount(np.asarray(event.label))), np.uint8)
 
 
 def score_rule(rule: Rule, events: Iterable[Event]) -> dict[str, float]:
@@ -44,4 +44,4 @@ def score_rule(rule: Rule, events: Iterable[Event]) -> dict[str, float]:
     Raises ChallengeError where all are.
     """
     counts = [(np.count_nonzero(rule(e) == e.label), len(e)) for e in events if len(e)]
-    return leaderboard(accuracy(*np.reshape(counts, (-1, 2)).T))
+    return leaderboard(accuracy(*np.array(counts, np.int64).reshape(-1, 2).T))

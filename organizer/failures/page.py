@@ -34,6 +34,7 @@ img { width: 100%; border-radius: 6px; background: #fff; }
 def page(study: Study, picture: bytes, how: str) -> str:
     """The whole page. picture: a PNG of the worst events; how: one sentence on what was studied."""
     scores, details = study.scores, study.scores.details
+    assert details is not None
     image = base64.b64encode(picture).decode()
     places = [figure(split.title, _table(split)) for split in study.places]
     if study.gaps_unknown:
@@ -68,6 +69,7 @@ def page(study: Study, picture: bytes, how: str) -> str:
 
 def text(study: Study) -> str:
     """Scores and all groups: share of the voxels, share of them that is wrong, share of errors."""
+    assert study.scores.details is not None
     lines = [f"cycle {study.cycle.number}, {study.scores.details.n_events:,} events"]
     lines += [f"{name} {value:.4f}" for name, value in study.scores.leaderboard.items()]
     lines.append(f"{'':<34}{'of voxels':>10}{'wrong':>9}{'of errors':>11}")
@@ -84,7 +86,7 @@ def _rows(split: Split) -> list[tuple[str, str, str]]:
     """Per group in %: of all voxels, its voxels that are wrong, of all errors."""
     voxels, errors = split.voxels, split.errors
     shares = (_share(voxels, voxels.sum()), _share(errors, voxels), _share(errors, errors.sum()))
-    return [tuple(map(percent, row)) for row in zip(*shares)]
+    return [(percent(a), percent(b), percent(c)) for a, b, c in zip(*shares)]
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -113,7 +115,7 @@ def _confusion(study: Study) -> str:
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{chip(true, names[true])}</td>"
         + "".join(f"<td>{percent(counts[true, c] / n)}</td>" for c in labels)
-        + f"<td>{percent(_share(n - counts[true, true], errors))}</td></tr>"
+        + f"<td>{percent(float(_share(n - counts[true, true], errors)))}</td></tr>"
         for name, counts in zip(split.names, split.counts)
         for true in labels
         if (n := counts[true].sum())

@@ -163,7 +163,9 @@ def dead_planes(cycle: Cycle, seed: int, event_id: int, attempts: int) -> np.nda
     draw was accepted."""
     *_, of_detector = event_streams(seed, cycle.number, event_id, attempts - 1)
     rng = np.random.default_rng(of_detector)
-    return draw_conditions(rng, PRODUCTIONS[cycle.number].detector).dead
+    detector = PRODUCTIONS[cycle.number].detector
+    assert detector is not None
+    return draw_conditions(rng, detector).dead
 
 
 def _distance_to(dead: np.ndarray, event: Event) -> np.ndarray:

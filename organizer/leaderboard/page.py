@@ -70,7 +70,7 @@ def _score(row: Row, name: str) -> str:
 
 
 def _lead(row: Row) -> str:
-    if row.p is None:
+    if row.p is None or row.lead_interval is None:
         return "<td></td><td></td>"
     low, high = row.lead_interval
     weight = " class='strong'" if row.p < _CERTAIN else ""

@@ -127,7 +127,11 @@ def draw_logo(source: Source, cycle: Cycle, out: Path) -> None:
     colours = np.array(on_dark(cycle)) / 255
     order = np.argsort(event.energy)
     axes.scatter(
-        *event.coords[order, :2].T, s=0.2, c=colours[event.label[order]], marker="s", linewidths=0
+        *event.coords[order, :2].T,
+        s=0.2,
+        c=colours[np.asarray(event.label)[order]],
+        marker="s",
+        linewidths=0,
     )
     with replacing(out) as temporary:
         # Without the version of matplotlib in it, equal data give equal bytes.

@@ -15,11 +15,12 @@ phase; nothing that PUBLIC holds leads back to it. It comes from the operating s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import secrets
 import sys
 from pathlib import Path
 
-from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.command import alone_in, new_parser, run
 from lartpc_challenge.format import ChallengeError
 from organizer.competition import add_competition, read_competition
 from organizer.data.seeds import SEED_BYTES
@@ -30,7 +31,15 @@ from organizer.source import public_files, reference_file
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    return run("phases", lambda: _run(options))
+    return run("phases", lambda: _alone(options))
+
+
+def _alone(options) -> None:
+    # Two runs would put the public half of one beside the hidden half of the other.
+    with contextlib.ExitStack() as stack:
+        for folder in sorted({path.resolve() for path in (options.public, options.private)}):
+            stack.enter_context(alone_in(folder))
+        _run(options)
 
 
 def _run(options) -> None:

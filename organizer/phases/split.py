@@ -94,12 +94,13 @@ def labelled_test_events(test: EventFile, references: Sequence[Path]) -> Iterato
             labels = np.split(reference.label, reference.offset[1:-1])
             truth.update(zip(reference.event_id.tolist(), labels))
     for event in test:
-        if len(truth.get(event.event_id, ())) != len(event):
+        label = truth.get(event.event_id)
+        if label is None or len(label) != len(event):
             raise ChallengeError(
                 f"{', '.join(map(str, references))}: no labels for event {event.event_id} of "
                 f"{test.path}; give the references that were made with it"
             )
-        yield replace(event, label=truth[event.event_id])
+        yield replace(event, label=label)
 
 
 def _checked_length(path: Path, cycle: Cycle) -> int:
@@ -167,7 +168,7 @@ def published(event: Event, number: int) -> Event:
         int(number),
         event.coords[order],
         as_read_out(event.energy[order]),
-        event.label[order],
+        None if event.label is None else event.label[order],
         None if event.particle is None else event.particle[order],
     )
 
@@ -182,7 +183,8 @@ def as_read_out(energy: np.ndarray) -> np.ndarray:
     dropped = _FLOAT32_MANTISSA_BITS - _MANTISSA_BITS
     bits = energy.astype(np.float32).view(np.uint32)
     half, mask = np.uint32(1 << (dropped - 1)), np.uint32(~((1 << dropped) - 1) & 0xFFFFFFFF)
-    rounded = ((bits + half) & mask).view(np.float32)
+    nearest, lower = ((bits + half) & mask).view(np.float32), (bits & mask).view(np.float32)
+    rounded = np.where(np.isfinite(nearest), nearest, lower)  # the largest float would become inf
     return np.where(rounded > 0, rounded, energy).astype(np.float32)
 
 

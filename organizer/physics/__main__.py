@@ -5,6 +5,11 @@ showers, decay and capture, reactions, quenching) and writes OUT/physics.html: a
 and published numbers with limits and odds, and figures. Exit status 1 if a check fails.
 """
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import os
 import sys
 from pathlib import Path
@@ -12,6 +17,7 @@ from pathlib import Path
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
+from organizer.jobs import MOST_PROCESSES
 from organizer.physics import report
 from organizer.physics.checks import all_checks
 from organizer.physics.plots import all_figures, class_shares
@@ -61,7 +67,10 @@ def _parse(arguments):
     )  # fmt: skip
     parser.add_argument("--seed", type=at_least(0), default=SEED, help=f"another sample ({SEED})")
     parser.add_argument(
-        "--jobs", type=at_least(1), default=os.cpu_count(), help="processes (all cores)"
+        "--jobs",
+        type=at_least(1, MOST_PROCESSES),
+        default=os.cpu_count(),
+        help="processes (all cores)",
     )
     return parser.parse_args(arguments)
 

@@ -9,6 +9,7 @@ statistical, one standard deviation: the full set's limits are the sharper ones.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage, optimize, stats
@@ -340,8 +341,8 @@ def _check(
 ) -> Check:
     """A check with a relative tolerance."""
     margin = expected * tolerance + SIGMAS * error
-    limits = expected - margin, expected + margin
-    return Check(title, unit, float(expected), *map(float, limits), source, measured, error)
+    low, high = float(expected - margin), float(expected + margin)
+    return Check(title, unit, float(expected), low, high, source, measured, error)
 
 
 def _between(
@@ -384,7 +385,8 @@ def peak_and_width(values: np.ndarray) -> tuple[float, float]:
 
 def rank_correlation(slices: np.ndarray, lag: int) -> float:
     """Spearman's correlation of slices `lag` apart; slices (tracks, slices)."""
-    return float(stats.spearmanr(slices[:, :-lag].ravel(), slices[:, lag:].ravel()).statistic)
+    found: Any = stats.spearmanr(slices[:, :-lag].ravel(), slices[:, lag:].ravel())
+    return float(found.statistic)
 
 
 def radius_holding_90(radial: np.ndarray) -> float:

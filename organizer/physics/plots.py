@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -26,7 +27,7 @@ from organizer.physics.runs import Samples
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
 from organizer.simulate.voxels import VOXEL_SIZE_MM
 
-STYLE = {
+STYLE: Any = {
     "figure.figsize": (9, 4), "figure.dpi": 120, "figure.constrained_layout.use": True,
     "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "grid.alpha": 0.3, "legend.frameon": False, "legend.fontsize": 9, "savefig.facecolor": "white",
@@ -123,7 +124,7 @@ def _draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
     at = np.linspace(0.2, 1.6, 400)
     # SciPy's standard distribution is Landau's in units of pi/2 xi, with its mode at -0.4293.
     scale = xi * np.pi / 2
-    landau = stats.landau(loc=most_probable + 0.4293 * scale, scale=scale)
+    landau: Any = stats.landau(loc=most_probable + 0.4293 * scale, scale=scale)
     left.hist(
         slices.ravel(), np.arange(0.2, 1.6, 0.02), density=True, color=MUON, alpha=0.6,
         label=f"simulated, {VOXEL_SIZE_MM:.0f} mm slices",
@@ -134,7 +135,7 @@ def _draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
         title=rf"$\mu^-$ at {energy:.0f} MeV", xlim=(0.2, 1.6),
     )  # fmt: skip
     left.legend()
-    lags = np.arange(1, 9)
+    lags = list(range(1, 9))
     right.bar(lags, [checks.rank_correlation(slices, lag) for lag in lags], color=MUON, alpha=0.6)
     right.axhspan(0, 0.12, color="grey", alpha=0.15, lw=0, label="tolerance")
     right.axhline(0, **PUBLISHED)
@@ -206,9 +207,7 @@ def _draw_showers(samples: Samples) -> tuple[Figure, str]:
 def _draw_michel(samples: Samples) -> tuple[Figure, str]:
     figure, axes = plt.subplots()
     energy = samples[beams.STOPPED_ANTIMUONS.name]["energy"]
-    axes.hist(
-        energy, np.arange(0, 56, 1), density=True, color=ELECTRON, alpha=0.6, label="simulated"
-    )
+    axes.hist(energy, list(range(56)), density=True, color=ELECTRON, alpha=0.6, label="simulated")
     at = np.linspace(0, published.MICHEL_ENDPOINT_MEV, 200)
     axes.plot(at, published.michel_density(at), **PUBLISHED, label=r"Michel, $\rho$ = 3/4 (PDG)")
     axes.axvline(published.MICHEL_ENDPOINT_MEV, color="grey", lw=1, label="endpoint 52.83 MeV")

@@ -169,7 +169,7 @@ XCOM_SOURCE = (
     "NIST XCOM (NBSIR 87-3597), argon; at 5 and 20 MeV as in J. H. Hubbell, S. M. Seltzer, "
     "NISTIR 5632 (0.02802 and 0.02453 cm2/g)"
 )
-XCOM_BARN = {5: 1.859, 20: 1.627, 100: 2.036, 1000: 2.488}
+XCOM_BARN: dict[float, float] = {5: 1.859, 20: 1.627, 100: 2.036, 1000: 2.488}
 PAIR_SOURCE = f"what the Klein-Nishina formula leaves of the total: {XCOM_SOURCE}"
 ATOMS_PER_BARN_CM = LAR_DENSITY_G_CM3 * AVOGADRO / ARGON_MOLAR_MASS_G * 1e-24
 

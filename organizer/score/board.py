@@ -104,8 +104,9 @@ def score_phase(
         )
         for platform in PLATFORMS
     }
-    n_events = len(read_reference(reference).event_id)
-    return Result(phase, submission, n_events, runs)
+    truth = read_reference(reference)
+    assert truth is not None
+    return Result(phase, submission, len(truth.event_id), runs)
 
 
 def header() -> str:

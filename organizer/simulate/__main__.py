@@ -21,8 +21,9 @@ import sys
 from pathlib import Path
 
 from lartpc_challenge.command import at_least, cycle_option, new_parser, run
+from organizer.jobs import MOST_PROCESSES
 from organizer.progress import progress
-from organizer.simulate.chunks import SimulationRequest, kept_seed, simulate
+from organizer.simulate.chunks import MOST_EVENTS, SimulationRequest, kept_seed, simulate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,11 +50,16 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--cycle", type=cycle_option, metavar="N|NAME", required=True, help="its number or name"
     )
-    parser.add_argument("--events", type=at_least(1), required=True, help="how many to accept")
+    parser.add_argument(
+        "--events", type=at_least(1, MOST_EVENTS), required=True, help="how many to accept"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
     parser.add_argument("--seed", type=at_least(0), help="any whole number, for demonstration")
     parser.add_argument(
-        "--jobs", type=at_least(1), default=os.cpu_count(), help="processes (all cores)"
+        "--jobs",
+        type=at_least(1, MOST_PROCESSES),
+        default=os.cpu_count(),
+        help="processes (all cores)",
     )
     parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler's address")
     return parser.parse_args(arguments)

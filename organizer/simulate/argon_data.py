@@ -16,10 +16,10 @@ Where the environment names the official data sets, those are used.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lartpc_challenge.files import write_text
 from organizer.simulate.constants import ARGON_MOLAR_MASS_G, ARGON_Z, AVOGADRO, ELECTRON_MASS_MEV
@@ -218,7 +218,7 @@ def physics_vector(energy_mev: np.ndarray, value: np.ndarray) -> str:
     return f"{energy_mev[0]:.10g} {energy_mev[-1]:.10g} {count}\n{count}\n{rows}"
 
 
-def log_log(at: np.ndarray, x: Sequence[float], y: Sequence[float]) -> np.ndarray:
+def log_log(at: ArrayLike, x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Interpolate y(x) at `at` with straight lines in logarithms, constant beyond the ends."""
     return np.exp(np.interp(np.log(at), np.log(x), np.log(y)))
 

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -30,6 +31,7 @@ from organizer.simulate.store import SimulationWriter
 
 CHUNK_EVENTS = 100  # some seconds: what a kill loses, and little against a process's start of 1 s
 MAX_CHUNKS_A_TASK = 5  # of a Dask cluster, each of which starts a process
+MOST_EVENTS = 10**8  # of one file: the list of its chunks must stay small, and event_id 32 bits
 CRASHES_FORGIVEN = 2  # of one chunk: Geant4 can crash, but the same event would crash again
 
 _REQUEST = "request.json"
@@ -239,7 +241,8 @@ def simulate_on_dask(
             progress(len(chunk))
 
     with dask_client(address) as client:
-        lanes = max(1, sum(client.nthreads().values()))
+        threads: Any = client.nthreads()
+        lanes = max(1, sum(threads.values()))
         size = max(1, min(MAX_CHUNKS_A_TASK, len(missing) // lanes))
         groups = [missing[i : i + size] for i in range(0, len(missing), size)]
         run_on_dask(client, simulate_task, [(request, group) for group in groups], keep)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,10 +43,11 @@ def simulate_event(argon: LiquidArgon, cycle: int, seed: int, event_id: int) -> 
     `argon` must be made with the world of the cycle's production.
     """
     task, production = CYCLES[cycle], PRODUCTIONS[cycle]
-    for attempt in itertools.count():
+    attempt = 0
+    while True:
         of_primaries, of_geant4, of_detector = event_streams(seed, cycle, event_id, attempt)
         particles = draw_primaries(np.random.default_rng(of_primaries), production.recipe)
-        steps = argon.simulate(particles, of_geant4.generate_state(4))
+        steps = argon.simulate(particles, of_geant4.generate_state(4).tolist())
         deposits = deposits_in_crop(steps)
         truth = find_truth(steps, deposits, particles, task, production)
         if production.detector is None:
@@ -60,6 +60,7 @@ def simulate_event(argon: LiquidArgon, cycle: int, seed: int, event_id: int) -> 
             )
         if is_accepted(voxels.label, production):
             return SimulatedEvent(event_id, particles, voxels, attempts=attempt + 1)
+        attempt += 1
 
 
 def is_accepted(label: np.ndarray, production: Production) -> bool:

@@ -176,7 +176,7 @@ def _user_classes(g4, settings: Settings):
         def __init__(self):
             super().__init__()
             self.gun = g4.G4ParticleGun(1)
-            self.particles = ()
+            self.particles: Sequence[Particle] = ()
 
         def GeneratePrimaries(self, event):
             table = g4.G4ParticleTable.GetParticleTable()

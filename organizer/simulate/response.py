@@ -95,7 +95,7 @@ def measured_readout(
 
 
 def recombination(
-    dedx_mev_cm: np.ndarray, limits_mev_cm: tuple[float, float] = BOX_DEDX_MEV_CM
+    dedx_mev_cm: np.ndarray | float, limits_mev_cm: tuple[float, float] = BOX_DEDX_MEV_CM
 ) -> np.ndarray:
     """Share of the electrons set free that escape recombination, by the modified Box model."""
     dedx = np.clip(dedx_mev_cm, *limits_mev_cm)

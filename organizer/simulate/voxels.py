@@ -31,7 +31,7 @@ class Deposits:
     def voxel(self) -> np.ndarray:
         """(P,) int64: flat index into GRID_SHAPE of the voxel that each lies in."""
         index = np.floor(self.position_mm / VOXEL_SIZE_MM).astype(np.int64)
-        return np.ravel_multi_index(tuple(index.T), GRID_SHAPE)
+        return np.asarray(np.ravel_multi_index(tuple(index.T), GRID_SHAPE))
 
 
 @dataclass(frozen=True)

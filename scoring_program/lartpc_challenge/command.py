@@ -15,10 +15,8 @@ from lartpc_challenge.cycles import Cycle, find_cycle
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.signals import interrupting, number_of
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 
 def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
@@ -66,20 +64,20 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def quiet_while_importing() -> None:
-    """Let Ctrl-C end `python -m ...` without a traceback until `run` begins.
+def begin() -> None:
+    """Let Ctrl-C end the program without a traceback until `run` begins.
 
-    For a package's __init__: what its commands import, PyTorch above all, takes seconds.
+    For the top of a module that imports for seconds, PyTorch above all, when it is run:
+    `if __name__ == "__main__": begin()`.
     """
-    is_starting = sys.argv[:1] == ["-m"]  # Python's word for a module that it is still looking for
-    if is_starting and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class _Parser(argparse.ArgumentParser):
     """Refuses empty arguments: an empty shell or make variable, never somebody's wish."""
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[override]
         words = sys.argv[1:] if args is None else list(args)
         for before, word in zip(["", *words], words):
             if word == "" or (word.startswith("--") and word.endswith("=")):
@@ -129,11 +127,12 @@ def alone_in(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY) if fcntl else None
+        # Windows opens no folders.
+        lock = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
     except OSError as reason:
         raise ChallengeError(f"{folder}: can't be written: {reason.strerror}") from reason
     try:
-        if fcntl and lock is not None:
+        if sys.platform != "win32" and lock is not None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -34,6 +34,8 @@ from lartpc_challenge.format import (
 from lartpc_challenge.signals import let_in
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas
 
 _CHUNK_ROWS = 1 << 15
@@ -216,7 +218,7 @@ class EventFile:
         """Close the file; `with` does it too."""
         self._stack.close()
 
-    def __enter__(self) -> EventFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:
@@ -316,7 +318,7 @@ class EventWriter:
         self.file.create_dataset("event_id", data=np.array(self._event_id, np.uint32))
         self.file.create_dataset("offset", data=offset_of(self._length))
 
-    def __enter__(self) -> EventWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *failure) -> None:

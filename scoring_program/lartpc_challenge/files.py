@@ -90,7 +90,7 @@ def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
 def _must_be_sealed(file: h5py.File) -> bool:
     """Whether it is one of ours, of a version whose files all end with a seal."""
     version = file.attrs.get("format_version") if file.attrs.get("format") == FORMAT else None
-    return isinstance(version, numbers.Integral) and version >= SEALED_SINCE
+    return isinstance(version, numbers.Integral) and int(version) >= SEALED_SINCE
 
 
 @contextlib.contextmanager
@@ -204,12 +204,12 @@ class _PatientFile(io.FileIO):
             self.failure = reason
         return n_bytes
 
-    def truncate(self, size=None) -> int:
+    def truncate(self, size: int | None = None) -> int:
         try:
             return super().truncate(size)
         except OSError as reason:
             self.failure = reason
-            return size
+            return self.tell() if size is None else size
 
 
 @contextlib.contextmanager

@@ -20,10 +20,8 @@ from typing import NoReturn
 
 from lartpc_challenge.format import ChallengeError, ReferenceDataError, SubmissionError
 
-try:
+if sys.platform != "win32":
     import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
 
 MEMORY_LIMIT = 1 << 30  # bytes, on top of what the process has mapped when the call begins
 TIME_LIMIT = 240  # seconds, of the clock and of the processor
@@ -52,7 +50,7 @@ def can_guard() -> bool:
 
     Elsewhere a participant reads a file of their own, against which nothing needs to be guarded.
     """
-    return sys.platform == "linux" and resource is not None and hasattr(os, "fork")
+    return sys.platform == "linux" and hasattr(os, "fork")
 
 
 def call_guarded(

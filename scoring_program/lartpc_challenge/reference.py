@@ -6,7 +6,7 @@ the test file holds. A submission is validated against it whole, in every phase 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -228,15 +228,15 @@ def write_reference(
     phase: int,
     hidden: bool,
     scale: str,
-    truth: Iterator[Event],
-    test: Iterator[Event],
+    truth: Iterable[Event],
+    test: Iterable[Event],
     trivial: dict[str, dict[str, float]],
 ) -> None:
     """Write a phase's reference: `truth`, its own events with labels; `test`, all test events."""
     truth, test = list(truth), list(test)
     with new_h5(path, private=True) as file:
         _write_header(file, "reference", cycle, phase, hidden, scale)
-        _write_ragged(file, truth, label=np.concatenate([e.label for e in truth]))
+        _write_ragged(file, truth, label=np.concatenate([np.asarray(e.label) for e in truth]))
         group = file.create_group("test")
         _write_ragged(group, test, coords=np.concatenate([e.coords for e in test]))
         group["energy"] = np.array([e.energy.sum(dtype=np.float64) for e in test], np.float32)

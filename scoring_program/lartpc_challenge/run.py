@@ -55,7 +55,13 @@ def score_files(
     note_whole(reference)
     pred = read_guarded(submission, manifest)
     look(pred, manifest.cycle)
-    return _guarded(reference, lambda: score(read_whole(reference), pred))
+
+    def scores() -> Scores:
+        truth = read_whole(reference)
+        assert truth is not None  # its manifest says so
+        return score(truth, pred)
+
+    return _guarded(reference, scores)
 
 
 def _holds_events(path: Path) -> bool:

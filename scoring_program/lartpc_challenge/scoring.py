@@ -275,7 +275,7 @@ def _profile(
 
     def is_enough(inside: np.ndarray) -> bool:
         many = np.count_nonzero(inside) >= MIN_EVENTS_PER_BIN
-        return many and bound.holds_mean(labelled[inside])
+        return bool(many and bound.holds_mean(labelled[inside]))
 
     if not is_enough(np.full(len(values), True)):
         return ()

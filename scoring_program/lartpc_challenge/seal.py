@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 MAGIC = b"LArTPC seal v1\r\n"
 _DIGEST_BYTES = 32
@@ -21,7 +21,7 @@ SEAL_BYTES = len(MAGIC) + _DIGEST_BYTES
 _BLOCK_BYTES = 1 << 20
 
 
-def append_seal(file: BinaryIO) -> None:
+def append_seal(file: IO[bytes]) -> None:
     """Seal a file that is open for reading and writing."""
     n_bytes = file.seek(0, 2)
     seal = MAGIC + _digest(file, n_bytes)
@@ -37,12 +37,12 @@ def seal(path: Path) -> None:
         append_seal(file)
 
 
-def has_seal(file: BinaryIO) -> bool:
+def has_seal(file: IO[bytes]) -> bool:
     """Whether a file that is open for reading ends with a seal, whole or broken."""
     return _sealed_bytes(file) is not None
 
 
-def is_whole(file: BinaryIO) -> bool | None:
+def is_whole(file: IO[bytes]) -> bool | None:
     """Whether all bytes of an open file are as they were sealed; None if it has no seal.
 
     Reads the whole file, about a gigabyte a second, and goes back to its beginning.
@@ -56,7 +56,7 @@ def is_whole(file: BinaryIO) -> bool | None:
     return written == stored
 
 
-def _sealed_bytes(file: BinaryIO) -> int | None:
+def _sealed_bytes(file: IO[bytes]) -> int | None:
     """How many bytes stand before the seal at the end of an open file; None without one."""
     n_bytes = file.seek(0, 2) - SEAL_BYTES
     file.seek(max(n_bytes, 0))
@@ -65,7 +65,7 @@ def _sealed_bytes(file: BinaryIO) -> int | None:
     return n_bytes if magic == MAGIC and n_bytes >= 0 else None
 
 
-def _digest(file: BinaryIO, n_bytes: int) -> bytes:
+def _digest(file: IO[bytes], n_bytes: int) -> bytes:
     """The digest of a file's first bytes; leaves the file at their end."""
     digest = blake2b(digest_size=_DIGEST_BYTES)
     file.seek(0)

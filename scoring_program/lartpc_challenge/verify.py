@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from lartpc_challenge.files import NOT_AS_WRITTEN, check_file
 from lartpc_challenge.format import ChallengeError
@@ -32,7 +32,7 @@ def verify(path: Path) -> str:
         raise ChallengeError(f"{path}: can't be read: {reason.strerror or reason}") from reason
 
 
-def _verify(file: BinaryIO) -> str:
+def _verify(file: IO[bytes]) -> str:
     whole = is_whole(file)
     if whole is not None:
         return WHOLE if whole else NOT_AS_WRITTEN
@@ -41,7 +41,7 @@ def _verify(file: BinaryIO) -> str:
     return "; ".join(_wrong_members(file)) or WHOLE
 
 
-def _wrong_members(file: BinaryIO) -> Iterator[str]:
+def _wrong_members(file: IO[bytes]) -> Iterator[str]:
     """What is wrong with the members of a zip, and of the zips in it."""
     try:
         with zipfile.ZipFile(file) as archive:

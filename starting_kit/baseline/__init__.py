@@ -6,9 +6,6 @@ Predict:  python -m baseline.predict --checkpoint run/best.pt --events cycle1_te
 
 import os
 
-from lartpc_challenge.command import quiet_while_importing
-
-quiet_while_importing()
 # Threads that wait for one another sleep, before torch or scikit-learn starts any. By default they
 # spin: where other programs use the same cores, training took up to 20 times as long so.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -8,6 +8,11 @@ event weighs the same, as it does in the score.
 
 from __future__ import annotations
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import sys
 from collections.abc import Collection
 from functools import partial

@@ -5,6 +5,11 @@ python -m baseline.predict --checkpoint run/best.pt --events cycle1_test.h5 --ou
 
 from __future__ import annotations
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import contextlib
 import sys
 from collections.abc import Callable, Iterator

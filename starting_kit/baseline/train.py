@@ -11,12 +11,17 @@ and tensorboard/ where TensorBoard is installed.
 
 from __future__ import annotations
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import argparse
 import contextlib
+import os
+import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +47,7 @@ from baseline.device import (
 from baseline.record import Board, draw_curves, write_record
 from baseline.stream import EventDataset
 from baseline.training import Training
-from lartpc_challenge.command import run
+from lartpc_challenge.command import alone_in, run
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import METRICS, ChallengeError
@@ -50,6 +55,18 @@ from lartpc_challenge.signals import handling, stopping
 
 # What an interruption may cost.
 _CHECKPOINT_SECONDS = 300
+
+
+class Stop:
+    """A request to stop after the step that runs. `number`: the signal's, None for no request."""
+
+    number: int | None = None
+
+    def ask(self, number: int, _) -> None:
+        """The handler of signals. A second one ends the training at once."""
+        if self.number is not None:
+            raise KeyboardInterrupt(number)
+        self.number = number
 
 
 def train(
@@ -62,13 +79,15 @@ def train(
     resume=None,
     init_from=None,
     workers: int = 0,
+    stop: Stop | None = None,
 ) -> tuple[list[dict], dict]:
     """Train on the files; best.pt, last.pt, record.csv and curves.png in `out` grow with it.
 
     device: cpu, cuda or auto; backend: spconv, torch or auto. resume: a last.pt to go on from,
     whose own configuration is to be given, but for more epochs. init_from: a checkpoint whose
     weights are the first ones. workers: 0 keeps all events in memory (on the GPU, if there is one);
-    else so many processes read them when they are needed. Returns the record, one row per epoch,
+    else so many processes read them when they are needed. stop: is told of the signal that ended
+    the training early. Returns the record, one row per epoch,
     and what best.pt scores on the hold-out over all its views: {} where none was held out, or where
     Ctrl-C ended the training early.
     """
@@ -85,7 +104,7 @@ def train(
             training.resume(checkpoint.load(resume), resume)
         elif init_from:
             training.start_from(checkpoint.load(init_from), init_from)
-        _loop(training, out)
+        _loop(training, out, stop or Stop())
         scores = _final_scores(training, out) if training.step == training.n_steps else {}
         if training.rank == 0:
             print(_closing(training, scores, out), flush=True)
@@ -115,7 +134,7 @@ def _final_scores(training: Training, out: Path) -> dict:
         raise
 
 
-def _loop(training: Training, out: Path) -> None:
+def _loop(training: Training, out: Path, stop: Stop) -> None:
     """Train to the end or until asked to stop. Only the first process writes."""
     first = training.rank == 0
     bar = tqdm(
@@ -125,10 +144,10 @@ def _loop(training: Training, out: Path) -> None:
         disable=not first,
         mininterval=0.5 if sys.stderr.isatty() else 60,
     )
-    saved, stop = time.monotonic(), False
+    saved, is_over = time.monotonic(), False
     board = Board(out / "tensorboard" if first else None, training.epoch)
-    with _interruptible() as asked, bar, contextlib.closing(board):
-        while training.step < training.n_steps and not stop:
+    with handling(stopping(), stop.ask), bar, contextlib.closing(board):
+        while training.step < training.n_steps and not is_over:
             begun = time.monotonic()
             training.advance()
             training.seconds += time.monotonic() - begun
@@ -143,9 +162,9 @@ def _loop(training: Training, out: Path) -> None:
                     board.add(row)
                     bar.write(_sentence(row, training.config.epochs), file=sys.stdout)
                     sys.stdout.flush()
-            stop = _agreed(asked, training)
+            is_over = _agreed(stop, training)
             late = time.monotonic() - saved > _CHECKPOINT_SECONDS
-            if first and (epoch_over or stop or late):
+            if first and (epoch_over or is_over or late):
                 checkpoint.save(training.state_checkpoint(), out / "last.pt")
                 saved = time.monotonic()
 
@@ -177,26 +196,11 @@ def _closing(training: Training, scores: dict, out: Path) -> str:
     return f"{out / 'best.pt'} over {training.config.views} views of the hold-out: {found}"
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, a polite kill or the terminal's end sets; a second one ends the block
-    at once."""
-    asked = threading.Event()
-
-    def ask(*_):
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    with handling(stopping(), ask):
-        yield asked
-
-
-def _agreed(asked: threading.Event, training: Training) -> bool:
+def _agreed(stop: Stop, training: Training) -> bool:
     """Whether any process was asked to stop: all must leave the loop after the same step."""
     if training.world == 1:
-        return asked.is_set()
-    flag = torch.tensor(float(asked.is_set()), device=training.device)
+        return stop.number is not None
+    flag = torch.tensor(float(stop.number is not None), device=training.device)
     dist.all_reduce(flag)
     return bool(flag > 0)
 
@@ -209,9 +213,13 @@ def main(arguments: list[str] | None = None) -> int:
         chosen, out = _plan(options)
         names = ("device", "backend", "resume", "init_from", "workers")
         how = {name: getattr(options, name) for name in names}
-        record, _ = train(chosen, options.events, out, **how)
+        stop = Stop()
+        # The processes of one torchrun share the folder, the first one writes.
+        is_first = os.environ.get("RANK", "0") == "0"
+        with alone_in(out) if is_first else contextlib.nullcontext():
+            record, _ = train(chosen, options.events, out, stop=stop, **how)
         if not record or record[-1]["epoch"] < chosen.epochs:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(stop.number or signal.SIGINT)
 
     return run("train", command)
 

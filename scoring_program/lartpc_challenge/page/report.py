@@ -104,6 +104,7 @@ def _details(scores: Scores, details: Details) -> str:
 def score_card(scores: Scores, name: str) -> str:
     """One score of a public phase: its value, interval, and distance to the trivial baselines."""
     value, details = scores.leaderboard[name], scores.details
+    assert details is not None
     low, high = details.intervals[name]
     baselines = {baseline: values[name] for baseline, values in details.trivial.items()}
     rows = "".join(

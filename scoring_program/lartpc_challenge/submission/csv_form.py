@@ -248,7 +248,7 @@ def _fill(out: np.ndarray, rows: _Rows, manifest: Manifest, coords: np.ndarray, 
     unknown, twice, missing = Cases(), Cases(), Cases()
     for i, event in enumerate(manifest.event_id.tolist()):
         first, last = offset[i], offset[i + 1]
-        cells = np.ravel_multi_index(coords[first:last].T.astype(np.int64), GRID_SHAPE)
+        cells = np.asarray(np.ravel_multi_index(coords[first:last].T.astype(np.int64), GRID_SHAPE))
         place_of[cells] = np.arange(1, last - first + 1)
         mine = slice(bounds[i], bounds[i + 1])
         place = place_of[rows.cell[mine]]
