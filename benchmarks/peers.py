@@ -36,7 +36,9 @@ from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import count_correct
+from organizer.competition import read_competition
 from organizer.phases.split import labelled_test_events
+from organizer.source import reference_file
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "starting_kit/data"
@@ -110,7 +112,9 @@ def with_truth(test: EventFile, references: Path, folder: Path) -> Path:
     """A file in `folder` with the test events and their labels, from both phases' references."""
     out = folder / "test.h5"
     with EventWriter(out, kind="train", cycle=test.cycle.number, scale=test.scale) as labelled:
-        for event in labelled_test_events(test, references):
+        phases = read_competition().phases_of(test.cycle)
+        paths = [reference_file(references, phase.number) for phase in phases]
+        for event in labelled_test_events(test, paths):
             labelled.append(event)
     return out
 

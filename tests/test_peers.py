@@ -164,7 +164,7 @@ def test_truth_comes_from_the_references(tiny, tmp_path):
 def test_a_truth_that_is_not_there_is_asked_for(tiny, tmp_path):
     with (
         EventFile(tiny.folder / "cycle2_train.h5") as other,
-        pytest.raises(ChallengeError, match="holds no labels for event"),
+        pytest.raises(ChallengeError, match="no labels for event"),
     ):
         command.with_truth(other, tiny.folder / "reference_data", tmp_path)
 
