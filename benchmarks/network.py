@@ -30,11 +30,12 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy
 
-from baseline.backends import BACKENDS, open_backend
+from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
 from baseline.device import choose_device
 from baseline.model import UResNet, input_features
+from baseline.options import BACKENDS
 from baseline.predict import class_probabilities
 from baseline.training import Training
 from lartpc_challenge.command import at_least, new_parser, run

@@ -171,7 +171,7 @@ BAD_CSV = {
     "an empty field": (csv_text().replace("1.25", ""), "line 3: expected 6 numbers"),
     "off the grid": (csv_text().replace("191,191,191", "191,192,191"), "y must be .* found 192"),
     "between voxels": (csv_text().replace("3,7,14", "3,7.5,14"), "x must be .* found 7.5"),
-    "an unknown class": (csv_text().replace("33.5,3", "33.5,4"), "label must be .* found 4"),
+    "an unknown class": (csv_text().replace("33.5,3", "33.5,9"), "label must be .* found 9"),
     "label not a number": (csv_text().replace("33.5,3", "33.5,nan"), "label must be .* found nan"),
     "energy not a number": (csv_text().replace("33.5,3", "nan,3"), "event 8 has an energy"),
     "energy beyond float32": (csv_text().replace("33.5,3", "1e300,3"), "event 8 has an energy"),

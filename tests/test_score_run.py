@@ -258,7 +258,7 @@ def test_a_failing_submission_shows_what_its_owner_would_read(tmp_path):
     [
         (["--submissions", "nowhere", "--phase", 1], 1, "nowhere/cycle1/submission.zip: no such"),
         (["--data", "nowhere"], 1, "nowhere/cycle1_train.h5: no such file"),
-        (["--phase", 7], 2, "invalid choice"),
+        (["--phase", 7], 1, "has no phase 7, expected 1 to 6"),
     ],
 )
 def test_make_score_ends_with_a_sentence(arguments, status, sentence, tmp_path):

@@ -123,8 +123,11 @@ def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep other runs out of the folder in the block. ChallengeError where one is at work there.
 
-    The folder is made where it is missing, and goes again if it stays empty.
+    The folder is made where it is missing, and then goes again if it stays empty.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ChallengeError(f"{folder}: can't be written into: is no folder")
+    is_ours = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Windows opens no folders.
@@ -142,8 +145,9 @@ def alone_in(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            if is_ours:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
     finally:
         if lock is not None:
             os.close(lock)
