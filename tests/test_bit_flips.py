@@ -21,6 +21,7 @@ def some(bits: np.ndarray, number: int) -> list[int]:
     return np.random.default_rng(1).choice(bits, number, replace=False).tolist()
 
 
+@pytest.mark.slow
 def test_a_reference_gives_the_same_scores_or_none(tmp_path, events):
     path = tmp_path / "reference.h5"
     toy.make_reference(path, events, phase=3)
@@ -51,6 +52,7 @@ def test_without_a_seal_values_change_unnoticed(tmp_path, events):
     assert found["changed"] > 32
 
 
+@pytest.mark.slow
 def test_a_model_is_the_same_or_none(tmp_path):
     checkpoint = pytest.importorskip("baseline.checkpoint")
     from baseline.config import Config

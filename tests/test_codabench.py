@@ -11,6 +11,7 @@ from codabench_exchanges import Recording, Replay
 TOKENS = {"CODABENCH_TOKEN": "0123456789-organiser", "CODABENCH_PARTICIPANT_TOKEN": "0987-bob"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", story.STORIES)
 def test_commands_do_what_they_must_on_what_the_server_answered(name, tmp_path, capfd, monkeypatch):
     for variable, token in TOKENS.items():

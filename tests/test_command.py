@@ -123,6 +123,7 @@ def test_a_childs_status_is_known_where_the_parent_ignores_sigchld():
     assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.03, 0.3, 1, 3])
 def test_sigterm_at_any_time_is_143(tmp_path, seconds):
     """Before `run` begins the system ends the process, which a shell tells as 143 too."""

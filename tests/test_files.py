@@ -30,6 +30,7 @@ except ChallengeError as problem:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit on file sizes here")
 @pytest.mark.parametrize("limit", [0, 1000, 200_000])
 @pytest.mark.parametrize("what", ["events", "reference"])

@@ -123,6 +123,7 @@ def verified(folder, capsys) -> tuple[int, list[str]]:
     return status, capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.slow
 def test_a_competition_and_its_bundles_are_whole(competition, capsys):
     status, lines = verified(competition, capsys)
     assert status == 0
@@ -131,6 +132,7 @@ def test_a_competition_and_its_bundles_are_whole(competition, capsys):
     assert {"cycle3_test.h5", "reference.h5", "submission.zip", "codabench.zip"} <= names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "told"),
     [
