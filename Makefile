@@ -29,9 +29,10 @@ score: .venv/scoring  ## scores the baseline in all phases as a platform's worke
 	@$(VENV) -m organizer.score $(OF_COMPETITION) $(if $(SUBMISSIONS),--submissions '$(SUBMISSIONS)') \
 		$(if $(DATA),--data '$(DATA)')
 
-test: .venv/everything  ## ruff and all tests, no GPU needed (10 min)
+test: .venv/everything  ## ruff, types and all tests, no GPU needed (10 min)
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
+	$(VENV) -m pyright
 	$(VENV) -m pytest -n auto --dist loadscope
 
 types: .venv/everything  ## the type checker (1 min)

@@ -44,7 +44,7 @@ from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from organizer.jobs import ProcessDied, run_jobs
 
 SAMPLE = Path(__file__).parents[1] / "starting_kit" / "data" / "cycle2_train.h5"
-PEERS = {"MinkowskiEngine": "networks.minkowski", "sparseconvnet": "networks.sparseconvnet"}
+PEERS = {"MinkowskiEngine": "networks.minkowski", "sparseconvnet": "networks.scn"}
 DENSE = "dense"
 
 
@@ -163,7 +163,8 @@ def measure_overhead(task: Task) -> tuple[float, float]:
     both = [step, _bare_step(task)]
     for each in both:
         each()
-    return tuple(1e3 * statistics.median(times) / n_events for times in _time(both, task))
+    ours, bare = (1e3 * statistics.median(times) / n_events for times in _time(both, task))
+    return ours, bare
 
 
 def compare_backends(task: Task) -> dict[str, float]:
@@ -238,7 +239,7 @@ def _bare_step(task: Task) -> Callable[[], None]:
 
 def _training_step(network, forward: Callable, events: Ragged) -> Callable[[], None]:
     optimizer = torch.optim.AdamW(network.parameters())
-    target = events.label - 1
+    target = events.truth - 1
 
     def step():
         optimizer.zero_grad(set_to_none=True)

@@ -105,6 +105,7 @@ def start(contender: Contender) -> subprocess.Popen:
 def own_seconds(contender: Contender) -> float:
     """The processor's time of a contender's processes, or of its loop scaled up."""
     process = start(contender)
+    assert process.stdout is not None
     printed = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status
@@ -185,15 +186,15 @@ def write_dense(path: Path, events: list, chunk: tuple) -> None:
     with h5py.File(path, "w") as file:
         shape = (len(events), *GRID_SHAPE)
         pred = file.create_dataset("pred", shape, "<u4", chunks=chunk, compression="gzip")
-        for row in range(0, len(events), pred.chunks[0]):
-            block = events[row : row + pred.chunks[0]]
+        for row in range(0, len(events), chunk[0]):
+            block = events[row : row + chunk[0]]
             place = np.concatenate([np.insert(e.coords, 0, i, 1) for i, e in enumerate(block)])
             label = np.concatenate([event.label for event in block])
             # Written chunk by chunk, each distinct one packed once: pred[i] = grid takes an hour.
-            corner = place // pred.chunks * pred.chunks
+            corner = place // chunk * chunk
             for spot in np.unique(corner, axis=0):
                 mine = (corner == spot).all(axis=1)
-                content = np.zeros(pred.chunks, "<u4")
+                content = np.zeros(chunk, "<u4")
                 content[tuple((place[mine] - spot).T)] = label[mine]
                 key = hash(content.tobytes())
                 if key not in packed:
@@ -204,6 +205,7 @@ def write_dense(path: Path, events: list, chunk: tuple) -> None:
 def sparse(folder: Path, options: argparse.Namespace) -> dict:
     import numpy as np
 
+    from lartpc_challenge.cycles import CYCLES
     from lartpc_challenge.reference import write_reference
     from lartpc_challenge.submission.forms import write_submission
 
@@ -220,7 +222,9 @@ def sparse(folder: Path, options: argparse.Namespace) -> dict:
         (run[name] / "ref").mkdir(parents=True)
         write_reference(
             run[name] / "ref/reference.h5",
+            cycle=CYCLES[3],
             phase=phase,
+            hidden=name == "hidden",
             scale="full",
             truth=iter(events[half::2]),
             test=iter(events),
@@ -331,7 +335,7 @@ def score_table(reference: str, predictions: str) -> None:
     joined = tables[0].merge(tables[1], on=["event", "voxel"])
     joined = joined[joined.label > 0]
     scores = [accuracy_score(e.label, e.pred) for _, e in joined.groupby("event")]
-    np.percentile(scores, 80), np.median(scores), np.mean(scores)
+    _ = np.percentile(scores, 80), np.median(scores), np.mean(scores)
 
 
 def score_dense(path: str) -> None:
@@ -345,7 +349,7 @@ def score_dense(path: str) -> None:
             label, pred = file["pred"][i], file["pred"][i]
             mask = label > 0
             scores.append((pred[mask] == label[mask]).mean())
-    np.percentile(scores, 80), np.median(scores), np.mean(scores)
+    _ = np.percentile(scores, 80), np.median(scores), np.mean(scores)
     print(time.process_time() - start)
 
 

@@ -200,7 +200,7 @@ def _patched(patches: dict) -> Iterator[None]:
 
 def _acc_mean(model, views: int = 1, *, events: Ragged, config: Config) -> float:
     pred = class_probabilities(model, events, config, views).argmax(1).numpy() + 1
-    return evaluate(events.label.numpy(), pred, offset_of(events.length.numpy()))["acc_mean"]
+    return evaluate(events.truth.numpy(), pred, offset_of(events.length.numpy()))["acc_mean"]
 
 
 def measure(names, seeds: int, jobs: int, out: Path, **budget) -> list[tuple]:
@@ -284,7 +284,6 @@ def main() -> int:
                 split_file(ROOT / "starting_kit/data/cycle2_train.h5", train, test)
                 budget = {"n_events": 100, "epochs": 1}
             names = [RECIPE, *options.only] if options.only else list(VARIANTS)
-            budget["views"] = () if options.only else (8, 24)
             rows = measure(
                 names,
                 options.seeds,
@@ -292,6 +291,7 @@ def main() -> int:
                 options.out or Path(scratch),
                 train=train,
                 test=test,
+                views=() if options.only else (8, 24),
                 **budget,
             )
             print(table(rows))

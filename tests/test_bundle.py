@@ -106,7 +106,14 @@ def test_scoring_program_runs_by_itself(built):
 def test_starting_kit_holds_the_package_and_the_licences(built):
     names = set(inner(built.codabench, "starting_kit.zip").namelist())
     package = {path.relative_to(ROOT / "scoring_program").as_posix() for path in package_files()}
-    wanted = {*package, "LICENSE", "LICENSE-DATA.md", "starting_kit.ipynb", "baseline/train.py"}
+    wanted = {
+        *package,
+        "baseline/py.typed",
+        "LICENSE",
+        "LICENSE-DATA.md",
+        "starting_kit.ipynb",
+        "baseline/train.py",
+    }
     assert {f"lartpc_starting_kit/{name}" for name in wanted} <= names
 
 
@@ -163,7 +170,7 @@ def test_the_baseline_s_weights_are_in_the_kit_on_demand_alone(built, tiny, tmp_
 
 def package_files() -> list[Path]:
     folder = ROOT / "scoring_program" / "lartpc_challenge"
-    return [path for path in folder.rglob("*") if path.suffix in (".py", ".md")]
+    return [path for path in folder.rglob("*") if path.suffix in (".py", ".md", ".typed")]
 
 
 def test_public_data_and_references_are_the_source_files(built, tiny):

@@ -144,6 +144,14 @@ def test_clean_keeps_simulated_data_where_nobody_answers(folder, has_data):
     assert not (folder / ".venv").exists()
 
 
+def test_the_tests_begin_with_the_type_checker(folder):
+    make(folder, ".venv/everything")
+    log(folder)
+    assert make(folder, "test")[0] == 0
+    tools = [line.split()[1] for line in log(folder)]
+    assert tools == ["ruff", "ruff", "pyright", "pytest"]
+
+
 def test_a_training_that_was_begun_goes_on(folder):
     make(folder, ".venv/everything")
     log(folder)

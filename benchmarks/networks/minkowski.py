@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import MinkowskiEngine as ME
+import MinkowskiEngine as ME  # type: ignore[import-not-found]  # built by hand
 import torch
 from torch import nn
 

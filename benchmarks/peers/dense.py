@@ -90,7 +90,7 @@ class CropNetwork(nn.Module):
     def loss(self, events: Ragged, generator: torch.Generator) -> torch.Tensor:
         """Of voxels drawn from all alike: as in 2018, a large event counts more."""
         rows = torch.randint(events.n_voxels, (self.batch,), generator=generator)
-        return cross_entropy(self.layers(self.crops(events, rows)), events.label[rows] - 1)
+        return cross_entropy(self.layers(self.crops(events, rows)), events.truth[rows] - 1)
 
     def logits(self, events: Ragged) -> torch.Tensor:
         rows = torch.arange(events.n_voxels).split(2 * self.batch)

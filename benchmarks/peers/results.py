@@ -59,7 +59,7 @@ class Results:
                 if header != COLUMNS:
                     raise ValueError(f"columns {header}")
                 for line in lines:
-                    values = (kinds[item.type](text) for item, text in zip(fields(Row), line))
+                    values = (kinds[str(item.type)](text) for item, text in zip(fields(Row), line))
                     row = Row(*values)
                     self.rows[row.cycle, row.method, row.size] = row
         except FileNotFoundError:
@@ -82,7 +82,7 @@ class Results:
         with replacing(self._events_file(row)) as part, open(part, "wb") as file:
             np.savez_compressed(file, correct=correct, labelled=labelled)
         self.rows[key] = row
-        write_record(list(map(asdict, self.ordered())), self.csv)
+        write_record([asdict(row) for row in self.ordered()], self.csv)
         return row
 
     def _events_file(self, row: Row) -> Path:

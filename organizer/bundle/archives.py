@@ -23,7 +23,7 @@ Content = Union[bytes, Path]
 EARLIEST = datetime(1980, 1, 1)
 
 # The file names of each kind of zip, as patterns of which one must match whole.
-_PACKAGE = (r"lartpc_challenge/(\w+/)?\w+\.py", r"lartpc_challenge/FORMAT\.md")
+_PACKAGE = (r"lartpc_challenge/(\w+/)?\w+\.py", r"lartpc_challenge/(FORMAT\.md|py\.typed)")
 _DATA = rf"cycle({'|'.join(map(str, CYCLES))})_(train|test)\.h5"
 ALLOWED = {
     "scoring_program": ("metadata", r"score\.py", *_PACKAGE),
@@ -32,7 +32,7 @@ ALLOWED = {
         r"README\.md|LICENSE|LICENSE-DATA\.md",
         r"\w+\.ipynb",
         r"requirements(-\w+)?\.txt",
-        r"baseline/(\w+/)?\w+\.py",
+        r"baseline/((\w+/)?\w+\.py|py\.typed)",
         f"data/{_DATA}",
         r"(sample_submissions/cycle\d+\.zip|weights/cycle\d+\.pt)",
     ),

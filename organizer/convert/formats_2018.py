@@ -121,7 +121,7 @@ def _dense_block(path, energy, label, event_id, start: int) -> Iterator[Event]:
             hit = np.nonzero(values)
             labels = None if label is None else label[rows, x : x + width][hit]
         columns = {"energy": _energies(values[hit])}
-        if label is not None:
+        if labels is not None:
             columns["label"] = _whole_numbers(path, "label", labels)
         coords = np.column_stack((hit[1] + x, hit[2], hit[3])).astype(np.uint8)
         found.append({"row": hit[0], "coords": coords, **columns})
@@ -146,6 +146,7 @@ def write_dense(path, events: Iterable[Event]) -> None:
             let_in()
             _write_bricks(file["data"], event.coords, event.energy)
             if has_labels:
+                assert event.label is not None  # as the first one
                 _write_bricks(file["label"], event.coords, event.label)
             event_id.append(event.event_id)
         file["event_id"] = np.array(event_id, np.uint32)
@@ -254,6 +255,7 @@ def write_csv(path, events: Iterable[Event]) -> None:
         for event in events:
             columns = [*event.coords.T.tolist(), event.energy.tolist()]
             if has_labels:
+                assert event.label is not None  # as the first one
                 columns.append(event.label.tolist())
             file.writelines(row % (event.event_id, *values) for values in zip(*columns))
 
@@ -303,7 +305,7 @@ def _events(
 def _event(path, event_id: int, coords, energy, label=None) -> Event:
     if not np.isfinite(energy).all():
         raise ChallengeError(f"{path}: event {event_id} has an energy that is not a number")
-    place = np.ravel_multi_index(tuple(coords.T.astype(int)), GRID_SHAPE)
+    place = np.asarray(np.ravel_multi_index(tuple(coords.T.astype(int)), GRID_SHAPE))
     if len(np.unique(place)) < len(place):
         raise ChallengeError(f"{path}: event {event_id} has a voxel twice")
     kept = energy > 0 if label is None else (energy > 0) & (label > 0)

@@ -47,7 +47,9 @@ def fit(
     features, label, weight = training_table(events, max_voxels, seed, progress)
     model = HistGradientBoostingClassifier(
         max_iter=trees,
-        early_stopping=False,  # it would hold out voxels, which are no strangers to their event's
+        # It would hold out voxels, which are no strangers to their event's. It may be a bool,
+        # though scikit-learn's default, the only hint to its type, is a string.
+        early_stopping=False,  # type: ignore[arg-type]
         random_state=seed,
     )
     return model.fit(features, label, sample_weight=weight)

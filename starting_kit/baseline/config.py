@@ -100,13 +100,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     for item in fields(Config):
         reason = f"{item.metadata['help']} ({_in_presets(item.name)})".replace("%", "%%")
-        common = {"help": reason, "default": argparse.SUPPRESS}
+        absent = argparse.SUPPRESS
         kind = type(item.default)
         if kind is bool:
-            group.add_argument(_flag(item.name), action=argparse.BooleanOptionalAction, **common)
+            switch = argparse.BooleanOptionalAction
+            group.add_argument(_flag(item.name), action=switch, help=reason, default=absent)
         else:
             choices = item.metadata["choices"]
-            group.add_argument(_flag(item.name), type=kind, choices=choices, **common)
+            group.add_argument(
+                _flag(item.name), type=kind, choices=choices, help=reason, default=absent
+            )
 
 
 def _in_presets(name: str) -> str:

@@ -42,6 +42,13 @@ class Ragged:
         return len(self.energy)
 
     @property
+    def truth(self) -> torch.Tensor:
+        """The labels, (M,) int64. ValueError where there are none."""
+        if self.label is None:
+            raise ValueError("these events have no labels")
+        return self.label
+
+    @property
     def event(self) -> torch.Tensor:
         """(M,) int64: which event 0..N-1 each voxel belongs to."""
         return torch.repeat_interleave(self.length, output_size=self.n_voxels)
@@ -54,21 +61,21 @@ class Ragged:
     def to(self, device) -> Ragged:
         """The same events on another device."""
         label = None if self.label is None else self.label.to(device)
-        columns = (self.coords, self.energy, self.length)
-        return Ragged(*(column.to(device) for column in columns), label)
+        coords, energy = self.coords.to(device), self.energy.to(device)
+        return Ragged(coords, energy, self.length.to(device), label)
 
     def pin_memory(self) -> Ragged:
         """The same events in memory from which a copy to a GPU is fastest."""
         label = None if self.label is None else self.label.pin_memory()
-        columns = (self.coords, self.energy, self.length)
-        return Ragged(*(column.pin_memory() for column in columns), label)
+        coords, energy = self.coords.pin_memory(), self.energy.pin_memory()
+        return Ragged(coords, energy, self.length.pin_memory(), label)
 
     def fingerprint(self) -> str:
         """Tells these events from others: by all that they hold."""
         digest = hashlib.sha256()
         for column in (self.length, self.coords, self.energy, self.label):
             if column is not None:
-                digest.update(column.cpu().numpy())
+                digest.update(column.cpu().numpy().data)
         return digest.hexdigest()
 
     def select(self, index: torch.Tensor) -> Ragged:
@@ -96,9 +103,9 @@ def join(parts: Sequence[Ragged]) -> Ragged:
 
     Also a collate function for torch.utils.data.DataLoader.
     """
-    label = None if parts[0].label is None else torch.cat([p.label for p in parts])
-    columns = ("coords", "energy", "length")
-    return Ragged(*(torch.cat([getattr(p, name) for p in parts]) for name in columns), label)
+    label = None if parts[0].label is None else torch.cat([p.truth for p in parts])
+    coords, energy = torch.cat([p.coords for p in parts]), torch.cat([p.energy for p in parts])
+    return Ragged(coords, energy, torch.cat([p.length for p in parts]), label)
 
 
 def read_events(paths: Sequence, labelled: bool) -> tuple[Ragged, Cycle]:
@@ -134,7 +141,7 @@ def read_block(events: EventFile, labelled: bool, start: int, stop: int) -> Ragg
     if len(twice):
         event_id = events.event_id[start + twice[0] // GRID_SIZE**3]
         raise ChallengeError(f"{events.path}: event {event_id} holds a voxel twice")
-    columns = [torch.from_numpy(column) for column in (coords, energy, length)]
+    columns = torch.from_numpy(coords), torch.from_numpy(energy), torch.from_numpy(length)
     if not labelled:
         return Ragged(*columns)
     label = events.column("label", start, stop).astype(np.int64)

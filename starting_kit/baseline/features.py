@@ -6,7 +6,9 @@ mirroring an event changes no feature, but for the choice among neighbours at eq
 """
 
 import numpy as np
-from scipy.spatial import cKDTree
+
+# It comes from a compiled module, which a type checker can't read.
+from scipy.spatial import cKDTree  # type: ignore[attr-defined]
 
 NEIGHBOURS = (8, 32, 100)
 RADII = (3, 8, 20)

@@ -76,12 +76,12 @@ class _Norm(nn.BatchNorm1d):
     def __init__(self, channels: int):
         super().__init__(channels, eps=_NORM_EPSILON)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        if len(features) == 1 and self.training:  # one row has no variance
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if len(input) == 1 and self.training:  # one row has no variance
             return nn.functional.batch_norm(
-                features, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             ).relu_()
-        return super().forward(features).relu_()
+        return super().forward(input).relu_()
 
 
 class _Block(nn.Module):

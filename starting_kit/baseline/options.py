@@ -14,7 +14,7 @@ from lartpc_challenge.format import ChallengeError
 BACKENDS = ("spconv", "torch")
 
 
-def train_parser(manual: str) -> argparse.ArgumentParser:
+def train_parser(manual: str | None) -> argparse.ArgumentParser:
     """The options of `python -m baseline.train`."""
     parser = new_parser("python -m baseline.train", manual)
     parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
@@ -41,7 +41,7 @@ def train_parser(manual: str) -> argparse.ArgumentParser:
     return parser
 
 
-def predict_parser(manual: str) -> argparse.ArgumentParser:
+def predict_parser(manual: str | None) -> argparse.ArgumentParser:
     """The options of `python -m baseline.predict`."""
     parser = new_parser("python -m baseline.predict", manual)
     parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")

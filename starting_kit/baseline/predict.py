@@ -64,7 +64,8 @@ def class_probabilities(
         for view in range(n_views):
             logits = model(fixed_view(batch, view, n_views, model.period))
             total += logits.float().softmax(1)
-        rows = torch.cat([torch.arange(offset[i], offset[i] + length[i]) for i in index])
+        spans = zip(offset[index].tolist(), length[index].tolist())
+        rows = torch.cat([torch.arange(start, start + n) for start, n in spans])
         result[rows] = (total / n_views).cpu()
         return batch.n_voxels
 

@@ -32,7 +32,7 @@ def event_loss(logits: torch.Tensor, events: Ragged, n_events: int) -> torch.Ten
 
     As the score does, it counts every event alike, large or small.
     """
-    voxel = torch.nn.functional.cross_entropy(logits.float(), events.label - 1, reduction="none")
+    voxel = torch.nn.functional.cross_entropy(logits.float(), events.truth - 1, reduction="none")
     return (voxel / events.length[events.event]).sum() / n_events
 
 
@@ -200,7 +200,7 @@ class Training:
             dist.all_gather_object(shares, parts)
             parts = [part for share in shares for part in share]
         loss, correct, labelled = (np.concatenate(column) for column in list(zip(*parts))[:3])
-        confusion = sum(part[3] for part in parts)
+        confusion = np.sum([part[3] for part in parts], axis=0)
         recall, precision = metrics.recall(confusion), metrics.precision(confusion)
         by_class = {
             f"{name} {of_class}": float(values[label])
@@ -216,10 +216,10 @@ class Training:
         events = self.events.select(index.to(where))
         probability = class_probabilities(model, events, self.config, n_views)
         events = events.to("cpu")
-        of_truth = probability.gather(1, events.label[:, None] - 1)[:, 0].double()
+        of_truth = probability.gather(1, events.truth[:, None] - 1)[:, 0].double()
         voxel = -of_truth.clamp(min=1e-30).log() / events.length[events.event]
         loss = torch.zeros(len(events), dtype=torch.float64).index_add(0, events.event, voxel)
-        label, pred = events.label.numpy(), probability.argmax(1).numpy() + 1
+        label, pred = events.truth.numpy(), probability.argmax(1).numpy() + 1
         counts = metrics.count_correct(label, pred, offset_of(events.length.numpy()))
         confusion = metrics.count_confusion(label, pred, self.cycle.n_labels)
         return loss.numpy(), *counts, confusion

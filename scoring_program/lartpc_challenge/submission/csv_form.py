@@ -173,7 +173,7 @@ def _count_points(block: bytes) -> int:
     characters = np.frombuffer(block, np.uint8)
     ends, points = np.flatnonzero(characters == _NEWLINE), np.flatnonzero(characters == _POINT)
     lines = np.searchsorted(ends, points)
-    return np.count_nonzero(np.diff(lines, prepend=-1))
+    return int(np.count_nonzero(np.diff(lines, prepend=-1)))
 
 
 def _is_row(line: bytes) -> bool:

@@ -118,7 +118,7 @@ def _places(pred: GuardedDataset, manifest: Manifest, coords: np.ndarray) -> Ite
         lengths = np.diff(manifest.offset[events.start : events.stop + 1])
         event = np.repeat(np.arange(events.start, events.stop), lengths)
         voxels = np.column_stack([event, coords[rows]])
-        key = np.ravel_multi_index(tuple((voxels // step).T), n_steps)
+        key = np.asarray(np.ravel_multi_index(tuple((voxels // step).T), n_steps))
         order = np.argsort(key, kind="stable")
         bounds = np.flatnonzero(np.diff(key[order], prepend=-1))
         spots = np.column_stack(np.unravel_index(key[order[bounds]], n_steps)) * step

@@ -12,7 +12,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 import h5py
 import numpy as np
@@ -70,7 +70,7 @@ class GuardedDataset:
     shape: tuple
     dtype: np.dtype
     block_shape: tuple
-    _filters: tuple | None  # None where there are no chunks
+    _filters: tuple[int, ...] | None  # None where there are no chunks
     _is_blank: bool  # there would be chunks, but none was written
     _id: h5d.DatasetID
 
@@ -92,8 +92,9 @@ class GuardedDataset:
             values = np.frombuffer(unpacked, self.dtype)
             return values.reshape(self.block_shape)[tuple(map(slice, extent))]
 
-    def _read_chunk(self, corner: tuple) -> tuple | None:
+    def _read_chunk(self, corner: tuple) -> tuple[bytes, tuple[int, ...]] | None:
         """The chunk's bytes and the filters that packed it; None for one that was never written."""
+        assert self._filters is not None  # there are chunks
         try:
             skipped, packed = self._id.read_direct_chunk(corner)
         except RuntimeError:  # it has no size
@@ -190,7 +191,7 @@ class GuardedFile:
 
 
 @contextlib.contextmanager
-def open_guarded(name: str, stream: BinaryIO) -> Iterator[GuardedFile]:
+def open_guarded(name: str, stream: IO[bytes]) -> Iterator[GuardedFile]:
     """Open the HDF5 file in `stream`, called `name` in messages. SubmissionError if damaged.
 
     HDF5 gets an open stream rather than a path: it needs no right to open any file.

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from lartpc_challenge.events import DEFLATE_RATIO
 from lartpc_challenge.files import HDF5_SIGNATURE
@@ -79,7 +79,7 @@ class Upload:
 
     name: str
     is_hdf5: bool
-    stream: BinaryIO
+    stream: IO[bytes]
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,17 @@ _NEWEST_FOR_SPCONV = (9, 0)
 class Voxels(Protocol):
     """Features (rows, channels) at the voxels of one level of the network's grids."""
 
-    features: torch.Tensor
+    @property
+    def features(self) -> torch.Tensor:
+        """(rows, channels)."""
+        ...
 
     @property
     def indices(self) -> torch.Tensor:
         """(rows, 4) of whole numbers: event, x, y, z."""
         ...
 
-    def replace_feature(self, features: torch.Tensor) -> Voxels:
+    def replace_feature(self, features: torch.Tensor, /) -> Voxels:
         """Other features at the same voxels."""
         ...
 

@@ -9,6 +9,7 @@ a given number of threads.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -137,8 +138,8 @@ class _Neighbours:
 class _Halving:
     """Each fine voxel's coarse one, by its place 0..7 in it: 8 tensors of rows each."""
 
-    fine: list[torch.Tensor]
-    parent: list[torch.Tensor]
+    fine: Sequence[torch.Tensor]
+    parent: Sequence[torch.Tensor]
     counts: list[int]
     bags: _Bags
     coarse: _Grid
@@ -202,6 +203,10 @@ class _Grid:
         return _Halving(fine.split(counts), parent.split(counts), counts, bags, grid)
 
 
+# PyTorch declares backward for any number of gradients, and its decorators hide the names of the
+# arguments: hence the ignored checks below.
+
+
 class _Submanifold(torch.autograd.Function):
     @staticmethod
     @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float16)
@@ -218,7 +223,7 @@ class _Submanifold(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cuda")
-    def backward(ctx, gradient: torch.Tensor):
+    def backward(ctx, gradient: torch.Tensor):  # type: ignore[override]
         x, weight = ctx.saved_tensors
         pairs, gradient = ctx.pairs, gradient.contiguous()
         of_weight = torch.empty_like(weight)
@@ -247,7 +252,7 @@ class _Down(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cuda")
-    def backward(ctx, gradient: torch.Tensor):
+    def backward(ctx, gradient: torch.Tensor):  # type: ignore[override]
         x, weight = ctx.saved_tensors
         halving, gradient = ctx.halving, gradient.contiguous()
         of_weight = torch.empty_like(weight)
@@ -270,7 +275,7 @@ class _Up(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cuda")
-    def backward(ctx, gradient: torch.Tensor):
+    def backward(ctx, gradient: torch.Tensor):  # type: ignore[override]
         x, weight = ctx.saved_tensors
         halving, gradient = ctx.halving, gradient.contiguous()
         of_weight = torch.empty_like(weight)

@@ -29,8 +29,12 @@ def _save(options: argparse.Namespace) -> None:
         raise ChallengeError(f"{out}: the name must end in .html, .{', .'.join(FORMATS)}")
     shown = read_shown(options.events, options.event, options.submission, options.worst)
     if kind == "html":
-        pairs = zip(shown[::2], [*shown[1::2], None]) if options.beside else zip(shown)
-        write_text(out, page(Path(options.events).name, [panels(*pair) for pair in pairs]))
+        if options.beside:
+            pairs = list(zip(shown[::2], [*shown[1::2], None]))
+        else:
+            pairs = [(event, None) for event in shown]
+        rows = [panels(event, other) for event, other in pairs]
+        write_text(out, page(Path(options.events).name, rows))
     else:
         save_picture(out, shown)
     print(f"{out}: {len(shown)} event{'s' * (len(shown) > 1)}")

@@ -85,7 +85,8 @@ def figure(panels: Sequence[tuple[Shown, str]], *, dark: bool = False) -> go.Fig
             made.add_traces([trace.update(visible=view == chosen) for trace in traces])
     ground = "dark" if dark else "light"
     for part in (made.layout, *made.data):
-        for path, colours in part.meta["theme"].items():
+        # Plotly has no types: a figure's layout is taken for a figure.
+        for path, colours in part.meta["theme"].items():  # type: ignore[union-attr]
             part[path] = colours[ground]
     return made
 

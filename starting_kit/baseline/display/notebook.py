@@ -21,7 +21,10 @@ def widget(shown: Shown, other: Shown | None = None, *, dark: bool = False) -> i
     made = go.FigureWidget(drawing)
     scenes = [made.layout[name] for name in ("scene", "scene2")[: len(chosen)]]
     for scene, target in zip(scenes, scenes[::-1]):
-        scene.on_change(lambda _, camera, target=target: target.update(camera=camera), "camera")
+        # Plotly has no types: a scene is taken for a figure.
+        scene.on_change(  # type: ignore[attr-defined]
+            lambda _, camera, target=target: target.update(camera=camera), "camera"
+        )
     heads = [
         _head(made, name, event, view, caption=number == 0 or other is not None)
         for number, (name, (event, view)) in enumerate(zip(("scene", "scene2"), chosen))

@@ -182,8 +182,10 @@ def _section(panels: Sequence[tuple[Shown, str]]) -> str:
         head, captions = f"<h2>{escape(panels[0][0].caption)}</h2>", False
     drawings = (figure([(shown, "energy")]).to_json() for shown in events.values())
     scripts = (
-        # "</script>" in a text would end the script.
-        '<script type="application/json">' + text.replace("</", "<\\/") + "</script>"
+        # "</script>" in a text would end the script. Plotly has no types: text is taken for None.
+        '<script type="application/json">'
+        + text.replace("</", "<\\/")  # type: ignore[union-attr]
+        + "</script>"
         for text in drawings
     )
     parts = (_panel(shown, chosen, caption=captions) for shown, chosen in panels)

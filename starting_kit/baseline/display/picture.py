@@ -58,6 +58,7 @@ def picture(shown: Sequence[Shown]) -> Figure:
             size = _PANEL_INCHES / width, _PANEL_INCHES / height
             place = (column * size[0], top - row_inches / height, *size)
             axes = figure.add_axes(place, projection="3d", computed_zorder=False)
+            assert isinstance(axes, Axes3D)
             axes.text2D(0.04, 0.97, view, transform=axes.transAxes, size=9, color=SOFT)
             _draw_detector(axes, event)
             _draw_voxels(axes, event, view)
@@ -89,7 +90,8 @@ def _draw_detector(axes: Axes3D, shown: Shown) -> None:
                 face[:, other] = window[other][chosen]
             axes.add_collection3d(Poly3DCollection([face], color=DETECTOR.light, alpha=0.07, lw=0))
     axes.set(xlim=window[0], ylim=window[1], zlim=window[2])
-    axes.set_box_aspect((1, 1, 1), zoom=0.93)
+    # Any number will do, though the default, the only hint to its type, is a whole one.
+    axes.set_box_aspect((1, 1, 1), zoom=0.93)  # type: ignore[arg-type]
     axes.view_init(elev=22, azim=-50)
     axes.grid(False)
     for name in "xyz":
@@ -123,7 +125,7 @@ def _draw_legend(figure: Figure, shown: Sequence[Shown], width: float, height: f
     scale.ax.minorticks_off()
     scale.outline.set_visible(False)
     bar.set_xlabel("energy [MeV]", size=7, color=SOFT, labelpad=1)
-    entries = {}
+    entries: dict[str, str | tuple[float, float, float, float]] = {}
     if len(_views(shown[0])) > 1:  # more than the energy
         cycle = shown[0].cycle
         entries = {cycle.label_names[c]: class_colour(cycle, c).light for c in cycle.labels}

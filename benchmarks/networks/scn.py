@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sparseconvnet as scn
+import sparseconvnet as scn  # type: ignore[import-not-found]  # built by hand
 import torch
 from torch import nn
 
