@@ -206,13 +206,13 @@ def test_who_is_asked_to_stop_cleans_up(folder, number):
 
 @pytest.mark.parametrize(
     "program",
-    ["-m baseline.train", "-m baseline.predict", str(ROOT / "benchmarks/what_helped.py")],
+    [("-m", "baseline.train"), ("-m", "baseline.predict"), (ROOT / "benchmarks/what_helped.py",)],
 )
 def test_ctrl_c_while_pytorch_is_imported_shows_no_traceback(folder, program):
     Path("torch.py").write_text("print('begun', flush=True)\nimport time\ntime.sleep(60)\n")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([".", *sys.path])}
-    command = [sys.executable, *program.split(), "--help"]
+    command = [sys.executable, *map(str, program), "--help"]
     with subprocess.Popen(command, env=environment, **pipes) as process:
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGINT)
