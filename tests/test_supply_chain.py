@@ -87,7 +87,8 @@ def test_the_workflow_names_actions_by_commit_and_runs_what_is_promised():
 
 # ---- licences
 
-CODE = set(".py .pyi .typed .md .toml .yml .yaml .svg .txt .cff .ipynb".split()) | {""}
+_TEXTS = {".md", ".toml", ".yml", ".yaml", ".svg", ".txt", ".cff", ".ipynb", ""}
+CODE = {".py", ".pyi", ".typed", *_TEXTS}
 FREE = re.compile(
     r"\b(MIT|BSD|Apache|PSF|Python Software Foundation|ISC|HPND|MPL|Mozilla Public|Zlib|"
     r"Geant4 Software|Public Domain|Unlicense|0BSD)\b"
