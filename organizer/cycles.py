@@ -10,6 +10,7 @@ import inspect
 import json
 from dataclasses import asdict, dataclass, field
 
+from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.format import ChallengeError
 from organizer.simulate.geant4 import Settings
 from organizer.simulate.primaries import (
@@ -33,8 +34,6 @@ from organizer.simulate.truth import (
     is_proton,
     is_proton_or_nucleus,
 )
-
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ PRODUCTIONS = {
 }
 
 
-def production_of(cycle) -> Production:
+def production_of(cycle: Cycle) -> Production:
     """How the events of a `Cycle` are made. ChallengeError where nothing is declared for it."""
     if cycle.number not in PRODUCTIONS:
         raise ChallengeError(

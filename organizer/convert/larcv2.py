@@ -9,7 +9,6 @@ Source of the layout: DeepLearnPhysics/larcv2, larcv/core/DataFormat/{Voxel,Voxe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from organizer.convert.larcv_kinds import (
     choose_products,
     combine,
     kinds_of_particles,
+    producers_in,
 )
 from organizer.convert.root_file import (
     blocks,
@@ -36,7 +36,6 @@ from organizer.convert.root_file import (
     reading_root,
 )
 
-_TREE = re.compile(r"(sparse3d|cluster3d|particle|sparse2d|cluster2d|image2d)_(.+)_tree")
 _CM, _MM_PER_CM = 1, 10.0
 _UNITS = {0: "wire and time", 2: "unknown"}
 _MEMBERWISE = 0x4000
@@ -51,12 +50,7 @@ _META = tuple(
 
 def producers(file: Any) -> dict[str, list[str]]:
     """Kind of product (sparse3d, cluster3d, particle, image2d ...) -> its producers in a file."""
-    found: dict[str, list[str]] = {}
-    for name in file.keys(cycle=False):
-        match = _TREE.fullmatch(name)
-        if match:
-            found.setdefault(match[1], []).append(match[2])
-    return found
+    return producers_in(file.keys(cycle=False), "tree")
 
 
 def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:

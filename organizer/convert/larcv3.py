@@ -9,7 +9,6 @@ Source of the layout: DeepLearnPhysics/larcv3, src/larcv3/core/dataformat/Event*
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,9 @@ from organizer.convert.larcv_kinds import (
     choose_products,
     combine,
     kinds_of_particles,
+    producers_in,
 )
 
-_GROUP = re.compile(r"(sparse3d|cluster3d|particle|sparse2d|cluster2d|image2d)_(.+)_group")
 _MM_PER_CM = 10.0
 _BLOCK_EVENTS = 64
 
@@ -38,12 +37,7 @@ _BLOCK_EVENTS = 64
 def producers(file: h5py.File) -> dict[str, list[str]]:
     """Kind of product (sparse3d, cluster3d, particle, sparse2d ...) -> its producers in a file."""
     data = file.get("Data")
-    found: dict[str, list[str]] = {}
-    for name in map(str, data if isinstance(data, h5py.Group) else ()):
-        match = _GROUP.fullmatch(name)
-        if match:
-            found.setdefault(match[1], []).append(match[2])
-    return found
+    return producers_in(map(str, data if isinstance(data, h5py.Group) else ()), "group")
 
 
 def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:

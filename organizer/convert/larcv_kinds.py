@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,18 @@ from organizer.convert.taxonomy import Kind, Taxonomy, is_electron, kind_of_pdg
 
 FIVE_TYPES, SPINE = "fivetypes", "spine"
 TAXONOMIES = (FIVE_TYPES, SPINE)
+
+
+def producers_in(names: Iterable[str], ending: str) -> dict[str, list[str]]:
+    """Kind of product -> its producers, from names such as sparse3d_pcluster_tree."""
+    product = re.compile(rf"(sparse3d|cluster3d|particle|sparse2d|cluster2d|image2d)_(.+)_{ending}")
+    found: dict[str, list[str]] = {}
+    for name in names:
+        match = product.fullmatch(name)
+        if match:
+            found.setdefault(match[1], []).append(match[2])
+    return found
+
 
 _FIVE_TYPES = (
     ("0 proton", Kind.PROTON),

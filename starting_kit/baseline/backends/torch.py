@@ -255,12 +255,7 @@ class _Down(torch.autograd.Function):
     def backward(ctx, gradient: torch.Tensor):  # type: ignore[override]
         x, weight = ctx.saved_tensors
         halving, gradient = ctx.halving, gradient.contiguous()
-        of_weight = torch.empty_like(weight)
-        for of_kernel, fine, parent in zip(
-            of_weight.flatten(1, 3).unbind(1), halving.fine, halving.parent
-        ):
-            gathered = gradient.index_select(0, parent)
-            torch.mm(gathered.t(), x.index_select(0, fine), out=of_kernel)
+        of_weight = _weight_gradient(weight, gradient, halving.parent, x, halving.fine)
         return _to_fine(gradient, weight.flatten(1, 3).unbind(1), halving), of_weight, None
 
 
@@ -278,13 +273,24 @@ class _Up(torch.autograd.Function):
     def backward(ctx, gradient: torch.Tensor):  # type: ignore[override]
         x, weight = ctx.saved_tensors
         halving, gradient = ctx.halving, gradient.contiguous()
-        of_weight = torch.empty_like(weight)
-        for of_kernel, fine, parent in zip(
-            of_weight.flatten(1, 3).unbind(1), halving.fine, halving.parent
-        ):
-            gathered = gradient.index_select(0, fine)
-            torch.mm(gathered.t(), x.index_select(0, parent), out=of_kernel)
+        of_weight = _weight_gradient(weight, gradient, halving.fine, x, halving.parent)
         return _to_coarse(gradient, weight.flatten(1, 3).unbind(1), halving), of_weight, None
+
+
+def _weight_gradient(
+    weight: torch.Tensor,
+    gradient: torch.Tensor,
+    gradient_rows: Sequence[torch.Tensor],
+    x: torch.Tensor,
+    x_rows: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    """The gradient of `weight`; per offset, the rows of output and input that it connects."""
+    of_weight = torch.empty_like(weight)
+    kernels = of_weight.flatten(1, 3).unbind(1)
+    for of_kernel, of_gradient, of_x in zip(kernels, gradient_rows, x_rows):
+        gathered = gradient.index_select(0, of_gradient)
+        torch.mm(gathered.t(), x.index_select(0, of_x), out=of_kernel)
+    return of_weight
 
 
 def _to_coarse(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
