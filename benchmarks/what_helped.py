@@ -91,16 +91,8 @@ def _all_features(columns: torch.Tensor) -> torch.Tensor:
     return functional.pad(features, (0, _MANY - features.shape[1]))
 
 
-def _voxel_loss(logits, events, n_events):
+def _voxel_loss(logits, events, n_events, balance):
     return functional.cross_entropy(logits, events.label - 1)
-
-
-def _balanced_loss(logits, events, n_events):
-    """The recipe's, with each class weighed by the inverse of its share of the batch's voxels."""
-    share = torch.bincount(events.label - 1, minlength=logits.shape[1]) / events.n_voxels
-    weight = 1 / (logits.shape[1] * share.clamp(min=1e-3))
-    voxel = functional.cross_entropy(logits, events.label - 1, weight, reduction="none")
-    return (voxel / events.length[events.event]).sum() / n_events
 
 
 def _constant_rate(config: Config, step: int, n_steps: int) -> float:
@@ -146,7 +138,7 @@ VARIANTS = {
         patches={_FEATURES: _all_features, _CHANNELS: _MANY}, prepare=_with_surroundings
     ),
     "loss: mean over voxels": Variant(patches={_LOSS: _voxel_loss}),
-    "loss: classes balanced": Variant(patches={_LOSS: _balanced_loss}),
+    "loss: classes balanced": Variant({"balance": 1.0}),
     "8 events a step": Variant({"batch_events": 8}),
     "32 events a step": Variant({"batch_events": 32}),
     "half the learning rate": Variant({"learning_rate": 2e-3}),

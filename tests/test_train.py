@@ -171,6 +171,21 @@ def test_loss_counts_every_event_alike():
     assert float(event_loss(logits, events, 2)) == pytest.approx(expected, abs=1e-6)
 
 
+def test_balance_counts_every_class_alike():
+    """Three voxels of one class and one of the other, all equally wrong, then the rare one right:
+    by hand, with balance 1 the rare voxel counts as the three together do."""
+    events = Ragged(torch.zeros(4, 3), torch.ones(4), torch.tensor([4]), torch.tensor([1, 1, 1, 2]))
+    even = torch.zeros(4, 2)
+    assert float(event_loss(even, events, 1, balance=1.0)) == pytest.approx(0.6931472, abs=1e-6)
+    rare_right = torch.log(torch.tensor([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5], [0.1, 0.9]]))
+    expected = (0.6931472 + 0.1053605) / 2
+    assert float(event_loss(rare_right, events, 1, balance=1.0)) == pytest.approx(
+        expected, abs=1e-6
+    )
+    expected = (3 * 0.6931472 + 0.1053605) / 4
+    assert float(event_loss(rare_right, events, 1)) == pytest.approx(expected, abs=1e-6)
+
+
 def test_learning_rate_climbs_and_falls():
     config = Config(learning_rate=2.0, warmup=0.1)
     rates = [learning_rate(config, step, 1000) for step in range(1000)]

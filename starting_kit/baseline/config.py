@@ -50,6 +50,9 @@ class Config:
     )
     seed: int = _option(1, "of hold-out, first weights, order and augmentation", 0)
 
+    balance: float = _option(
+        0.0, "0: every voxel counts alike; 1: every class does, which finds rare ones", 0, 1
+    )
     symmetries: bool = _option(True, "turn and mirror events: 48 orientations and all shifts")
     views: int = _option(8, "orientations averaged in prediction; time grows with it", 1, 48)
 
@@ -72,7 +75,11 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict) -> Config:
-        """The configuration in a checkpoint. ChallengeError where it is of another version."""
+        """The configuration in a checkpoint. ChallengeError where it is of another version.
+
+        Checkpoints from before `balance` was an option were trained without it.
+        """
+        values = {"balance": 0.0, **values}
         known = {item.name for item in fields(cls)}
         if values.keys() != known:
             unlike = sorted(values.keys() ^ known)

@@ -25,14 +25,24 @@ from lartpc_challenge.format import ChallengeError
 
 # Events of the hold-out: bounds the memory that measuring takes.
 _MEASURED_AT_ONCE = 1000
+# A class with a smaller share of a batch's voxels weighs as if it had this one.
+_RAREST = 1e-3
 
 
-def event_loss(logits: torch.Tensor, events: Ragged, n_events: int) -> torch.Tensor:
+def event_loss(
+    logits: torch.Tensor, events: Ragged, n_events: int, balance: float = 0.0
+) -> torch.Tensor:
     """Cross-entropy averaged over each event's voxels, summed over events, divided by n_events.
 
-    As the score does, it counts every event alike, large or small.
+    As the score does, it counts every event alike, large or small. balance: a voxel counts as the
+    share of its class in these events to the power of -balance, and 1 in the mean over voxels.
     """
-    voxel = torch.nn.functional.cross_entropy(logits.float(), events.truth - 1, reduction="none")
+    target = events.truth - 1
+    voxel = torch.nn.functional.cross_entropy(logits.float(), target, reduction="none")
+    if balance:
+        share = torch.bincount(target, minlength=logits.shape[1]) / len(target)
+        weight = share.clamp(min=_RAREST) ** -balance
+        voxel = voxel * (weight / (share * weight).sum())[target]
     return (voxel / events.length[events.event]).sum() / n_events
 
 
@@ -126,7 +136,7 @@ class Training:
         with arithmetic(self.model, self.config.precision):
             logits = self.network(events)
         # DistributedDataParallel averages over processes; the loss is a mean over all events.
-        loss = event_loss(logits, events, n_events) * self.world
+        loss = event_loss(logits, events, n_events, self.config.balance) * self.world
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         return loss.detach()
