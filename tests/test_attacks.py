@@ -288,7 +288,7 @@ def wrong_case(run):
         file["Pred"] = run.labels
 
 
-@refused("differ in upper and lower case alone.*'PRED'.*'pred'")
+@refused("differ only in upper and lower case.*'PRED'.*'pred'")
 def data_sets_in_both_cases(run):
     with h5py.File(run.sparse(), "r+") as file:
         file["PRED"] = run.labels
@@ -386,7 +386,7 @@ def dense_in_an_order_of_its_own(run):
 # ---- HDF5: values
 
 
-@refused("event_id names events that the test file does not hold: event 9999\\.")
+@refused("event_id names events that are not in the test file: event 9999\\.")
 def unknown_event(run):
     run.sparse(event_id=np.append(run.event_id[:-1], 9999))
 
@@ -396,19 +396,19 @@ def event_twice(run):
     run.sparse(event_id=np.append(run.event_id[:-1], run.event_id[0]))
 
 
-@refused("does not hold: event -1\\.")
+@refused("not in the test file: event -1\\.")
 def negative_event(run):
     run.sparse(event_id=np.append(run.event_id[:-1].astype(np.int64), -1))
 
 
-@refused("does not hold: event \\d{10}\\.")
+@refused("not in the test file: event \\d{10}\\.")
 def event_that_wraps_to_32_bits(run):
     event_id = run.event_id.astype(np.int64)
     event_id[2] += 1 << 32
     run.sparse(event_id=event_id)
 
 
-@refused("does not hold: event 18446744073709551615\\.")
+@refused("not in the test file: event 18446744073709551615\\.")
 def event_beyond_int64(run):
     event_id = run.event_id.astype(np.uint64)
     event_id[2] = 2**64 - 1
@@ -460,7 +460,7 @@ def valued(name, value, dtype, shown=None):
     def dense(run):
         run.dense(dtype=dtype, change=(3, value), chunks=(1, 64, 64, 64))
 
-    text = f"no label of cycle 2, expected 0, 1, 2, 3: {value} in event \\d+"
+    text = f"not labels of cycle 2, expected 0, 1, 2, 3: {value} in event \\d+"
     sparse.__name__, dense.__name__ = f"sparse_{name}", f"dense_{name}"
     refused(f"{text}, voxel 1\\.")(sparse)
     refused(f"{text} at \\(\\d+, \\d+, \\d+\\)\\.")(dense)
@@ -474,7 +474,7 @@ valued("negative_class", -1, np.int8)
 valued("negative_wide_class", -255, np.int64)
 
 
-@refused("no label of cycle 2.*: 9 in event .*(, 9 in event [^,]+, voxel \\d+){9} and \\d+ more")
+@refused("not labels of cycle 2.*: 9 in event .*(, 9 in event [^,]+, voxel \\d+){9} and \\d+ more")
 def all_values_wrong(run):
     run.sparse(pred=np.full(len(run.labels), 9, np.uint8))
 
@@ -694,12 +694,12 @@ def deep_zip(run):
 @pytest.mark.parametrize("name", ["../p.csv", "/p.csv", "a/../../p.csv", "..\\p.csv", "C:p.csv"])
 def test_names_that_lead_out_of_a_zip_are_refused(run, name):
     path = run.zip((zipfile.ZipInfo(name), run.csv().read_bytes()))
-    with pytest.raises(SubmissionError, match="paths outside of it"):
+    with pytest.raises(SubmissionError, match="paths outside the upload"):
         read_guarded(path, run.manifest)
     assert not list(run.root.glob("**/p.csv"))
 
 
-@refused("paths outside of it")
+@refused("paths outside the upload")
 def name_with_a_nul(run):
     path = run.zip(("p.csv_.txt", run.csv().read_bytes()))
     path.write_bytes(path.read_bytes().replace(b"p.csv_.txt", b"p.csv\0.txt"))
@@ -754,7 +754,7 @@ def declare_size(path, n_bytes, packed=None):
     return path
 
 
-@refused("unpack to 2,000,000,000, which no zip can hold")
+@refused("unpack to 2,000,000,000, which is impossible")
 def zip_that_declares_a_bomb(run):
     path = run.zip(("predictions.h5", run.sparse().read_bytes()))
     return declare_size(path, 2_000_000_000)
@@ -856,7 +856,7 @@ def field(place, value):
     return lambda row: [*row[:place], value, *row[place + 1 :]]
 
 
-NO_ROW = "lines (that are no row|with a decimal point), expected five whole numbers.*: line 4 '"
+NO_ROW = "(malformed lines|lines with a decimal point), expected five whole numbers.*: line 4 '"
 for name, value in {
     "nan": "nan",
     "infinite": "inf",
@@ -887,15 +887,15 @@ rowed("html", lambda row: ["<script>"], NO_ROW + r"\\x3cscript\\x3e'")
 rowed("terminal_escape", lambda row: ["\x1b[2J"], NO_ROW + r"\\x1b\[2J'")
 
 LINE = "line 4 \\(event \\d+ at \\(\\d+, \\d+, \\d+\\): "
-rowed("class_that_wraps", field(4, 257), f"no label of cycle 2, expected 0, 1, 2, 3: {LINE}257")
-rowed("unknown_class", field(4, 4), f"no label of cycle 2.*{LINE}4")
-rowed("huge_class", field(4, 10**15 + 1), f"no label of cycle 2.*{LINE}{10**15 + 1}")
-rowed("coordinate_192", field(1, 192), "coordinates beyond 0 to 191: line 4")
-rowed("coordinate_that_wraps", lambda r: [r[0], r[1] + 256, *r[2:]], "beyond 0 to 191: line 4")
-rowed("coordinate_that_wraps_far", lambda r: [*r[:3], r[3] + 2**32, r[4]], "beyond 0 to 191")
-rowed("unknown_event", field(0, 9999), "events that the test file does not hold: line 4")
-rowed("event_that_wraps", lambda r: [r[0] + 2**32, *r[1:]], "does not hold: line 4")
-OFF = "has voxels that the test file does not: event \\d+ at .*\n.*lacks voxels"
+rowed("class_that_wraps", field(4, 257), f"not labels of cycle 2, expected 0, 1, 2, 3: {LINE}257")
+rowed("unknown_class", field(4, 4), f"not labels of cycle 2.*{LINE}4")
+rowed("huge_class", field(4, 10**15 + 1), f"not labels of cycle 2.*{LINE}{10**15 + 1}")
+rowed("coordinate_192", field(1, 192), "coordinates outside 0 to 191: line 4")
+rowed("coordinate_that_wraps", lambda r: [r[0], r[1] + 256, *r[2:]], "outside 0 to 191: line 4")
+rowed("coordinate_that_wraps_far", lambda r: [*r[:3], r[3] + 2**32, r[4]], "outside 0 to 191")
+rowed("unknown_event", field(0, 9999), "events that are not in the test file: line 4")
+rowed("event_that_wraps", lambda r: [r[0] + 2**32, *r[1:]], "not in the test file: line 4")
+OFF = "has voxels that are not in the test file: event \\d+ at .*\n.*lacks voxels"
 rowed("off_by_one", lambda r: [r[0], r[1], r[2], r[3] - 1 if r[3] else 1, r[4]], OFF)
 
 
@@ -905,7 +905,7 @@ def csv_voxel_twice(run):
     run.csv([*rows[:-1], rows[0]])
 
 
-@refused("has more than \\d+ rows, expected one for each voxel")
+@refused("has more than \\d+ rows, expected one per voxel")
 def csv_voxel_twice_with_another_label(run):
     rows = run.rows()
     run.csv([*rows, [*rows[0][:4], 1 + rows[0][4] % 3]])
@@ -922,7 +922,7 @@ def csv_hard_events_left_out(run):
     run.csv(run.rows()[: -n - 12])
 
 
-@refused("voxels that the test file does not.*the kit of 2018 shifted nine coordinates by one")
+@refused("voxels that are not in the test file.*the kit of 2018 shifted nine coordinates by one")
 def csv_by_the_kit_of_2018(run):
     shift = {v: int(v / 191 * 191) for v in range(192)}
     moved = [v for v in shift if shift[v] != v]
@@ -933,14 +933,14 @@ def csv_by_the_kit_of_2018(run):
     run.csv(rows)
 
 
-@refused("no row.*: line 8 'a', line 9 'b', line 10 'c'\\.")
+@refused("malformed lines.*: line 8 'a', line 9 'b', line 10 'c'\\.")
 def csv_several_lines_wrong(run):
     rows = run.rows()
     rows[6:9] = ["a"], ["b"], ["c"]
     run.csv(rows)
 
 
-@refused("lines that are no row")
+@refused("malformed lines")
 def csv_blank_lines_and_more(run):
     path = run.csv()
     path.write_bytes(path.read_bytes() + b"\n" * 9000 + b"1,2,3,4,1\n")
@@ -982,7 +982,7 @@ def test_class_3_is_refused_in_cycle_1(tmp_path):
     pred = run.labels
     pred[0] = 3
     run.sparse(pred=pred)
-    with pytest.raises(SubmissionError, match="no label of cycle 1, expected 0, 1, 2: 3 in event"):
+    with pytest.raises(SubmissionError, match="not labels of cycle 1, expected 0, 1, 2: 3 in event"):
         read_guarded(run.res, run.manifest)
 
 

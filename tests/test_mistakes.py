@@ -105,7 +105,7 @@ MISTAKES = {
     ),
     "argmax + 2": Mistake(
         lambda r: r.sparse(pred=r.labels + 1),
-        r"no label of cycle 2, expected 0, 1, 2, 3: 4 in event"
+        r"not labels of cycle 2, expected 0, 1, 2, 3: 4 in event"
         r".*Labels begin at 1.*argmax \+ 1",
     ),
     "labels as floats": Mistake(
@@ -114,11 +114,11 @@ MISTAKES = {
     ),
     "probabilities": Mistake(
         lambda r: r.sparse(pred=np.eye(4, dtype=np.float32)[r.labels][:, 1:]),
-        r"3 classes for each voxel: write pred\.argmax\(axis=1\) \+ 1",
+        r"3 class scores per voxel: write pred\.argmax\(axis=1\) \+ 1",
     ),
     "probabilities, classes first": Mistake(
         lambda r: r.sparse(pred=np.eye(4, dtype=np.float32)[r.labels].T[1:]),
-        r"3 classes for each voxel: write pred\.argmax\(axis=0\) \+ 1",
+        r"3 class scores per voxel: write pred\.argmax\(axis=0\) \+ 1",
     ),
     "one-hot integers": Mistake(
         lambda r: r.sparse(pred=np.eye(4, dtype=np.uint8)[r.labels][:, 1:]),
@@ -127,7 +127,7 @@ MISTAKES = {
     "a column": Mistake(lambda r: r.sparse(pred=r.labels[:, np.newaxis]), r"Write pred\.ravel\(\)"),
     "pred alone": Mistake(
         lambda r: r.sparse(event_id=None, offset=None),
-        r"holds no event_id and no offset, found: 'pred'\. Copy them from the file",
+        r"holds no event_id and no offset, found: 'pred'\. Copy them from the test file",
     ),
     "labels under another name": Mistake(
         lambda r: r.sparse(pred=None, labels=r.labels),
@@ -140,10 +140,10 @@ MISTAKES = {
     "another file": Mistake(
         lambda r: of_another_file(r, 7),
         r"covers 7 events with \d+ voxels, expected the 12 events with \d+ voxels of the test file"
-        r".*Was another file predicted\? This is cycle 2's test file",
+        r".*Did you predict another file\? Expected .* test file of cycle 2",
     ),
     "another file with as many events": Mistake(
-        lambda r: of_another_file(r, 12), r"none of its 12 events is in the test file.*Was another"
+        lambda r: of_another_file(r, 12), r"none of its 12 events is in the test file.*Did you predict another"
     ),
     "csv of floats": Mistake(
         lambda r: csv(r, frame(r).astype(float)),
@@ -152,9 +152,9 @@ MISTAKES = {
     "csv with an index": Mistake(
         lambda r: csv(r, frame(r), index=True), r"to_csv\(\.\.\., index=False\)"
     ),
-    "csv with semicolons": Mistake(lambda r: csv(r, frame(r), sep=";"), r"commas between columns"),
+    "csv with semicolons": Mistake(lambda r: csv(r, frame(r), sep=";"), r"Separate the columns by commas"),
     "csv without a header": Mistake(
-        lambda r: csv(r, frame(r), header=False), r"names above the first row"
+        lambda r: csv(r, frame(r), header=False), r"column names as the first line"
     ),
     "npy": Mistake(
         lambda r: saved(r, np.save, "p.npy", r.labels), r"a NumPy array.*write_submission"
@@ -169,11 +169,11 @@ MISTAKES = {
         lambda r: bare(r, "p.tar.gz", gzip.compress(tar_of(r).read_bytes())), r"gzip.*\.tar\.gz"
     ),
     "tar": Mistake(tar_of, r"but a tar archive"),
-    "torch.save": Mistake(torch_like, r"what torch\.save writes"),
+    "torch.save": Mistake(torch_like, r"a file of torch\.save"),
     "parquet": Mistake(lambda r: bare(r, "p.parquet", b"PAR1\x15\x04"), r"a Parquet table"),
     "a zip of a zip": Mistake(
         lambda r: r.zip(("s.zip", r.zip(("p.csv", "x")).read_bytes())),
-        r"zip the predictions just once",
+        r"zip the predictions only once",
     ),
 }
 

@@ -142,7 +142,7 @@ def raise_interrupt():
     ],
 )
 def test_an_unforeseen_end_is_named_and_no_more(run, trap, words):
-    with pytest.raises(SubmissionError, match=f"stops its reader \\({words}\\)\\. "):
+    with pytest.raises(SubmissionError, match=f"the reader crashed \\({words}\\)\\. "):
         read_guarded(run.res, trapped(run, trap))
 
 
@@ -265,7 +265,7 @@ def test_it_does_without_the_status_of_its_child(run):
     def read():
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         assert np.array_equal(read_guarded(run.res, run.manifest), run.labels)
-        with pytest.raises(SubmissionError, match="stops its reader"):
+        with pytest.raises(SubmissionError, match="the reader crashed"):
             read_guarded(run.res, trapped(run, segfault))
 
     assert in_child(read) == 0

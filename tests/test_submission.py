@@ -97,8 +97,8 @@ def test_what_is_written_is_named_as_what_it_is(tmp_path, name):
         ({"pred": np.array([1, 2, 250], np.uint8)}, r"pred holds 250, expected labels up to"),
         ({"pred": [1, -1, 3]}, r"pred holds -1, expected labels up to \d\. Labels begin at 1"),
         ({"event_id": [0.5]}, r"event_id is float64 \(1,\), expected integers \(N,\)"),
-        ({"event_id": [-1, 1]}, r"event_id must lie in 0 to 4294967295"),
-        ({"event_id": [1, 2**32]}, r"event_id must lie in 0 to 4294967295"),
+        ({"event_id": [-1, 1]}, r"event_id must be from 0 to 4294967295"),
+        ({"event_id": [1, 2**32]}, r"event_id must be from 0 to 4294967295"),
         ({"offset": [0.0, 3.0]}, r"offset is float64 \(2,\), expected integers"),
         ({"offset": np.array([0, 4, 3], np.uint8)}, r"offset must ascend"),
         ({"offset": [0, 2, 4]}, r"offset must ascend from 0 to the number of voxels, 3"),
@@ -126,7 +126,7 @@ def test_a_submission_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
 def test_where_nothing_can_be_unpacked_the_submission_is_not_blamed(run, tmp_path, monkeypatch):
     write_submission(tmp_path / "s.zip", run.event_id, run.offset, run.labels)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(ChallengeError, match="no temporary folder takes its") as told:
+    with pytest.raises(ChallengeError, match="no temporary folder has space for") as told:
         read_submission(tmp_path / "s.zip", run.manifest)
     assert not isinstance(told.value, SubmissionError)
 

@@ -1,6 +1,6 @@
-"""Reads the CSV form of 2018: columns event, x, y, z and label (or pred), a row for each voxel.
+"""Read the CSV form of 2018: columns event, x, y, z and label (or pred), one row per voxel.
 
-Rows and columns may come in any order, but every voxel of every test event exactly once.
+Rows and columns may be in any order. Every voxel of every test event must have exactly one row.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from lartpc_challenge.submission.labels import file_title, find_not_labels, not_
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 from lartpc_challenge.submission.upload import READ_ERRORS, Upload
 
-# Where our columns stand in a table of rows; the last one has two names.
+# The position of each column in the table that the code works with; label and pred are the same.
 _COLUMNS = {"event": 0, "x": 1, "y": 2, "z": 3, "label": 4, "pred": 4}
 _N_COLUMNS = 5
 _HEADER = "event,x,y,z,label (or pred), each once and no others"
-_ROW = "five whole numbers from 0 up, commas between them"
+_ROW = "five whole numbers, 0 or larger, separated by commas"
 
-_BLOCK_BYTES = 1 << 18  # stays in a processor's cache: blocks of megabytes take three times longer
-_MAX_LINE = 1 << 12
-MAX_EXTRA = 1 << 26  # bytes beside the rows
-MAX_ROW = 128  # bytes a voxel: five numbers of 16 digits, quoted, are 96
+_BLOCK_BYTES = 1 << 18  # fits into the CPU cache; blocks of several MB take three times longer
+_MAX_LINE = 1 << 12  # characters
+MAX_EXTRA = 1 << 26  # bytes in addition to the rows
+MAX_ROW = 128  # bytes per voxel; five quoted numbers of 16 digits take 96
 _COMMA, _NEWLINE, _QUOTE, _POINT = b',\n".'
 _ROW_MARKS = np.array([_COMMA] * (_N_COLUMNS - 1) + [_NEWLINE], np.uint8)
 
@@ -35,9 +35,10 @@ _MAX_DIGITS = 16
 
 
 class _Rows(NamedTuple):
-    """The file's rows in its order.
+    """The rows of the CSV file, in its order.
 
-    event (n,): row in the test file; cell (n,) uint32: flat index in the grid; label (n,) uint8.
+    event (n,): index of the event in the test file. cell (n,) uint32: flat index of the voxel in
+    the grid. label (n,) uint8.
     """
 
     event: np.ndarray
@@ -46,9 +47,10 @@ class _Rows(NamedTuple):
 
 
 def read_csv(upload: Upload, manifest: Manifest, coords: np.ndarray, out: np.ndarray) -> None:
-    """Fill out (M,) uint8 with the labels of the manifest's voxels, which lie at coords (M, 3).
+    """Read the labels of all test voxels into `out`.
 
-    Raises SubmissionError where a row is no row, or a voxel is unknown, missing or there twice.
+    coords: (M, 3) uint8, the voxels in test-file order. out: (M,) uint8, is filled in that order.
+    Raises SubmissionError for malformed rows and for unknown, missing or repeated voxels.
     """
     lines = _lines(upload, most_bytes=MAX_EXTRA + MAX_ROW * manifest.n_voxels)
     places = _column_places(upload, next(lines))
@@ -60,18 +62,19 @@ def read_csv(upload: Upload, manifest: Manifest, coords: np.ndarray, out: np.nda
 
 
 def _lines(upload: Upload, most_bytes: int) -> Iterator[bytes]:
-    """The header, then the rows in blocks of whole lines, each line ended by a newline.
+    """Yield the header, then the rows in blocks of whole lines that all end with a newline.
 
-    Blank lines at the end of the file are left out. SubmissionError beyond `most_bytes`.
+    Blank lines at the end of the file are skipped. Raises SubmissionError for a file of more than
+    `most_bytes` bytes.
     """
     rest, is_header, n_bytes = b"", True, 0
-    # The last line may lack its newline; one too many is a blank line.
+    # The last line may have no newline. If it has one, the added newline is a blank line.
     for text in chain(iter(lambda: _read(upload), b""), [b"\n"]):
         n_bytes += len(text)
         if n_bytes > most_bytes:
             raise SubmissionError(
-                f"{upload.name}: is longer than {most_bytes:,} bytes, more than a row for each "
-                "voxel of the test file can take; cut off what follows its last row"
+                f"{upload.name}: is longer than {most_bytes:,} bytes, more than one row per voxel "
+                "of the test file can take; remove everything after the last row"
             )
         rest = (rest + text).replace(b"\r\n", b"\n")
         if is_header:
@@ -80,7 +83,7 @@ def _lines(upload: Upload, most_bytes: int) -> Iterator[bytes]:
                 is_header, rest = False, below
                 yield header
         if not is_header:
-            # Newlines at a block's end wait for what follows: only there can blank lines stand.
+            # Keep the newlines at the end of a block: they are blank lines only if the file ends.
             whole = rest[: rest.rfind(b"\n") + 1].rstrip(b"\n")
             if whole:
                 yield whole + b"\n"
@@ -103,7 +106,7 @@ def _read(upload: Upload) -> bytes:
 
 
 def _column_places(upload: Upload, header: bytes) -> list[int]:
-    """Where event, x, y, z and label stand in a row."""
+    """Return the positions of event, x, y, z and label in a row of the file."""
     text = header.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     names = [name.strip().strip('"').lower() for name in text.split(",")]
     ours = [_COLUMNS.get(name, -1) for name in names]
@@ -117,16 +120,16 @@ def _column_places(upload: Upload, header: bytes) -> list[int]:
 
 def _header_advice(header: bytes, names: list[str]) -> str:
     if set(names) & {"", "index", "unnamed: 0"}:
-        return ". Leave the table's index out: to_csv(..., index=False)"
+        return ". Write it without the table's index: to_csv(..., index=False)"
     if len(names) == 1 and any(mark in header for mark in b";\t "):
-        return ". Put commas between columns: to_csv(..., sep=',')"
+        return ". Separate the columns by commas: to_csv(..., sep=',')"
     if all(name.isdigit() for name in names):
-        return ". Write the names above the first row: to_csv(..., header=True)"
+        return ". Write the column names as the first line: to_csv(..., header=True)"
     return ""
 
 
 def _parse(block: bytes) -> np.ndarray | None:
-    """(n, 5) int64: the numbers of n whole lines; None where one of them is no row."""
+    """Return the numbers in n whole lines as (n, 5) int64, or None if a line is malformed."""
     characters = np.frombuffer(block, np.uint8)
     end = np.flatnonzero((characters == _COMMA) | (characters == _NEWLINE))
     if len(end) % _N_COLUMNS or (characters[end].reshape(-1, _N_COLUMNS) != _ROW_MARKS).any():
@@ -140,28 +143,31 @@ def _parse(block: bytes) -> np.ndarray | None:
         block = block.replace(b'"', b"")
     if length.min() < 1 or length.max() > _MAX_DIGITS or block.translate(None, b"0123456789,\n"):
         return None
-    # Only digits between commas are left: all of it is read, or numpy is at fault.
+    # Only digits and separators are left, so np.fromstring can't stop early.
     return np.fromstring(block.replace(b"\n", b","), np.int64, sep=",").reshape(-1, _N_COLUMNS)
 
 
 def _note_bad_lines(
     problems: Problems, block: bytes, rest: Iterator[bytes], first_line: int
 ) -> None:
-    """Note the bad lines of a block and, where points make them so, of those after it."""
+    """Add the malformed lines of `block` to `problems`.
+
+    If a decimal point is wrong in all of them, the lines in `rest` are counted as well.
+    """
     cases = _bad_lines(block, first_line)
     if cases.count == _count_points(block):
         cases.count += sum(map(_count_points, rest))
         problems.add_cases(
             f"has lines with a decimal point, expected {_ROW}",
             cases,
-            "Write astype(int) of the table; of probabilities the label, argmax + 1.",
+            "Convert the table with astype(int); for probabilities write the label, argmax + 1.",
         )
     else:
-        problems.add_cases(f"has lines that are no row, expected {_ROW}", cases)
+        problems.add_cases(f"has malformed lines, expected {_ROW}", cases)
 
 
 def _bad_lines(block: bytes, first_line: int) -> Cases:
-    """The lines that keep `_parse` from reading a block."""
+    """Return the lines of a block that `_parse` can't read."""
     lines, cases = block.split(b"\n")[:-1], Cases()
     wrong = [i for i, line in enumerate(lines) if not _is_row(line)]
     cases.add(np.array(wrong), lambda i: f"line {first_line + i} {shown(lines[i])}")
@@ -169,7 +175,7 @@ def _bad_lines(block: bytes, first_line: int) -> Cases:
 
 
 def _count_points(block: bytes) -> int:
-    """How many lines of a block hold a point."""
+    """Return the number of lines in a block that contain a decimal point."""
     characters = np.frombuffer(block, np.uint8)
     ends, points = np.flatnonzero(characters == _NEWLINE), np.flatnonzero(characters == _POINT)
     lines = np.searchsorted(ends, points)
@@ -190,7 +196,7 @@ def _is_row(line: bytes) -> bool:
 
 
 def _read_rows(blocks: Iterator[bytes], places: list[int], manifest: Manifest, where: str) -> _Rows:
-    """All rows, the values of each checked."""
+    """Read all rows and check their values. Raises SubmissionError."""
     capacity, title = manifest.n_voxels, file_title(manifest)
     rows = _Rows(
         event=np.empty(capacity, np.min_scalar_type(manifest.n_events)),
@@ -208,9 +214,7 @@ def _read_rows(blocks: Iterator[bytes], places: list[int], manifest: Manifest, w
                 break
             start, stop = stop, stop + len(table)
             if stop > capacity:
-                problems.add(
-                    f"has more than {capacity:,} rows, expected one for each voxel of {title}"
-                )
+                problems.add(f"has more than {capacity:,} rows, expected one per voxel of {title}")
                 break
             event, x, y, z, label = table.T[places]
             row = manifest.rows(event)
@@ -226,19 +230,22 @@ def _read_rows(blocks: Iterator[bytes], places: list[int], manifest: Manifest, w
             rows.cell[start:stop] = (x * GRID_SIZE + y) * GRID_SIZE + z
             rows.label[start:stop] = label
         problems.add_cases(
-            f"names events that {title} does not hold",
+            f"names events that are not in {title}",
             unknown,
-            f"Copy the event's number from event_id of {title}: it is of cycle "
+            f"Copy the numbers of the events from event_id of {title}, which belongs to cycle "
             f"{manifest.cycle.number}.",
         )
-        problems.add_cases(f"has coordinates beyond 0 to {GRID_SIZE - 1}", outside)
+        problems.add_cases(f"has coordinates outside 0 to {GRID_SIZE - 1}", outside)
         what, advice = not_labels(manifest.cycle)
         problems.add_cases(what, bad, advice)
     return _Rows(*(column[:stop] for column in rows))
 
 
 def _fill(out: np.ndarray, rows: _Rows, manifest: Manifest, coords: np.ndarray, where: str) -> None:
-    """Bring the labels into test-file order, each voxel exactly once."""
+    """Write the labels into `out` in test-file order.
+
+    Raises SubmissionError unless every voxel has exactly one row.
+    """
     if (rows.event[1:] < rows.event[:-1]).any():
         order = np.argsort(rows.event, kind="stable")
         rows = _Rows(*(column[order] for column in rows))
@@ -267,9 +274,9 @@ def _fill(out: np.ndarray, rows: _Rows, manifest: Manifest, coords: np.ndarray, 
     title = file_title(manifest)
     with Problems(where) as problems:
         problems.add_cases(
-            f"has voxels that {title} does not",
+            f"has voxels that are not in {title}",
             unknown,
             f"Copy x, y and z from {title}: the kit of 2018 shifted nine coordinates by one.",
         )
-        problems.add_cases("has voxels more than once", twice, "Write one row for each.")
-        problems.add_cases(f"lacks voxels of {title}", missing, "Write one row for each.")
+        problems.add_cases("has voxels more than once", twice, "Write one row per voxel.")
+        problems.add_cases(f"lacks voxels of {title}", missing, "Write one row per voxel.")

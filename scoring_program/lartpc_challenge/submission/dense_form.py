@@ -1,7 +1,7 @@
-"""Reads the dense form of 2018: /pred (N, 192, 192, 192), row i for the test file's i-th event.
+"""Read the dense form of 2018: /pred (N, 192, 192, 192), row i for the test file's i-th event.
 
-Only the chunks that hold a voxel of a test event are read, so what stands in the others, and on
-empty voxels, is not looked at: it does not count.
+Only the chunks that contain a voxel of a test event are read. The values in other chunks and in
+empty voxels are ignored, because they do not count.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from lartpc_challenge.submission.h5_guard import GuardedDataset, GuardedFile
 from lartpc_challenge.submission.labels import file_title, find_not_labels, not_labels
 from lartpc_challenge.submission.problems import Cases, Problems
 
-MAX_BLOCKS = 200_000  # that are read, chunks mostly: each costs a tenth of a millisecond
-MAX_BLOCK_BYTES = 32 << 30  # of all of them: 1,000 events of 2018, each a chunk of uint32
+MAX_BLOCKS = 200_000  # blocks (usually chunks) that may be read; one takes 0.1 ms
+MAX_BLOCK_BYTES = 32 << 30  # in all: 1,000 events of 2018, each one chunk of uint32
 _BLOCK_VOXELS = 1 << 20
 
 
 def check_dense(file: GuardedFile, pred: GuardedDataset, manifest: Manifest) -> None:
-    """Raise SubmissionError unless `pred` holds the manifest's events, in its order."""
+    """Raise SubmissionError unless `pred` holds the test file's events in the same order."""
     expected = (manifest.n_events, *GRID_SHAPE)
     with Problems(file.name) as problems:
         if pred.shape != expected:
             problems.add(
                 f"pred has shape {pred.shape}, expected {expected}",
-                f"Write one dense array for each event of {file_title(manifest)}, in its order.",
+                f"Write one dense array per event of {file_title(manifest)}, in the same order.",
             )
         elif b"event_id" in file.names and not _same_order(file, manifest):
             problems.add(
                 f"event_id differs from that of {file_title(manifest)}",
-                "Row i of a dense pred is that file's i-th event: write it in that order.",
+                "Row i of a dense pred is the i-th event of that file: write them in that order.",
             )
 
 
 def _same_order(file: GuardedFile, manifest: Manifest) -> bool:
-    """Whether an event_id, which needn't be there, says what the test file says."""
+    """Return whether the file's event_id (optional in this form) equals the test file's."""
     (event_id,) = file.datasets("event_id")
     return event_id.shape == manifest.event_id.shape and np.array_equal(
         event_id.read_all(), manifest.event_id
@@ -49,9 +49,10 @@ def _same_order(file: GuardedFile, manifest: Manifest) -> bool:
 def read_dense(
     pred: GuardedDataset, manifest: Manifest, coords: np.ndarray, out: np.ndarray
 ) -> None:
-    """Fill out (M,) uint8 with the labels of the manifest's voxels, which lie at coords (M, 3).
+    """Read the labels of all test voxels into `out`.
 
-    Raises SubmissionError where a value is no label, or where too much would have to be read.
+    coords: (M, 3) uint8, the voxels in test-file order. out: (M,) uint8, is filled in that order.
+    Raises SubmissionError for values that are not labels and for a file that is too slow to read.
     """
     name = pred.file_name
     _check_cost(pred, sum(len(place.spots) for place in _places(pred, manifest, coords)))
@@ -69,13 +70,13 @@ def read_dense(
 
 
 def _check_cost(pred: GuardedDataset, n_blocks: int) -> None:
-    """Raise SubmissionError where it would take minutes to read so many blocks."""
+    """Raise SubmissionError if reading `n_blocks` blocks would take minutes."""
     n_bytes = n_blocks * pred.block_bytes
     if n_blocks > MAX_BLOCKS or n_bytes > MAX_BLOCK_BYTES:
         raise SubmissionError(
             f"{pred.file_name}: {n_blocks:,} blocks of {pred.block_bytes:,} bytes would have to be "
             f"unpacked, expected at most {MAX_BLOCKS:,} and {MAX_BLOCK_BYTES >> 30} GiB. "
-            "Write the sparse form (pred, event_id, offset): it takes a second or two."
+            "Write the sparse form (pred, event_id, offset): it is read in a second or two."
         )
 
 
@@ -85,7 +86,10 @@ def _word(manifest: Manifest, place: np.ndarray, value) -> str:
 
 
 def _row_blocks(offset: np.ndarray, depth: int) -> Iterator[range]:
-    """Cut the events into blocks of about _BLOCK_VOXELS, between chunks `depth` rows deep."""
+    """Yield ranges of events with about _BLOCK_VOXELS voxels each.
+
+    depth: events per chunk; a range ends between two chunks where it holds at least one.
+    """
     start, n_events = 0, len(offset) - 1
     while start < n_events:
         stop = int(np.searchsorted(offset, offset[start] + _BLOCK_VOXELS, side="right")) - 1
@@ -97,10 +101,11 @@ def _row_blocks(offset: np.ndarray, depth: int) -> Iterator[range]:
 
 
 class _Place(NamedTuple):
-    """Some whole events: where their voxels stand in the manifest, in `pred`, and in its blocks.
+    """The voxels of some whole events, and the k blocks of `pred` that hold them.
 
-    voxels (n, 4): event, x, y, z. order (n,): the voxels block by block; bounds: where each block's
-    begin in it. spots (k, 4): the blocks' corners.
+    rows: the voxels' slice in test-file order. voxels (n, 4): event, x, y, z. order (n,): indices
+    that sort the voxels by block. bounds (k,): the first voxel of each block in that order. spots
+    (k, 4): the first corner of each block.
     """
 
     rows: slice
@@ -126,7 +131,7 @@ def _places(pred: GuardedDataset, manifest: Manifest, coords: np.ndarray) -> Ite
 
 
 def _look_up(pred: GuardedDataset, place: _Place) -> np.ndarray:
-    """(n,): the values at the voxels, each block read once."""
+    """Return the values (n,) of `pred` at the voxels. Each block is read once."""
     values = np.empty(len(place.voxels), pred.dtype)
     stops = [*place.bounds[1:].tolist(), len(place.order)]
     for first, stop, corner in zip(place.bounds.tolist(), stops, place.spots.tolist()):

@@ -1,10 +1,7 @@
-"""Submissions: the predicted label of every voxel of a test file (FORMAT.md, "Submission").
-
-Write:  write_submission("submission.zip", event_id, offset, pred)
-Read:   read_submission("submission.zip", manifest) -> pred (M,) uint8 in test-file voxel order
+"""Write and read submissions in all their forms (FORMAT.md, "Submission").
 
 `read_submission` is the only parser: the local check, the local score and the platforms' workers
-all use it. What it accepts or refuses depends on the manifest alone, which is public.
+all use it. Whether it accepts a submission depends on the manifest alone, which is public.
 """
 
 from __future__ import annotations
@@ -43,18 +40,21 @@ SUBMISSION_MEMBER = "predictions.h5"
 def write_submission(path, event_id, offset, pred) -> None:
     """Write a submission in the preferred form: a zip that holds one HDF5 file.
 
-    path: .zip, or without an ending. event_id (N,) integers; offset (N+1,) integers, from 0 to M;
-    pred (M,) integers: the labels of event i are pred[offset[i]:offset[i + 1]], voxels in the test
-    file's order. Labels begin at 1: argmax + 1. Equal arrays give equal bytes. Raises ValueError
-    for what is no such array or no label, ChallengeError where the path can't be written; warns
-    where more than a third of the labels are 0, which is always wrong.
+    path: ends with .zip or has no suffix. event_id: (N,) integers. offset: (N+1,) integers,
+    ascending from 0 to M. pred: (M,) integers, the labels of event i are
+    pred[offset[i]:offset[i + 1]] with voxels in the test file's order. Labels begin at 1
+    (argmax + 1). Equal arrays give equal bytes.
+
+    Raises ValueError for arrays of another shape or type and for values that can't be labels,
+    ChallengeError if the file can't be written. Warns if more than a third of the labels are 0,
+    which is always wrong.
     """
     check_zip_name(path)
     event_id, offset, pred = np.asarray(event_id), np.asarray(offset), np.asarray(pred)
     if event_id.ndim != 1 or event_id.dtype.kind not in "iu":
         raise ValueError(f"event_id is {event_id.dtype} {event_id.shape}, expected integers (N,)")
     if event_id.size and not 0 <= int(event_id.min()) <= int(event_id.max()) < 1 << 32:
-        raise ValueError("event_id must lie in 0 to 4294967295")
+        raise ValueError("event_id must be from 0 to 4294967295")
     if pred.ndim != 1 or pred.dtype.kind not in "iu":
         advice = shape_advice(pred.shape, is_float=pred.dtype.kind == "f")
         raise ValueError(f"pred is {pred.dtype} {pred.shape}, expected integers (M,). {advice}")
@@ -70,7 +70,7 @@ def write_submission(path, event_id, offset, pred) -> None:
             stacklevel=2,
         )
     if offset.dtype.kind == "u":
-        offset = offset.astype(np.int64)  # a step down between unsigned numbers is a large one up
+        offset = offset.astype(np.int64)  # np.diff of unsigned integers is never negative
     check_offsets(offset, len(event_id), len(pred), "submission", ValueError)
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
@@ -79,7 +79,7 @@ def write_submission(path, event_id, offset, pred) -> None:
         storage = COMPRESSION if len(pred) else {}
         file.create_dataset("pred", data=pred.astype(np.uint8), **storage)
     append_seal(content)
-    # A fixed date and system, so that the zip is as reproducible as its content.
+    # A fixed date and system: equal content gives equal bytes.
     member = zipfile.ZipInfo(SUBMISSION_MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
     member.create_system, member.external_attr = 3, 0o644 << 16
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -87,7 +87,7 @@ def write_submission(path, event_id, offset, pred) -> None:
 
 
 def check_zip_name(path: str | os.PathLike[str]) -> None:
-    """Raise ChallengeError where the name says another kind of file than a zip."""
+    """Raise ChallengeError if the file name has another suffix than .zip."""
     if Path(path).suffix.lower() not in (".zip", ""):
         raise ChallengeError(
             f"{path}: a submission is written as a zip; give a name that ends with .zip"
@@ -95,9 +95,10 @@ def check_zip_name(path: str | os.PathLike[str]) -> None:
 
 
 def class_table(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> str:
-    """Lines of label, name and share of the predicted labels (M,); of `empty` where it occurs.
+    """Return a text table with the share of each label among the predicted labels.
 
-    The last line is advice where many are empty: `empty_advice`.
+    pred: (M,) labels. One line per label: number, name, share in percent; EMPTY only if it occurs.
+    If many voxels are predicted to be empty, the last line is the advice of `empty_advice`.
     """
     count = np.bincount(pred, minlength=cycle.n_labels)
     shown = [label for label in cycle.predictable if label or count[label]]
@@ -107,7 +108,7 @@ def class_table(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> st
     ]
     n_empty = count[EMPTY]
     if n_empty:
-        lines[0] += f"   {n_empty:,} voxels, all wrong: every voxel of the file holds charge"
+        lines[0] += f"   {n_empty:,} voxels, all wrong: every voxel of the test file has charge"
     advice = empty_advice(pred, cycle, is_dense=is_dense)
     if advice:
         lines.append(f"  {advice}")
@@ -115,11 +116,11 @@ def class_table(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> st
 
 
 def read_submission(path, manifest: Manifest) -> np.ndarray:
-    """(M,) uint8: the predicted labels in test-file voxel order.
+    """Read a submission and return its labels as (M,) uint8 in test-file voxel order.
 
-    path: a zip, a bare .h5 or .csv, or the folder into which a platform unpacked one.
-    Raises SubmissionError, one line for each kind of problem.
-    Runs in this process, without limits: a hostile file belongs into `sandbox.read_guarded`.
+    path: a zip, an unzipped .h5 or .csv file, or the folder into which a platform unpacked a zip.
+    Raises SubmissionError with one line per kind of problem.
+    There are no limits on time and memory; use `sandbox.read_guarded` for files from strangers.
     """
     out = np.zeros(manifest.n_voxels, np.uint8)
     read_into(out, path, manifest)
@@ -129,10 +130,10 @@ def read_submission(path, manifest: Manifest) -> np.ndarray:
 def read_into(
     out: np.ndarray, path, manifest: Manifest, lock: Callable[[], None] = lambda: None
 ) -> None:
-    """`read_submission` into out (M,) uint8.
+    """Do the same as `read_submission`, but write the labels into `out` (M,) uint8.
 
-    `lock` is called before the first label is read, once all files are open that are needed: from
-    there on the reader does without the right to open one.
+    lock: is called when all needed files are open and before the first label is read. It may take
+    away the process's right to open files.
     """
     with open_upload(path) as upload:
         if upload.is_hdf5:

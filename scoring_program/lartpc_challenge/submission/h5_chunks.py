@@ -1,8 +1,8 @@
-"""Unpacks the chunks of HDF5 data sets: gzip, shuffle, fletcher32 and lzf, by their own rules.
+"""Decode the chunks of HDF5 data sets: the filters gzip, shuffle, fletcher32 and lzf.
 
-HDF5 doesn't check that a chunk unpacks to as many bytes as the data set says: where there are
-fewer it returns what happens to lie behind them in memory, where there are more it takes all the
-memory that they need (both seen in HDF5 1.12 and 2.0). Here either is an error.
+HDF5 itself does not check the size of a decoded chunk. If it is too small, HDF5 returns unrelated
+memory; if it is too large, HDF5 allocates as much memory as it needs (both seen in HDF5 1.12 and
+2.0). Here both are errors.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ _CHECKSUM_WORDS = 1 << 20
 
 
 def unpack(chunk: bytes, filters: tuple, n_bytes: int, itemsize: int) -> bytes:
-    """The chunk's `n_bytes` bytes before `filters` (codes of FILTERS, in their order) packed them.
+    """Decode a chunk and return its `n_bytes` bytes.
 
-    Raises ValueError where the chunk can't have been made so.
+    filters: codes of FILTERS in the order in which the writer applied them. itemsize: bytes per
+    value. Raises ValueError for a chunk that is damaged or has another size.
     """
-    # Steps in between may be a little larger than the result: packed noise, a checksum.
+    # Intermediate results can be a little larger: a checksum, or noise that gzip can't compress.
     most = n_bytes + n_bytes // 8 + 1024
     for code in reversed(filters):
         if code == h5z.FILTER_DEFLATE:
@@ -51,12 +52,12 @@ def _unpack_gzip(packed: bytes, most: int) -> bytes:
     except zlib.error as reason:
         raise ValueError(f"is not gzip: {reason}") from reason
     if not stream.eof:
-        raise ValueError("is cut short or unpacks to more than it may")
+        raise ValueError("is cut short or unpacks to more than the limit")
     return unpacked
 
 
 def _unpack_lzf(packed: bytes, most: int) -> bytes:
-    """LibLZF: runs of literal bytes, and references to bytes before."""
+    """Decode LibLZF: runs of literal bytes, and references to earlier bytes."""
     unpacked, i = bytearray(), 0
     try:
         while i < len(packed):
@@ -73,13 +74,13 @@ def _unpack_lzf(packed: bytes, most: int) -> bytes:
                 start = len(unpacked) - ((control & 31) << 8) - packed[i + 1] - 1
                 i += 2
                 if start < 0:
-                    raise ValueError("refers to bytes before its first")
+                    raise ValueError("refers to bytes before the first one")
                 length += 2
                 before = unpacked[start : start + length]
-                # A reference may reach into what it writes: that repeats.
+                # A reference may overlap the bytes that it writes: they repeat.
                 unpacked += (before * -(-length // len(before)))[:length]
             if len(unpacked) > most:
-                raise ValueError("unpacks to more than it may")
+                raise ValueError("unpacks to more than the limit")
     except IndexError as reason:
         raise ValueError("is cut short") from reason
     if i != len(packed):
@@ -88,14 +89,20 @@ def _unpack_lzf(packed: bytes, most: int) -> bytes:
 
 
 def _unshuffle(shuffled: bytes, itemsize: int) -> bytes:
-    """All first bytes of the items, all second ones, ...; bytes beyond whole items at the end."""
+    """Undo the shuffle filter: first bytes of all items, then all second bytes, and so on.
+
+    Bytes that do not fill a whole item are at the end, unchanged.
+    """
     n_items = len(shuffled) // itemsize
     planes = np.frombuffer(shuffled, np.uint8, n_items * itemsize).reshape(itemsize, n_items)
     return planes.T.tobytes() + shuffled[n_items * itemsize :]
 
 
 def _check_fletcher32(summed: bytes) -> bytes:
-    """The bytes before the checksum, two sums of big-endian words modulo 65535."""
+    """Return the bytes before the checksum. Raises ValueError if the checksum is wrong.
+
+    The checksum is two sums of 16-bit big-endian words modulo 65535.
+    """
     if len(summed) < _CHECKSUM_BYTES:
         raise ValueError("is shorter than its checksum")
     content = summed[:-_CHECKSUM_BYTES]
@@ -103,7 +110,7 @@ def _check_fletcher32(summed: bytes) -> bytes:
     low = high = 0
     for start in range(0, len(words), _CHECKSUM_WORDS):
         block = words[start : start + _CHECKSUM_WORDS].astype(np.uint64)
-        # High sums up what low has been after each word.
+        # `high` is the sum of the values of `low` after each word.
         n = len(block)
         high += n * low + int((block * np.arange(n, 0, -1, dtype=np.uint64)).sum())
         low += int(block.sum())

@@ -1,9 +1,9 @@
-"""Opens HDF5 files from strangers, and only what can't reach beyond them.
+"""Read HDF5 files from strangers safely.
 
 An HDF5 file can make its reader open other files: by soft and external links, external raw storage
-and virtual data sets (h5py issue 2891). Here a data set is reached only through a hard link of the
-root group, and read only where its bytes lie in the file itself and need no filter plugin.
-Attributes, which can hold objects of any type, are never read.
+and virtual data sets (h5py issue 2891). So this module reads a data set only if it is a hard link
+in the root group, its bytes are in the file itself and it needs no filter plugin. Attributes are
+never read, because they can hold objects of any type.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lartpc_challenge.submission.problems import Cases, Problems, shown
 
 MAX_LINKS = 100  # names in the root group
 MAX_CHUNK_BYTES = 128 << 20
-_BLOCK_VALUES = 1 << 16  # read at once where there are no chunks
+_BLOCK_VALUES = 1 << 16  # values per read in data sets without chunks
 _LAYOUTS = (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED)
 _TYPE_NAMES = {
     h5t.FLOAT: "floating point",
@@ -40,13 +40,13 @@ _TYPE_NAMES = {
     h5t.BITFIELD: "bit fields",
     h5t.TIME: "times",
 }
-# What h5py makes of the C library's errors.
+# The exceptions that h5py raises for errors of the HDF5 library.
 _H5_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError)
 
 
 @contextlib.contextmanager
 def _reading(what: str) -> Iterator[None]:
-    """Turn HDF5's complaints about damaged bytes into one sentence."""
+    """Turn the errors that HDF5 raises for damaged bytes into one SubmissionError."""
     try:
         yield
     except _H5_ERRORS as reason:
@@ -59,10 +59,10 @@ def _reading(what: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class GuardedDataset:
-    """A data set of plain integers that lie in the file itself, to be read block by block.
+    """A data set of integers that are stored in the file itself. It is read block by block.
 
-    dtype: as stored, byte order included. block_shape: a chunk's, or some whole rows of one that
-    has no chunks. A block at the end holds only as much as the data set does.
+    dtype: as stored, with its byte order. block_shape: the shape of a chunk, or some whole rows if
+    the data set has no chunks. Blocks at the end are cut to the shape of the data set.
     """
 
     name: str
@@ -70,40 +70,43 @@ class GuardedDataset:
     shape: tuple
     dtype: np.dtype
     block_shape: tuple
-    _filters: tuple[int, ...] | None  # None where there are no chunks
-    _is_blank: bool  # there would be chunks, but none was written
+    _filters: tuple[int, ...] | None  # None if the data set has no chunks
+    _is_blank: bool  # chunked, but no chunk was written
     _id: h5d.DatasetID
 
     @property
     def block_bytes(self) -> int:
-        """Of a whole block."""
+        """The number of bytes of a whole block."""
         return math.prod(self.block_shape) * self.dtype.itemsize
 
     def read_block(self, corner: tuple) -> np.ndarray:
-        """The block that begins at `corner`, a multiple of block_shape."""
+        """Read the block that begins at `corner`, a multiple of block_shape.
+
+        Raises SubmissionError if it is damaged.
+        """
         extent = tuple(min(b, s - c) for b, s, c in zip(self.block_shape, self.shape, corner))
         with _reading(f"{self.file_name}: {self.name}"):
             if self._filters is None:
                 return self._read_values(corner, extent)
             chunk = None if self._is_blank else self._read_chunk(corner)
-            if chunk is None:  # all its values are what HDF5 gives for the first one
+            if chunk is None:  # never written: all its values are equal to the first one
                 return np.broadcast_to(self._read_values(corner, (1,) * len(corner)), extent)
             unpacked = unpack(*chunk, self.block_bytes, self.dtype.itemsize)
             values = np.frombuffer(unpacked, self.dtype)
             return values.reshape(self.block_shape)[tuple(map(slice, extent))]
 
     def _read_chunk(self, corner: tuple) -> tuple[bytes, tuple[int, ...]] | None:
-        """The chunk's bytes and the filters that packed it; None for one that was never written."""
-        assert self._filters is not None  # there are chunks
+        """Return the stored bytes of a chunk and its filters; None if it was never written."""
+        assert self._filters is not None  # only called for chunked data sets
         try:
             skipped, packed = self._id.read_direct_chunk(corner)
-        except RuntimeError:  # it has no size
+        except RuntimeError:  # the chunk has no stored size
             return None
         return packed, tuple(f for i, f in enumerate(self._filters) if not skipped >> i & 1)
 
     def _read_values(self, corner: tuple, extent: tuple) -> np.ndarray:
-        """Values that lie in the file as they are, or that HDF5 puts where nothing was written."""
-        # HDF5 can be told to put nothing there: it must not be what this process's memory held.
+        """Read values that are stored without filters, or the fill value of unwritten chunks."""
+        # A file can tell HDF5 to fill nothing in: then the values must be 0, not old memory.
         values = np.zeros(extent, self.dtype)
         space = self._id.get_space()
         space.select_hyperslab(corner, extent)
@@ -111,12 +114,12 @@ class GuardedDataset:
         return values
 
     def read_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """All blocks of a one-dimensional data set: where each begins, and its values."""
+        """Yield the start index and the values of each block of a one-dimensional data set."""
         for start in range(0, self.shape[0], self.block_shape[0]):
             yield start, self.read_block((start,))
 
     def read_all(self) -> np.ndarray:
-        """A whole one-dimensional data set: compare its shape with what it must be first."""
+        """Read a whole one-dimensional data set. Check its shape before you call this."""
         values = np.empty(self.shape, self.dtype)
         for start, block in self.read_blocks():
             values[start : start + len(block)] = block
@@ -124,7 +127,7 @@ class GuardedDataset:
 
 
 class GuardedFile:
-    """An HDF5 file of which only plain data sets of integers in the root group can be had."""
+    """An HDF5 file that gives access only to data sets of integers in its root group."""
 
     def __init__(self, name: str, file: h5py.File):
         self.name = name
@@ -133,7 +136,7 @@ class GuardedFile:
             self.names = self._hard_links()
 
     def _hard_links(self) -> tuple:
-        """The names in the root group. SubmissionError where one leads elsewhere."""
+        """Return the names in the root group. Raises SubmissionError for soft or external links."""
         n_links = self._root.get_num_objs()
         if n_links > MAX_LINKS:
             raise SubmissionError(
@@ -146,17 +149,17 @@ class GuardedFile:
             problems.add_cases(
                 "holds soft or external links, expected data sets",
                 Cases(map(shown, links)),
-                "Copy the data into the file.",
+                "Copy the data into the file itself.",
             )
             if len({name.lower() for name in names}) < len(names):
                 problems.add_cases(
-                    "holds names that differ in upper and lower case alone",
+                    "holds names that differ only in upper and lower case",
                     Cases(map(shown, names)),
                 )
         return names
 
     def datasets(self, *names: str) -> list[GuardedDataset]:
-        """The data sets of these names. SubmissionError for all that are not fit to be read."""
+        """Return the data sets with these names. Raises SubmissionError if one can't be used."""
         with Problems(self.name) as problems:
             found = [self._open(name) for name in names]
             for unfit in found:
@@ -165,7 +168,7 @@ class GuardedFile:
         return [dataset for dataset in found if isinstance(dataset, GuardedDataset)]
 
     def _open(self, name: str) -> GuardedDataset | str:
-        """The data set /`name`, or what is wrong with it, as a clause."""
+        """Return the data set /`name`, or a clause that says what is wrong with it."""
         if name.encode() not in self.names:
             if not self.names:
                 return f"holds no data set {name}, it is empty"
@@ -192,14 +195,13 @@ class GuardedFile:
 
 @contextlib.contextmanager
 def open_guarded(name: str, stream: IO[bytes]) -> Iterator[GuardedFile]:
-    """Open the HDF5 file in `stream`, called `name` in messages. SubmissionError if damaged.
+    """Open the HDF5 file in `stream`. Raises SubmissionError if it is damaged.
 
-    HDF5 gets an open stream rather than a path: it needs no right to open any file.
+    name: the file's name in messages. HDF5 gets an open stream instead of a path, so that the
+    process needs no right to open files.
     """
     if is_whole(stream) is False:
-        raise SubmissionError(
-            f"{name}: is not as it was written: a part of it has changed. Write it again."
-        )
+        raise SubmissionError(f"{name}: was changed or damaged after writing. Write it again.")
     with _reading(name):
         file = h5py.File(stream, "r")
     with file:
@@ -207,7 +209,7 @@ def open_guarded(name: str, stream: IO[bytes]) -> Iterator[GuardedFile]:
 
 
 def _whole_rows(shape: tuple) -> tuple:
-    """A block of at most _BLOCK_VALUES, of whole last axes: these lie together in a file."""
+    """Return the shape of a block of at most _BLOCK_VALUES values that are contiguous."""
     block, n_values = [], 1
     for length in reversed(shape):
         block.append(max(1, min(length, _BLOCK_VALUES // n_values)))
@@ -220,19 +222,19 @@ def _filters(plist) -> tuple:
 
 
 def _unfit(found, is_pred: bool) -> str:
-    """Why the object should not be read, as a clause; empty where it may be."""
+    """Return a clause that says why the object can't be used; empty if it can."""
     if not isinstance(found, h5d.DatasetID):
         return "is not a data set. Write it as one"
     plist = found.get_create_plist()
     # The layout comes first: asking a virtual data set for its shape can open its sources.
     if plist.get_layout() not in _LAYOUTS or plist.get_external_count():
-        return "keeps its values in other files, expected them in this one. Copy them into it"
+        return "keeps its values in other files, expected in this file. Copy them into it"
     return _unfit_filters(plist) or _unfit_type(found, is_pred) or _unfit_chunks(found, plist)
 
 
 def _unfit_filters(plist) -> str:
     codes = _filters(plist)
-    # One filter many times over is a bomb: a thousand times larger with each round.
+    # Repeated gzip is a decompression bomb: each round can multiply the size by a thousand.
     if set(codes) <= set(FILTERS) and len(set(codes)) == len(codes):
         return ""
     found = ", ".join(FILTERS.get(code, f"number {code}") for code in codes)

@@ -1,7 +1,7 @@
-"""Labels in whatever form a submission comes: what they may be, and what to do where they are not.
+"""Check labels of any submission form, and give advice for common mistakes.
 
-Advice is found by looking at shapes and counts alone. The commonest mistake: a network's classes
-count from 0, labels from 1.
+The advice depends on shapes and counts alone, never on the truth. The most common mistake: the
+classes of a network's output count from 0, labels from 1.
 """
 
 from __future__ import annotations
@@ -14,53 +14,56 @@ from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.problems import shown
 
 FROM_ONE = "Labels begin at 1: class i of a network's output is label i + 1, so write argmax + 1."
-# Of all voxels: where the highest label doesn't occur, and anyway.
+# Shares of empty voxels that lead to advice: if the highest label is missing, and in any case.
 _SOME_EMPTY, _MANY_EMPTY = 0.005, 0.1
 _MOST_CLASSES = 32
 
 
 def find_not_labels(values: np.ndarray, cycle: Cycle) -> np.ndarray:
-    """(k,) indices of the values (n,), integers of any type, that are no label of the cycle."""
-    # Compared as stored: a cast could hide 257.
+    """Return the indices (k,) of the values that are not labels of the cycle.
+
+    values: (n,), any integer type.
+    """
+    # Compare before any cast: 257 as uint8 would be 1.
     return np.flatnonzero((values < 0) | (values >= cycle.n_labels))
 
 
 def not_labels(cycle: Cycle) -> tuple[str, str]:
-    """What is wrong with values that `find_not_labels` found, and what to do."""
+    """Return the error text for values that `find_not_labels` found, and the advice."""
     allowed = ", ".join(str(int(label)) for label in cycle.predictable)
     return (
-        f"holds values that are no label of cycle {cycle.number}, expected {allowed}",
+        f"holds values that are not labels of cycle {cycle.number}, expected {allowed}",
         FROM_ONE,
     )
 
 
 def file_title(manifest: Manifest) -> str:
-    """What to call the file that a submission must cover, in messages."""
+    """Return the name in messages of the file that a submission must cover."""
     if manifest.kind == "test":
         return "the test file"
     return f"the {manifest.kind} file {shown(manifest.path.name)}"
 
 
 def shape_advice(shape: tuple[int, ...], is_float: bool) -> str:
-    """What to do with a `pred` of another shape than a label for each voxel, or of floats."""
+    """Return the advice for a `pred` with a wrong shape or with floats."""
     if len(shape) == 2 and 1 in shape:
-        return "Write pred.ravel(): one label after another."
+        return "Write pred.ravel(), a one-dimensional array."
     axis = _class_axis(shape)
     if axis is not None:
         return (
-            f"These look like values of {shape[axis]} classes for each voxel: write "
+            f"This looks like {shape[axis]} class scores per voxel: write "
             f"pred.argmax(axis={axis}) + 1."
         )
     if is_float:
         return (
-            "Write labels as integers: pred.astype('uint8') where they are labels; where they are "
-            "probabilities, the number of the most probable class, argmax + 1."
+            "Write labels as integers: pred.astype('uint8') if the values are labels; if they are "
+            "probabilities, the label of the most probable class, argmax + 1."
         )
-    return "Write one label for each voxel, event after event."
+    return "Write one label per voxel, event after event."
 
 
 def _class_axis(shape: tuple[int, ...]) -> int | None:
-    """The axis along which a network's output has its classes, if it looks like one."""
+    """Return the axis with the class scores if the shape looks like a network's output."""
     if len(shape) == 2 and 1 < min(shape) <= _MOST_CLASSES < max(shape):
         return int(np.argmin(shape))
     if len(shape) == 5:
@@ -69,9 +72,10 @@ def _class_axis(shape: tuple[int, ...]) -> int | None:
 
 
 def empty_advice(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> str:
-    """What to do about voxels (M,) that are predicted to be empty; no text where they are few.
+    """Return the advice for a prediction with many empty voxels; no text if they are few.
 
-    is_dense: whether `pred` was looked up in dense arrays, where a wrong order finds empty voxels.
+    pred: (M,) labels. is_dense: `pred` comes from dense arrays; there a wrong order of events or
+    axes gives empty voxels.
     """
     count = np.bincount(pred, minlength=cycle.n_labels)
     n_empty = count[0]
@@ -82,5 +86,5 @@ def empty_advice(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> s
     if n_empty <= _MANY_EMPTY * len(pred):
         return ""
     if is_dense:
-        return "So many empty ones: are events and axes in the test file's order?"
-    return "So many empty ones: 0 is no class, and always wrong."
+        return "Many voxels are empty: are events and axes in the test file's order?"
+    return "Many voxels are empty: 0 is not a class and is always wrong."

@@ -1,6 +1,7 @@
-"""What is wrong with a submission, in words that are safe on a terminal and on a page.
+"""Collect the problems of a submission as texts that are safe on a terminal and on a page.
 
-A submission's names and fields are hostile text: only `shown` may carry them into a message.
+Names and fields of a submission are hostile text: pass them through `shown` before they become
+part of a message.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _HARMLESS = frozenset(map(chr, range(0x20, 0x7F))) - frozenset("<>&\"'`\\")
 
 
 def shown(text, limit: int = 60) -> str:
-    """`text` (str or bytes) quoted and cut; what a terminal or a page could act on is escaped."""
+    """Return `text` (str or bytes) in quotes, cut to `limit`, with special characters escaped."""
     text = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else str(text)
     cut = text[:limit] + ("..." if len(text) > limit else "")
     return "'" + "".join(c if c in _HARMLESS else _escaped(c) for c in cut) + "'"
@@ -24,20 +25,20 @@ def shown(text, limit: int = 60) -> str:
 
 def _escaped(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as Python keeps it in text (PEP 383)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python keeps it in text (PEP 383)
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
 
 
 class Cases:
-    """How often something was found, and words for the first ten."""
+    """Count the cases of one problem, with a description of the first ten."""
 
     def __init__(self, words: Iterable[str] = ()):
         words = list(words)
         self.count, self.words = len(words), words[:EXAMPLES]
 
     def add(self, found: np.ndarray, word: Callable[[int], str]) -> None:
-        """Count `found` (n,), things of which word(thing) speaks."""
+        """Count the cases `found` (n,); word(case) describes one of them."""
         self.words += [word(thing) for thing in found[: EXAMPLES - len(self.words)].tolist()]
         self.count += len(found)
 
@@ -47,10 +48,10 @@ class Cases:
 
 
 class Problems:
-    """The problems of one file, gathered so that a participant can mend all of them at once.
+    """Collect the problems of one file, so that a participant can fix all of them at once.
 
-    with Problems("predictions.h5") as problems: raises SubmissionError at the block's end, a line
-    for each kind of problem that was noted in it.
+    `with Problems("predictions.h5") as problems:` raises SubmissionError at the end of the block if
+    problems were added in it, with one line per kind of problem.
     """
 
     def __init__(self, where: str):
@@ -58,11 +59,11 @@ class Problems:
         self._sentences: list[str] = []
 
     def add(self, what: str, advice: str = "") -> None:
-        """Note one kind of problem: a clause with what is wrong; a sentence with what to do."""
+        """Add one problem. what: a clause that says what is wrong. advice: a sentence."""
         self._sentences.append(f"{self.where}: {what}. {advice}".rstrip())
 
     def add_cases(self, what: str, cases: Cases, advice: str = "") -> None:
-        """Note a kind of problem that was found `cases.count` times; nothing if never."""
+        """Add a problem with its cases. Does nothing if there are none."""
         if cases.count:
             self.add(f"{what}: {cases}", advice)
 

@@ -1,7 +1,7 @@
-"""Reads a submission in a child process with limits: what breaks HDF5 can't break the scorer.
+"""Read a submission in a child process with limits, so that a hostile file can't crash the scorer.
 
-The child's labels come back through shared memory. Once the files that it needs are open it gives
-up the right to open any other.
+The child writes the labels into shared memory. When the files that it needs are open, it gives up
+the right to open others.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import read_into, read_submission
 from lartpc_challenge.submission.upload import title
 
-_NO_LIMITS = "note: without limits on memory and time, which this system can't set"
+_NO_LIMITS = "note: read without limits on memory and time, which this system can't set"
 
 
 def read_guarded(
     path, manifest: Manifest, memory_limit: int = MEMORY_LIMIT, time_limit: float = TIME_LIMIT
 ) -> np.ndarray:
-    """`read_submission` in a child with limits. (M,) uint8 in test-file voxel order.
+    """Read a submission in a child process; return (M,) uint8 labels in test-file voxel order.
 
-    Raises what `read_submission` raises, and SubmissionError where the child ran into a limit or
-    died. Call it before the truth is read: the child starts with all that this process holds.
+    memory_limit: bytes. time_limit: seconds. Raises the same errors as `read_submission`, and
+    SubmissionError if the child exceeds a limit or crashes. Call it before the truth is read: the
+    child has a copy of this process's memory.
     """
     if not can_guard():
         print(_NO_LIMITS, file=sys.stderr)
@@ -56,7 +57,7 @@ def read_guarded(
 
 
 def _check_coords(manifest: Manifest) -> None:
-    """Raise ReferenceDataError where it is the manifest's file that can't be read."""
+    """Raise ReferenceDataError if the coordinates of the test voxels can't be read."""
 
     def read() -> bytes:
         manifest.coords()
@@ -72,7 +73,7 @@ def _told(limit: LimitError) -> str:
     if isinstance(limit, TimeLimitError):
         return (
             f"can't be read: it {limit}. "
-            "Write the sparse form (pred, event_id, offset): it takes a second or two."
+            "Write the sparse form (pred, event_id, offset): it is read in a second or two."
         )
     if isinstance(limit, MemoryLimitError):
         return (
@@ -80,6 +81,6 @@ def _told(limit: LimitError) -> str:
             "It is damaged, or its chunks are too large: write smaller ones or the sparse form."
         )
     return (
-        f"can't be read: it is damaged in a way that stops its reader ({limit}). "
+        f"can't be read: it is damaged, and the reader crashed ({limit}). "
         "Write and upload the file again."
     )

@@ -1,6 +1,6 @@
-"""Reads the preferred form: event_id (N,), offset (N+1,) and pred (M,), ragged as test files are.
+"""Read the preferred form: event_id (N,), offset (N+1,) and pred (M,), as in a test file.
 
-Events may come in any order, an event's voxels in the test file's.
+The events may be in any order. The voxels of an event must be in the test file's order.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from lartpc_challenge.submission.h5_guard import GuardedDataset, GuardedFile
 from lartpc_challenge.submission.labels import file_title, find_not_labels, not_labels
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
-MAX_CHUNKS = 100_000  # of a data set: each costs tens of microseconds
+MAX_CHUNKS = 100_000  # per data set; a chunk takes tens of microseconds
 
 
 def read_sparse(
     file: GuardedFile, pred: GuardedDataset, manifest: Manifest, out: np.ndarray
 ) -> None:
-    """Fill out (M,) uint8 with the labels of the manifest's voxels. Raises SubmissionError."""
+    """Read the labels of all test voxels into `out` (M,) uint8, in test-file order.
+
+    Raises SubmissionError for other events, lengths or values than expected.
+    """
     _check_names(file)
     event_id, offset = file.datasets("event_id", "offset")
     _check_length(file.name, event_id, offset, pred, manifest)
@@ -47,7 +50,7 @@ def _check_names(file: GuardedFile) -> None:
             problems.add_cases(
                 f"holds no {' and no '.join(missing)}, found",
                 Cases(map(shown, file.names)),
-                "Copy them from the file that you predict, or let write_submission do it.",
+                "Copy them from the test file, or use write_submission.",
             )
 
 
@@ -58,7 +61,7 @@ def _check_length(
     pred: GuardedDataset,
     manifest: Manifest,
 ) -> None:
-    """The number of events, told once: where it differs so do all three data sets."""
+    """Raise SubmissionError unless the numbers of events and offsets are as in the test file."""
     title, n_events = file_title(manifest), manifest.n_events
     if event_id.shape == (n_events,) and offset.shape == (n_events + 1,):
         return
@@ -67,7 +70,7 @@ def _check_length(
             problems.add(
                 f"covers {event_id.shape[0]:,} events with {pred.shape[0]:,} voxels, expected the "
                 f"{n_events:,} events with {manifest.n_voxels:,} voxels of {title}",
-                f"Was another file predicted? {_asked(manifest)}.",
+                f"Did you predict another file? {_asked(manifest)}.",
             )
         else:
             for dataset, expected in ((event_id, (n_events,)), (offset, (n_events + 1,))):
@@ -80,20 +83,23 @@ def _check_chunks(where: str, *columns: GuardedDataset) -> None:
         for column in columns:
             if column.shape[0] > MAX_CHUNKS * column.block_shape[0]:
                 problems.add(
-                    f"{column.name} has chunks of {column.block_shape[0]:,} values, and so more "
-                    f"than {MAX_CHUNKS:,} of them",
-                    "Write larger ones, or let h5py choose: chunks=True.",
+                    f"{column.name} has more than {MAX_CHUNKS:,} chunks, of "
+                    f"{column.block_shape[0]:,} values each",
+                    "Write larger chunks, or let h5py choose: chunks=True.",
                 )
 
 
 def _asked(manifest: Manifest) -> str:
     if manifest.kind == "test":
-        return f"This is cycle {manifest.cycle.number}'s test file, no train file or hold-out"
-    return f"This is {file_title(manifest)} of cycle {manifest.cycle.number}"
+        return f"Expected are the events of the test file of cycle {manifest.cycle.number}"
+    return f"Expected are the events of {file_title(manifest)}, cycle {manifest.cycle.number}"
 
 
 def _find_events(event_id: np.ndarray, manifest: Manifest, where: str) -> np.ndarray:
-    """(N,) rows in test-file order of the submission's events: each of them once."""
+    """Return the index (N,) of each submitted event in the test file.
+
+    Raises SubmissionError unless every event of the test file occurs exactly once.
+    """
     rows, title = manifest.rows(event_id), file_title(manifest)
     is_known = rows >= 0
     times = np.bincount(rows[is_known], minlength=manifest.n_events)
@@ -101,11 +107,11 @@ def _find_events(event_id: np.ndarray, manifest: Manifest, where: str) -> np.nda
         if len(rows) and not is_known.any():
             problems.add(
                 f"none of its {len(rows):,} events is in {title}",
-                f"Was another file predicted? {_asked(manifest)}; copy event_id from it.",
+                f"Did you predict another file? {_asked(manifest)}; copy its event_id.",
             )
             return rows
         for what, events in (
-            (f"names events that {title} does not hold", event_id[~is_known]),
+            (f"names events that are not in {title}", event_id[~is_known]),
             ("names events more than once", manifest.event_id[times > 1]),
             (f"lacks events of {title}", manifest.event_id[times == 0]),
         ):
@@ -123,7 +129,7 @@ def _check_offset(
     manifest: Manifest,
     where: str,
 ) -> None:
-    """Raise SubmissionError unless every event is as long as in the test file, and pred as all."""
+    """Raise SubmissionError unless every event and `pred` have the lengths of the test file."""
     title = file_title(manifest)
     found, expected = np.diff(offset), np.diff(manifest.offset)[rows]
     cases = Cases()
@@ -137,20 +143,23 @@ def _check_offset(
         problems.add_cases(
             f"offset gives events another number of voxels than {title}",
             cases,
-            f"Event i is pred[offset[i]:offset[i + 1]]: a label for each of its voxels in {title}.",
+            f"Event i is pred[offset[i]:offset[i + 1]], one label per voxel of it in {title}.",
         )
     if n_pred != manifest.n_voxels:
         with Problems(where) as problems:
             problems.add(
                 f"pred has shape ({n_pred},), expected ({manifest.n_voxels},), as offset says",
-                f"Write a label for each voxel of {title}, event after event.",
+                f"Write one label per voxel of {title}, event after event.",
             )
 
 
 def _read_labels(
     pred: GuardedDataset, manifest: Manifest, word: Callable[[int, int], str], where: str
 ) -> np.ndarray:
-    """(M,) uint8: all of `pred`; word(place, value) speaks of a value that is no label."""
+    """Read all of `pred` as (M,) uint8; word(place, value) describes a wrong value.
+
+    Raises SubmissionError for values that are not labels of the cycle.
+    """
     labels, bad = np.empty(pred.shape, np.uint8), Cases()
     for start, block in pred.read_blocks():
         bad.add(

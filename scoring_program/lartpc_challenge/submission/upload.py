@@ -1,7 +1,7 @@
-"""Finds the one file that an upload holds: in a folder, in a zip, or bare.
+"""Find and open the one file of an upload: in a folder, in a zip, or the file itself.
 
-Only regular files are opened. Nothing is unpacked to the disk but an HDF5 file, into an unnamed
-temporary file of bounded size; no name that an upload chose is ever written to.
+Only regular files are opened. Only an HDF5 file is unpacked to disk, into an unnamed temporary file
+of limited size. File names from the upload are never used for writing.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from lartpc_challenge.files import HDF5_SIGNATURE
 from lartpc_challenge.format import ChallengeError, SubmissionError
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
-MAX_ENTRIES = 100  # files and folders in an upload, whatever they are
-MAX_UNPACKED = 2 << 30  # bytes of the file in a zip: ten seconds' work
-_MAX_DIRECTORY = 1 << 20  # bytes that a zip may need to list its entries
+MAX_ENTRIES = 100  # files and folders of any kind in an upload
+MAX_UNPACKED = 2 << 30  # bytes of the unpacked file; unpacking takes ten seconds
+_MAX_DIRECTORY = 1 << 20  # bytes of a zip's list of entries
 _BLOCK = 1 << 20
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-# Codabench looks for its command in these, in an unpacked submission too, and would run it.
+# Codabench runs the command that these files name, also if a submission contains them.
 _PLATFORM_FILES = ("metadata", "metadata.yaml")
 _EXPECTED = "expected one file, the predictions (.h5 or .csv), at most one folder deep"
 
 _WRITE = "Write it with lartpc_challenge.submission.write_submission, or zip a .h5 or .csv file."
-# What files of other kinds begin with.
+# The first bytes of files of other kinds.
 _OTHER_KINDS = {
     b"\x93NUMPY": "a NumPy array (.npy)",
     b"\x1f\x8b": "packed with gzip (.gz, .tar.gz)",
@@ -50,14 +50,14 @@ _OTHER_KINDS = {
     b"root": "a ROOT file",
     **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
 }
-# Names in zips that programs write for themselves.
+# Member names that show that a zip is a file of another program.
 _OTHER_ZIPS = {
     ".npy": "NumPy arrays (.npz)",
-    "data.pkl": "what torch.save writes",
-    "[Content_Types].xml": "a document of an office program",
+    "data.pkl": "a file of torch.save",
+    "[Content_Types].xml": "an office document",
 }
 
-# What reading a damaged zip raises, beside zipfile's own error.
+# The exceptions that reading a damaged zip can raise.
 READ_ERRORS = (
     OSError,
     EOFError,
@@ -72,9 +72,9 @@ READ_ERRORS = (
 
 @dataclass(frozen=True)
 class Upload:
-    """The one file of an upload, open for reading; an HDF5 file's stream can be sought.
+    """The one file of an upload, open for reading; the stream of an HDF5 file is seekable.
 
-    `name` is fit for a message. Reading can raise READ_ERRORS where the upload is damaged.
+    name: escaped, for messages. Reading a damaged upload can raise READ_ERRORS.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class _Entry:
-    """Something in a folder or a zip. kind: "file", "folder" or what it is instead of these."""
+    """An entry of a folder or a zip. kind: "file", "folder", "symbolic link", "special file"."""
 
     name: str
     kind: str
@@ -96,16 +96,17 @@ class _Entry:
 
     @property
     def is_clutter(self) -> bool:
-        """Whether Finder left it there."""
+        """Whether it is a file that the macOS Finder adds."""
         base = self.parts[-1] if self.parts else ""
         return self.name.startswith("__MACOSX/") or base == ".DS_Store" or base.startswith("._")
 
 
 @contextlib.contextmanager
 def open_upload(path) -> Iterator[Upload]:
-    """Open what `path` holds: a folder, a zip or the file itself.
+    """Open the one file of the upload at `path`: a folder, a zip or the file itself.
 
-    Raises SubmissionError where that is not one regular file, or damaged, or larger than a limit.
+    Raises SubmissionError if there is not exactly one regular file, or if it is damaged or larger
+    than a limit; ChallengeError if there is no space to unpack it.
     """
     path = Path(path)
     with contextlib.ExitStack() as stack:
@@ -119,9 +120,9 @@ def open_upload(path) -> Iterator[Upload]:
 
 
 def title(path) -> str:
-    """What to call the upload at `path` in messages."""
+    """Return the name of the upload at `path` in messages."""
     path = Path(path)
-    # A platform's name for the folder would tell a participant nothing.
+    # The name of a platform's folder means nothing to a participant.
     return "the submission" if path.is_dir() else shown(path.name)
 
 
@@ -139,7 +140,7 @@ def _open(path: Path, stack: contextlib.ExitStack) -> Upload:
 
 
 def _open_regular(path: Path, where: str) -> BinaryIO:
-    # A pipe or a device could block for ever: look before opening.
+    # Opening a pipe or a device could block for ever.
     if not stat.S_ISREG(path.stat().st_mode):
         raise SubmissionError(f"{where}: is not a regular file, {_EXPECTED}")
     return open(path, "rb")
@@ -152,13 +153,13 @@ def _head(stream: BinaryIO) -> bytes:
 
 
 def _is_hdf5(where: str, head: bytes) -> bool:
-    """Whether the file that starts with `head` is HDF5, else CSV. SubmissionError if neither."""
+    """Return True for HDF5 and False for CSV, by the first bytes. Raises SubmissionError."""
     if head.startswith(HDF5_SIGNATURE):
         return True
     if not head:
         raise SubmissionError(f"{where}: is empty, {_EXPECTED}")
     if head.startswith(_ZIP):
-        raise SubmissionError(f"{where}: is a zip inside the upload; zip the predictions just once")
+        raise SubmissionError(f"{where}: is a zip inside the upload; zip the predictions only once")
     known = next((kind for start, kind in _OTHER_KINDS.items() if head.startswith(start)), None)
     if head[257:262] == b"ustar":
         known = "a tar archive"
@@ -195,7 +196,7 @@ def _in_zip(archive: zipfile.ZipFile) -> Iterator[_Entry]:
 
 
 def _only_file(where: str, entries: Iterable[_Entry], ignored=()) -> _Entry:
-    """The one file among `entries`, clutter and files named in `ignored` aside."""
+    """Return the one file among `entries`, without Finder's files and those named in `ignored`."""
     entries = list(islice(entries, MAX_ENTRIES + 1))
     if len(entries) > MAX_ENTRIES:
         raise _too_many(where)
@@ -213,27 +214,27 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored=()) -> _Entry:
 
 
 def _note_unfit(entries: list[_Entry], problems: Problems) -> None:
-    """Note what no upload may hold."""
+    """Add a problem for each kind of entry that an upload must not hold."""
     for what, wrong, advice in (
         (
             "links or special files",
             [e for e in entries if e.kind not in ("file", "folder")],
-            "Put the file itself there.",
+            "Zip the file itself.",
         ),
         (
-            "paths outside of it",
+            "paths outside the upload",
             [e for e in entries if _leads_out(e.name)],
-            "Zip the file by its plain name.",
+            "Zip the file without a path.",
         ),
         (
             "folders in folders",
             [e for e in entries if len(e.parts) + (e.kind == "folder") > 2],
-            "Zip the file, not the folders above it.",
+            "Zip only the file.",
         ),
         (
             "files that a platform would run as a program",
             [e for e in entries if e.name.split("/")[-1] in _PLATFORM_FILES],
-            "Leave them out.",
+            "Remove them.",
         ),
     ):
         cases = Cases(shown(e.name) for e in wrong)
@@ -269,24 +270,25 @@ def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Uplo
         if file.tell() != member.file_size:
             raise zipfile.BadZipFile("fewer bytes than declared")
     except READ_ERRORS as reason:
-        # The latter where not one folder takes a temporary file: all are full, or TMPDIR is gone.
+        # ENOENT: Python found no folder for temporary files (all are full, or TMPDIR is missing).
         if getattr(reason, "errno", None) in (errno.ENOSPC, errno.ENOENT):
             raise ChallengeError(
-                f"{where}: no temporary folder takes its {member.file_size:,} bytes; make space, "
-                "set TMPDIR, or unzip it elsewhere and give the file"
+                f"{where}: no temporary folder has space for {member.file_size:,} bytes; free "
+                "space, set TMPDIR, or unzip the file and give its path"
             ) from reason
         raise SubmissionError(f"{where}: is damaged; zip or upload it again") from reason
     return Upload(where, True, file)
 
 
 class _TooMuchError(Exception):
-    """More would be read at once than a zip that is fit to be read needs."""
+    """The zip's list of entries is longer than the limit."""
 
 
 class _SmallReads:
-    """A zip's file for zipfile, which reads and lists a directory of any length at once.
+    """A file object for zipfile that limits the size of one read.
 
-    What a zip says of its number of entries need not be true, and zipfile doesn't use it.
+    zipfile reads the whole list of entries at once, however long it is. The number of entries that
+    a zip declares can be false, and zipfile does not use it.
     """
 
     def __init__(self, stream: BinaryIO):
@@ -309,12 +311,12 @@ def _check_member(where: str, member: zipfile.ZipInfo, zip_bytes: int) -> None:
     if member.file_size > MAX_UNPACKED:
         raise SubmissionError(
             f"{where}: unpacks to {member.file_size:,} bytes, expected at most {MAX_UNPACKED:,}; "
-            "use the sparse form, a byte a voxel, or compression='gzip' for a dense one"
+            "use the sparse form, 1 byte per voxel, or compression='gzip' for a dense one"
         )
     if member.compress_size > zip_bytes:
         raise SubmissionError(f"{where}: is damaged; zip or upload it again")
     if member.file_size > DEFLATE_RATIO * member.compress_size + _BLOCK:
         raise SubmissionError(
-            f"{where}: says that {member.compress_size:,} bytes unpack to {member.file_size:,}, "
-            "which no zip can hold"
+            f"{where}: declares that {member.compress_size:,} bytes unpack to "
+            f"{member.file_size:,}, which is impossible; zip or upload it again"
         )
