@@ -34,22 +34,25 @@ from organizer.simulate.truth import (
     is_proton,
     is_proton_or_nucleus,
 )
+from organizer.simulate.variety import Variety
 
 
 @dataclass(frozen=True)
 class Production:
     """All that an event of a cycle depends on, besides its seed and Geant4, and how many are made.
 
-    recipe: the particles. rule: which class a deposit belongs to. detector: None where the true
-    energies are read out. threshold_mev: of a voxel. precedence: names of classes; where some are
-    given, a voxel belongs to the first of them that left energy in it, not to the one that left
-    most. full, demonstration: numbers of train and test events.
+    recipe: the particles; of several recipes each event gets one. rule: which class a deposit
+    belongs to. detector: None where the true energies are read out; with a `Variety` each event
+    has its own, with its own threshold. threshold_mev: of a voxel; with a `Variety` of converted
+    files alone. precedence: names of classes; where some are given, a voxel belongs to the first
+    of them that left energy in it, not to the one that left most. full, demonstration: numbers of
+    train and test events.
     """
 
-    recipe: Recipe
+    recipe: Recipe | tuple[Recipe, ...]
     rule: Rule
     threshold_mev: float
-    detector: Detector | None = None
+    detector: Detector | Variety | None = None
     precedence: tuple[str, ...] = ()
     full: tuple[int, int] = (10_000, 10_000)
     demonstration: tuple[int, int] = (300, 400)
@@ -58,6 +61,11 @@ class Production:
     # there would be nothing to tell apart. The recipes make that true of nearly every draw.
     min_classes: int = 2
     min_class_voxels: int = 20
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The recipes, also where there is only one."""
+        return (self.recipe,) if isinstance(self.recipe, Recipe) else self.recipe
 
     @property
     def hash(self) -> str:
@@ -84,6 +92,48 @@ _THREE_CLASSES: Rule = (
 _STOPPING_MUON = Group((-13, -13, -13, 13), 30, 130)
 _STOPPING_PION = Group((211,), 20, 90)
 _FAST_MUON = Group((13, -13), 500, 3000)  # knocks out delta rays long enough to be seen
+
+
+def _bands(pdgs: tuple[int, ...], *edges_mev: float) -> tuple[Group, ...]:
+    """Kinetic energies over decades: between every two edges flat, each band with the same odds."""
+    return tuple(Group(pdgs, low, high) for low, high in zip(edges_mev, edges_mev[1:]))
+
+
+_ELECTRONS = _bands((11, -11), 10, 50, 200, 800, 3000)
+_PHOTONS = _bands((22,), 10, 50, 200, 800, 3000)
+_MUONS = _bands((13, -13), 10, 100, 400, 1500, 5000)
+_PIONS = _bands((211, -211), 10, 100, 400, 1500)
+_PROTONS = _bands((2212,), 20, 80, 200, 500, 2000)
+_ANYTHING = _ELECTRONS + _PHOTONS + _MUONS + _PIONS + _PROTONS * 2
+
+_LIKE_CYCLES_1_TO_3 = Recipe(
+    required=((ELECTRON, PHOTON), (MUON, PION, PROTON)),
+    extra=(*_ANY_GROUP, PROTON),
+    extra_odds=(0.2, 0.5, 0.3),
+    vertex_odds=(0.0, 0.5, 0.3, 0.2),
+    cosmic_odds=(0.6, 0.2, 0.2),
+)
+_ANYTHING_FROM_ONE_TO_FOUR_VERTICES = Recipe(
+    required=(),
+    extra=_ANYTHING,
+    extra_odds=(0.0, 0.2, 0.4, 0.3, 0.1),
+    vertex_odds=(0.0, 0.55, 0.25, 0.12, 0.08),
+    cosmic_odds=(0.7, 0.2, 0.1),
+)
+_LIKE_NEUTRINOS = Recipe(
+    required=(_MUONS[1:] + _ELECTRONS[2:],),
+    extra=_PROTONS * 2 + _PIONS + _PHOTONS[1:3],
+    extra_odds=(0.1, 0.3, 0.3, 0.2, 0.1),
+    cosmic_odds=(0.8, 0.2),
+)
+_ONE_PARTICLE = Recipe(required=(_ANYTHING,), extra=(), extra_odds=(1.0,))
+_MUONS_ALONE = Recipe(
+    required=(_MUONS,),
+    extra=(),
+    extra_odds=(1.0,),
+    vertex_odds=(0.5, 0.3, 0.2),
+    cosmic_odds=(0.0, *[0.25] * 2, *[0.05] * 10),
+)
 
 PRODUCTIONS = {
     1: Production(
@@ -166,6 +216,19 @@ PRODUCTIONS = {
             ("track", anything),
         ),
         threshold_mev=_LOW_THRESHOLD_MEV,
+    ),
+    8: Production(
+        recipe=(
+            *[_LIKE_CYCLES_1_TO_3] * 2,
+            _ANYTHING_FROM_ONE_TO_FOUR_VERTICES,
+            _LIKE_NEUTRINOS,
+            _ONE_PARTICLE,
+            _MUONS_ALONE,
+        ),
+        rule=_THREE_CLASSES,
+        threshold_mev=_LOW_THRESHOLD_MEV,
+        detector=Variety(),
+        min_classes=1,
     ),
 }
 

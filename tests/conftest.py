@@ -11,7 +11,8 @@ from hypothesis import settings
 MARKED = {
     "torch": """augment commands dataset kit model network notebook peers predict shipped stream
         systems train what_helped""",
-    "geant4": "data failures physics simulate simulation_argon_data simulation_geant4",
+    "geant4": """data failures physics simulate simulation_argon_data simulation_geant4
+        variety""",
     "slow": """attacks boosting bundle codabench_client codabench_close competition_yaml convert
         convert_exact display fuzz jobs leaderboard make pages publish score_run supply_chain""",
 }

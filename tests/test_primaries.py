@@ -100,3 +100,16 @@ def test_vertices_leave_their_particles_room():
 
 def test_the_same_stream_gives_the_same_particles():
     assert draw(3, 5) == draw(3, 5)
+
+
+def test_an_event_of_general_follows_any_of_its_recipes():
+    events = draw(8, 1000)
+    energies = [p.kinetic_energy_mev for particles in events for p in particles]
+    assert min(energies) < 30
+    assert max(energies) > 3000
+    assert {len(particles) for particles in events} >= {1, 2, 3, 4, 5, 6, 12}
+    assert any(
+        {abs(p.pdg) for p in particles} == {13} for particles in events if len(particles) > 5
+    )
+    vertices = [len({p.position_mm for p in particles if not p.is_cosmic}) for particles in events]
+    assert set(vertices) == {0, 1, 2, 3, 4}

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -19,6 +20,8 @@ import pytest
 
 from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.format import ChallengeError
+from organizer.data.seeds import fixed_seeds
+from organizer.phases.split import published
 from organizer.simulate import chunks
 from organizer.simulate.__main__ import main
 from organizer.simulate.chunks import Chunk, SimulationRequest, simulate_here
@@ -27,6 +30,7 @@ from organizer.simulate.store import iter_particles
 needs_geant4 = pytest.mark.skipif(
     importlib.util.find_spec("geant4_pybind") is None, reason="geant4_pybind is not installed"
 )
+ROOT = Path(__file__).parents[1]
 SEED = 20_180_806
 
 
@@ -141,6 +145,23 @@ def test_an_event_alone_is_the_same_as_among_others(whole, tmp_path):
     assert found.event_id == 36
     for column in ("coords", "energy", "label"):
         assert getattr(found, column).tobytes() == getattr(expected, column).tobytes()
+
+
+@needs_geant4
+@pytest.mark.parametrize("cycle", [1, 2, 3])
+def test_the_shipped_train_events_come_again(tmp_path, cycle):
+    """A change to what the events depend on needs new demonstration data, and is seen here."""
+    seed = int.from_bytes(fixed_seeds(f"cycle{cycle} train"), "big")
+    request, chunk = SimulationRequest(cycle, 300, seed, "demonstration"), Chunk(0, 3)
+    simulate_here(request, [chunk], tmp_path, jobs=1, progress=lambda events: None)
+    with EventFile(ROOT / f"starting_kit/data/cycle{cycle}_train.h5") as file:
+        shipped = {event.coords.tobytes(): event for event in file}
+    with EventFile(chunk.file_in(tmp_path)) as events:
+        for event in (published(event, 1) for event in events):
+            found = shipped.get(event.coords.tobytes())
+            assert found is not None
+            assert found.label.tolist() == event.label.tolist()
+            assert found.energy.tolist() == event.energy.tolist()
 
 
 @needs_geant4

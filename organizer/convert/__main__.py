@@ -48,12 +48,11 @@ from organizer.convert.readers import FAMILIES, READERS, find_reader
 from organizer.convert.source_group import write_source
 from organizer.convert.taxonomy import table
 from organizer.convert.writers import FORMATS, choose_format, write_as
-from organizer.cycles import PRODUCTIONS
+from organizer.cycles import PRODUCTIONS, production_of
 
 T = TypeVar("T")
 _CALL = "python -m organizer.convert"
 _MLHEP = "mlhep"
-_DEFAULT_THRESHOLD_MEV = 0.05  # of a cycle that nobody simulates; hides recoils of neutrons
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,10 +92,10 @@ def _to_format(options: argparse.Namespace) -> None:
 
 def _from_source(reader: str, options: argparse.Namespace) -> None:
     source, cycle = options.source_file, options.cycle
-    production = PRODUCTIONS.get(cycle.number)  # `general` has none: it is made of the others'
+    production = production_of(cycle)
     threshold_mev = options.threshold_mev
     if threshold_mev is None:
-        threshold_mev = production.threshold_mev if production else _DEFAULT_THRESHOLD_MEV
+        threshold_mev = production.threshold_mev
     read_options = ReadOptions(
         options.energy_from, options.labels_from, options.taxonomy, options.source_voxel_mm
     )
@@ -104,8 +103,7 @@ def _from_source(reader: str, options: argparse.Namespace) -> None:
     seen = list(_up_to_first_deposit(events))
     is_labelled = not seen or seen[-1].kind is not None
     voxel_mm = choose_voxel_mm(options.voxel_size, seen[-1] if seen else None, cycle)
-    precedence = production.precedence if production else ()
-    settings = Settings(cycle, voxel_mm, threshold_mev, options.crop, precedence)
+    settings = Settings(cycle, voxel_mm, threshold_mev, options.crop, production.precedence)
     kind = "train" if is_labelled else "test"
     counts = Counts()
     rows: list[Converted] = []

@@ -18,9 +18,9 @@ from lartpc_challenge.scoring import Scores, score
 from lartpc_challenge.submission.forms import read_submission
 from organizer.cycles import PRODUCTIONS
 from organizer.simulate.event import SEED_SCHEME, event_streams
-from organizer.simulate.response import draw_conditions
 from organizer.simulate.store import iter_particles
 from organizer.simulate.truth import Origin
+from organizer.simulate.variety import draw_readout
 
 ORIGIN_NAMES = {
     Origin.PRIMARY: "primary particles",
@@ -162,10 +162,11 @@ def dead_planes(cycle: Cycle, seed: int, event_id: int, attempts: int) -> np.nda
     """(3, GRID_SIZE) bool: the planes, axis by axis, that were dead in an event whose `attempts`-th
     draw was accepted."""
     *_, of_detector = event_streams(seed, cycle.number, event_id, attempts - 1)
+    production = PRODUCTIONS[cycle.number]
     rng = np.random.default_rng(of_detector)
-    detector = PRODUCTIONS[cycle.number].detector
-    assert detector is not None
-    return draw_conditions(rng, detector).dead
+    conditions = draw_readout(rng, production.detector, production.threshold_mev).conditions
+    assert conditions is not None
+    return conditions.dead
 
 
 def _distance_to(dead: np.ndarray, event: Event) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,35 +38,34 @@ def primaries_table(cycles: Sequence[Cycle]) -> str:
     """Kinetic energies of what the events of each cycle begin with, and how many there are."""
     columns = {}
     for cycle in cycles:
-        recipe = production_of(cycle).recipe
-        groups = {*recipe.extra, *(group for among in recipe.required for group in among)}
+        recipes = production_of(cycle).recipes
+        groups = [g for r in recipes for among in (r.extra, *r.required) for g in among]
         rows = {}
         for name, pdgs in SPECIES.items():
             own = [group for group in groups if set(group.pdgs) <= set(pdgs)]
-            rows[f"{name}, MeV"] = "; ".join(map(_range, sorted(own, key=lambda g: g.lowest_mev)))
-        rows["vertices"] = _counts(recipe.vertex_odds)
-        least, most = _least_and_most(recipe.extra_odds)
-        per_vertex = len(recipe.required)
-        rows["particles per vertex"] = _from_to(per_vertex + least, per_vertex + most)
-        rows["crossing muons"] = _counts(recipe.cosmic_odds)
+            rows[f"{name}, MeV"] = _ranges(own)
+        rows["vertices"] = _counts((r.vertex_odds, 0) for r in recipes)
+        rows["particles per vertex"] = _counts((r.extra_odds, len(r.required)) for r in recipes)
+        rows["crossing muons"] = _counts((r.cosmic_odds, 0) for r in recipes)
         columns[f"cycle {cycle.number}"] = rows
     return markdown(columns)
 
 
-def _range(group: Group) -> str:
-    return f"{group.lowest_mev:g} to {group.highest_mev:g}"
+def _ranges(groups: Iterable[Group]) -> str:
+    """The kinetic energies that the groups cover, in words."""
+    covered: list[list[float]] = []
+    for low, high in sorted((group.lowest_mev, group.highest_mev) for group in groups):
+        if covered and low <= covered[-1][1]:
+            covered[-1][1] = max(high, covered[-1][1])
+        else:
+            covered.append([low, high])
+    return "; ".join(f"{low:g} to {high:g}" for low, high in covered)
 
 
-def _least_and_most(odds: Sequence[float]) -> tuple[int, int]:
-    possible = np.flatnonzero(odds)
-    return int(possible[0]), int(possible[-1])
-
-
-def _counts(odds: Sequence[float]) -> str:
-    return _from_to(*_least_and_most(odds))
-
-
-def _from_to(least: int, most: int) -> str:
+def _counts(odds_and_more: Iterable[tuple[Sequence[float], int]]) -> str:
+    """The numbers that have odds, each of them with so many more, in words."""
+    possible = [n + more for odds, more in odds_and_more for n, p in enumerate(odds) if p]
+    least, most = min(possible), max(possible)
     return f"{least}" if least == most else f"{least} to {most}"
 
 

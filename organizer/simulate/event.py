@@ -10,8 +10,8 @@ from lartpc_challenge.cycles import CYCLES
 from organizer.cycles import PRODUCTIONS, Production
 from organizer.simulate.geant4 import LiquidArgon, Particle
 from organizer.simulate.primaries import draw_primaries
-from organizer.simulate.response import draw_conditions, measured_readout
-from organizer.simulate.voxels import Voxels, deposits_in_crop, find_truth, ideal_readout
+from organizer.simulate.variety import draw_readout, straightened
+from organizer.simulate.voxels import Voxels, deposits_in_crop, find_truth
 
 SEED_SCHEME = (
     "numpy.random.SeedSequence(seed, spawn_key=(cycle, event_id, attempt)).spawn(3) gives "
@@ -47,17 +47,14 @@ def simulate_event(argon: LiquidArgon, cycle: int, seed: int, event_id: int) -> 
     while True:
         of_primaries, of_geant4, of_detector = event_streams(seed, cycle, event_id, attempt)
         particles = draw_primaries(np.random.default_rng(of_primaries), production.recipe)
+        rng = np.random.default_rng(of_detector)
+        readout = draw_readout(rng, production.detector, production.threshold_mev)
         steps = argon.simulate(particles, of_geant4.generate_state(4).tolist())
+        if readout.straight_mm:
+            steps = straightened(steps, readout.straight_mm)
         deposits = deposits_in_crop(steps)
         truth = find_truth(steps, deposits, particles, task, production)
-        if production.detector is None:
-            voxels = ideal_readout(deposits, truth, production.threshold_mev)
-        else:
-            rng = np.random.default_rng(of_detector)
-            conditions = draw_conditions(rng, production.detector)
-            voxels = measured_readout(
-                deposits, truth, production.detector, conditions, production.threshold_mev, rng
-            )
+        voxels = readout.read(deposits, truth, rng)
         if is_accepted(voxels.label, production):
             return SimulatedEvent(event_id, particles, voxels, attempts=attempt + 1)
         attempt += 1

@@ -56,12 +56,16 @@ COSMIC_LOWEST_MEV, COSMIC_HIGHEST_MEV = 1e3, 1e4
 COSMIC_REACH_MM = 0.7 * HALF_CROP_MM  # they pass at most so far from the crop's centre
 
 
-def draw_primaries(rng: np.random.Generator, recipe: Recipe) -> list[Particle]:
-    """Draw an event's particles, positions in mm around the crop's centre."""
+def draw_primaries(rng: np.random.Generator, recipe: Recipe | tuple[Recipe, ...]) -> list[Particle]:
+    """Draw an event's particles, positions in mm around the crop's centre.
+
+    Of several recipes the event gets one, each with the same odds.
+    """
+    chosen: Recipe = _choose(rng, recipe) if isinstance(recipe, tuple) else recipe
     particles = []
-    for _ in range(_draw_count(rng, recipe.vertex_odds)):
-        particles += _draw_vertex(rng, recipe)
-    particles += [_draw_cosmic(rng) for _ in range(_draw_count(rng, recipe.cosmic_odds))]
+    for _ in range(_draw_count(rng, chosen.vertex_odds)):
+        particles += _draw_vertex(rng, chosen)
+    particles += [_draw_cosmic(rng) for _ in range(_draw_count(rng, chosen.cosmic_odds))]
     return particles
 
 

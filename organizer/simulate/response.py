@@ -56,10 +56,18 @@ class Detector:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where in the detector an event lies. dead (3, GRID_SIZE) bool: dead planes, axis by axis."""
+    """Where in the detector an event lies, and how it is read out there.
+
+    dead (3, GRID_SIZE) bool: dead planes, axis by axis. missing: boxes that are not read out, each
+    (3, 2) int: first voxel and the one after the last, axis by axis. scale: what the energies are
+    multiplied with. recombines: whether charge is lost to recombination.
+    """
 
     drift_mm: float
     dead: np.ndarray
+    missing: tuple[np.ndarray, ...] = ()
+    scale: float = 1.0
+    recombines: bool = True
 
 
 def draw_conditions(rng: np.random.Generator, detector: Detector) -> Conditions:
@@ -87,10 +95,13 @@ def measured_readout(
     charge = spread.parts.sum(axis=(1, 2))
     x, y, z = np.unravel_index(spread.key, GRID_SHAPE)
     is_dead = conditions.dead[0, x] | conditions.dead[1, y] | conditions.dead[2, z]
+    for box in conditions.missing:
+        is_in_box = [(a >= first) & (a < end) for a, (first, end) in zip((x, y, z), box)]
+        is_dead |= np.all(is_in_box, axis=0)
     # Where less than the noise arrives no voxel is made: noise alone must not get a label.
     is_read = ~is_dead & (charge > detector.noise_electrons)
     noisy = charge + rng.normal(0, detector.noise_electrons, len(charge))
-    energy = noisy * MEV_PER_ELECTRON / recombination(MIP_DEDX_MEV_CM)
+    energy = noisy * MEV_PER_ELECTRON / recombination(MIP_DEDX_MEV_CM) * conditions.scale
     return read_out(spread, energy, is_read & (energy > threshold_mev), truth.precedence)
 
 
@@ -107,20 +118,26 @@ def arriving_electrons(
     deposits: Deposits, detector: Detector, conditions: Conditions
 ) -> np.ndarray:
     """(P,) electrons of each deposit that arrive at the anode."""
-    with np.errstate(divide="ignore"):
-        dedx = deposits.energy_mev / (deposits.length_mm / 10)
-    escaping = np.where(
-        deposits.is_nucleus, recombination(dedx, NUCLEUS_DEDX_MEV_CM), recombination(dedx)
-    )
+    escaping = _escaping(deposits) if conditions.recombines else recombination(MIP_DEDX_MEV_CM)
     free = deposits.energy_mev / MEV_PER_ELECTRON * escaping
     return free * np.exp(-_drift_time_us(deposits, detector, conditions) / detector.lifetime_us)
+
+
+def _escaping(deposits: Deposits) -> np.ndarray:
+    """(P,) share of each deposit's electrons that escape recombination."""
+    with np.errstate(divide="ignore"):
+        dedx = deposits.energy_mev / (deposits.length_mm / 10)
+    return np.where(
+        deposits.is_nucleus, recombination(dedx, NUCLEUS_DEDX_MEV_CM), recombination(dedx)
+    )
 
 
 def _drift_time_us(deposits: Deposits, detector: Detector, conditions: Conditions) -> np.ndarray:
     return (conditions.drift_mm + deposits.position_mm[:, 0]) / detector.drift_speed_mm_us
 
 
-_REACH = np.arange(-2, 3)  # voxels around a deposit's: at least 6 mm, three times the widest spread
+_LEAST_REACH = 2  # voxels around a deposit's that charge can spread to
+_SIGMAS_REACHED = 3  # for `Detector` as it stands, 2 voxels are enough
 _NEGLIGIBLE_ELECTRONS = 1.0
 _BLOCK = 512  # deposits at a time, so that their 125 voxels each stay in the cache
 _SIGMAS = np.linspace(-6, 6, 2401)
@@ -140,25 +157,44 @@ def diffuse(
     charge through it (at most 22 % and 1 %, where the drift is longest) and gain none.
     """
     along, across = detector.diffusion_longitudinal_mm2_us, detector.diffusion_transverse_mm2_us
+    if not along and not across:
+        return tally(deposits.voxel, electrons, deposits.track, truth)
     time_us = _drift_time_us(deposits, detector, conditions)
     sigma_mm = np.sqrt(2 * time_us[:, None] * np.array([along, across, across])) + 1e-6
+    position_mm, track = deposits.position_mm, deposits.track
+    widest = math.ceil(_SIGMAS_REACHED * sigma_mm.max(initial=0) / VOXEL_SIZE_MM)
+    if widest > _LEAST_REACH:
+        # Where so much spreads, a track's deposits in a voxel may as well lie in one point.
+        position_mm, sigma_mm, electrons, track = _gathered(deposits, sigma_mm, electrons)
+    reach = np.arange(-max(widest, _LEAST_REACH), max(widest, _LEAST_REACH) + 1)
     blocks = [
-        _spread(deposits.position_mm[i], sigma_mm[i], electrons[i], first)
+        _spread(position_mm[i], sigma_mm[i], electrons[i], first, reach)
         for first in range(0, len(electrons), _BLOCK)
         for i in [slice(first, first + _BLOCK)]
     ]
     key, weight, row = map(np.concatenate, zip(*blocks)) if blocks else np.zeros((3, 0), int)
-    return tally(key, weight, deposits.track[row], truth)
+    return tally(key, weight, track[row], truth)
 
 
-def _spread(position_mm, sigma_mm, electrons, first_row):
+def _gathered(deposits: Deposits, sigma_mm: np.ndarray, electrons: np.ndarray):
+    """Position, spread, electrons and track of deposits gathered by track and voxel."""
+    pair = deposits.track * GRID_SIZE**3 + deposits.voxel
+    _, first, group = np.unique(pair, return_index=True, return_inverse=True)
+    total = np.bincount(group, electrons)
+    position_mm = np.stack(
+        [np.bincount(group, electrons * x) / total for x in deposits.position_mm.T], axis=1
+    )
+    return position_mm, sigma_mm[first], total, deposits.track[first]
+
+
+def _spread(position_mm, sigma_mm, electrons, first_row, reach):
     """Voxel key, electrons and deposit of every voxel that the deposits reach."""
     voxel = np.floor(position_mm / VOXEL_SIZE_MM).astype(np.int64)
-    edge_mm = (voxel[:, :, None] + np.append(_REACH, _REACH[-1] + 1)) * VOXEL_SIZE_MM
+    edge_mm = (voxel[:, :, None] + np.append(reach, reach[-1] + 1)) * VOXEL_SIZE_MM
     sigmas = (edge_mm - position_mm[:, :, None]) / sigma_mm[:, :, None]
     share = np.diff(np.interp(sigmas, _SIGMAS, _NORMAL_CDF))
     share /= share.sum(axis=2, keepdims=True)
-    reached = voxel[:, :, None] + _REACH
+    reached = voxel[:, :, None] + reach
     share[(reached < 0) | (reached >= GRID_SIZE)] = 0  # leaves the crop
     weight = np.einsum("p,pi,pj,pk->pijk", electrons, *np.moveaxis(share, 1, 0))
     row, i, j, k = np.nonzero(weight > _NEGLIGIBLE_ELECTRONS)
