@@ -9,21 +9,26 @@ number or a name, and `events`, public or hidden. Phases are numbered from 1 in 
 from __future__ import annotations
 
 import argparse
+import functools
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
-import jsonschema.validators
 import yaml
 
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.cycles import Cycle, find_cycle
 from lartpc_challenge.format import ChallengeError
 
+if TYPE_CHECKING:
+    import jsonschema
+    from jsonschema.protocols import Validator
+
 ROOT = Path(__file__).resolve().parents[1]
-_SCHEMA = yaml.safe_load(Path(__file__).with_name("competition.schema.yaml").read_text("utf-8"))
+_SCHEMA = Path(__file__).with_name("competition.schema.yaml")
 _OWN_KEYS = ("cycle", "events")
 
 
@@ -103,7 +108,7 @@ def add_competition(parser: argparse.ArgumentParser) -> None:
 def parse_competition(text: str, path: Path) -> Competition:
     """As `read_competition`, of the file's text; `path` is its name in errors."""
     keys = _parse_yaml(text, path)
-    errors = sorted(_VALIDATOR(_SCHEMA).iter_errors(keys), key=lambda error: list(error.path))
+    errors = sorted(_validator().iter_errors(keys), key=lambda error: list(error.path))
     problems = [sentence for error in errors for sentence in _sentences(error)]
     phases: list[Phase] = []
     if not problems:
@@ -171,13 +176,30 @@ def _parse_yaml(text: str, path: Path) -> dict:
     return keys
 
 
-# JSON has one kind of number, YAML two: Codabench reads 2.0 as another version than 2.
-_VALIDATOR = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+@functools.cache
+def _validator() -> Validator:
+    """Of the schema, which has no formats (addresses, dates).
+
+    Where Jupyter is installed, jsonschema's check of addresses takes 1.1 s of the 1.3 s that its
+    import takes. Without that package it leaves this check out.
+    """
+    slow = "rfc3987_syntax"
+    before = sys.modules.get(slow)
+    sys.modules[slow] = None  # type: ignore[assignment]  # `import` then says that it isn't there
+    try:
+        from jsonschema import Draft202012Validator, validators
+    finally:
+        del sys.modules[slow]
+        if before:
+            sys.modules[slow] = before
+    schema = yaml.safe_load(_SCHEMA.read_text(encoding="utf-8"))
+    # JSON has one kind of number, YAML two: Codabench reads 2.0 as another version than 2.
+    types = Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: type(value) is int
-    ),
-)
+    )
+    return validators.extend(Draft202012Validator, type_checker=types)(schema)
+
+
 _KINDS = {
     str: "a text",
     bool: "true or false",
@@ -229,5 +251,13 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
         yield f"{place} is empty"
 
 
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    parser = new_parser("python -m organizer.competition", __doc__)
+    add_competition(parser)
+    path = parser.parse_args(argv).competition
+    return run("competition", lambda: print(*(c.number for c in read_competition(path).cycles)))
+
+
 if __name__ == "__main__":
-    print(*(cycle.number for cycle in read_competition().cycles))
+    sys.exit(main())

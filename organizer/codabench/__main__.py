@@ -31,7 +31,6 @@ from lartpc_challenge.format import ChallengeError
 from organizer.codabench.backup import DEFAULT_FOLDER, Backup, backup, changes
 from organizer.codabench.benchmark import write_benchmark
 from organizer.codabench.client import Server
-from organizer.codabench.close import as_markdown, fact_sheets, final_report, write_report
 from organizer.codabench.leaks import leaks
 from organizer.codabench.opening import Opening, held_back, open_phase
 from organizer.codabench.publish import publish
@@ -170,6 +169,9 @@ def _compare(session: Session, options: argparse.Namespace) -> None:
 
 
 def _close(session: Session, options: argparse.Namespace) -> None:
+    # Brings pandas and scipy, which take seconds to import: no other command needs them.
+    from organizer.codabench.close import as_markdown, fact_sheets, final_report, write_report
+
     bundle, out = session.bundle(), options.out
     kept = backup(session, options.backup)
     seen = sorted(session.competition()["phases"], key=lambda phase: phase["index"])
