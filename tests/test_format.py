@@ -34,6 +34,24 @@ ARCHIVE = Path(__file__).parent / "archive"
 # ---- constants
 
 
+@pytest.mark.parametrize(
+    ("trained_on", "asked", "labels"),
+    [
+        ("general", "general", (1, 2, 3)),
+        ("general", "dense", (1, 2, 3)),
+        ("general", "two_classes", (1, 2, 2)),
+        ("general", "track_shower", (1, 2, 2)),  # electrons are showers, the others tracks
+        ("five_classes", "track_shower", (2, 2, 1, 1, 1)),
+        ("two_classes", "general", None),  # knows no protons
+        ("general", "five_classes", None),
+        ("motifs", "track_shower", None),  # its low-energy deposits may be either
+        ("beam_cosmic", "two_classes", None),
+    ],
+)
+def test_classes_have_their_places_in_coarser_cycles(trained_on, asked, labels):
+    assert find_cycle(trained_on).labels_in(find_cycle(asked)) == labels
+
+
 def test_labels_of_the_cycles():
     labels = {number: list(cycle.labels) for number, cycle in CYCLES.items() if number < 4}
     assert labels == {1: [1, 2], 2: [1, 2, 3], 3: [1, 2, 3]}

@@ -16,7 +16,7 @@ from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
 from baseline.model import UResNet
-from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.cycles import CYCLES, find_cycle
 from lartpc_challenge.events import EventWriter
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
@@ -79,6 +79,27 @@ def test_the_command_writes_checks_and_describes(tmp_path, model_file, test_file
     assert said.startswith("device CPU, backend torch, 1 thread, fp32, 30 events, ")
     assert f"30 events, {manifest.n_voxels:,} voxels, {out.stat().st_size / 1e6:.2f} MB" in said
     assert said.splitlines()[-1].split() == ["3", "proton", f"{np.mean(pred == 3):.1%}"]
+
+
+@pytest.mark.parametrize("trained_on", ["dense", "general"])
+def test_a_network_of_another_cycle_serves_where_the_classes_are_the_same(
+    tmp_path, model_file, test_file, trained_on, capsys
+):
+    other = save(tmp_path / "other.pt", cycle=find_cycle(trained_on).number)
+    pred = predict.predict(other, test_file, "cpu")
+    assert "the events are of cycle 2" in capsys.readouterr().out
+    assert np.array_equal(pred, predict.predict(model_file, test_file, "cpu"))
+
+
+def test_where_protons_are_other_their_probabilities_are_added(tmp_path):
+    model_file, path = save(tmp_path / "two.pt", seed=2), tmp_path / "test.h5"
+    toy.make_events_file(path, toy.make_events(30, n_voxels=(1, 60), seed=8), kind="test", cycle=1)
+    model, config, _ = checkpoint.load_model(model_file, CPU)
+    events, _ = read_events([path], labelled=False)
+    electron, other, proton = predict.class_probabilities(model, events, config, config.views).T
+    pred = predict.predict(model_file, path, "cpu")
+    assert np.array_equal(pred == 2, (other + proton > electron).numpy())
+    assert ((pred == 2) & ((electron > other) & (electron > proton)).numpy()).any()
 
 
 def test_equal_runs_give_equal_bytes(tmp_path, model_file, test_file):

@@ -70,6 +70,32 @@ class Cycle:
         """The label of the class with this name. ValueError where the cycle has none."""
         return self.label_names.index(class_name)
 
+    def labels_in(self, other: Cycle) -> tuple[int, ...] | None:
+        """The label in `other` of each of this cycle's classes, in order, by names of classes.
+
+        None where a class has no place in `other`, or other's classes are not all told apart here.
+        """
+        names = [one.name for one in self.classes]
+        for i, name in enumerate(names):
+            while name not in other.class_names and name in _PART_OF:
+                name = _PART_OF[name]
+            names[i] = name
+        if set(names) != set(other.class_names):
+            return None
+        return tuple(map(other.label, names))
+
+
+# The class that holds another one in cycles that tell fewer apart: there its rule gives the same
+# deposits this class.
+_PART_OF = {
+    "proton": "other",
+    "electron/positron": "shower",
+    "other": "track",
+    "HIP": "track",
+    "MIP": "track",
+    "delta": "shower",
+    "Michel": "shower",
+}
 
 # Told apart by people who see fewer colours: (on light, on dark).
 _BLUE = (36, 104, 180), (102, 164, 234)

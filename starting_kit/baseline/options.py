@@ -45,7 +45,9 @@ def predict_parser(manual: str | None) -> argparse.ArgumentParser:
     """The options of `python -m baseline.predict`."""
     parser = new_parser("python -m baseline.predict", manual)
     parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
-    parser.add_argument("--events", required=True, help="the test file of the checkpoint's cycle")
+    parser.add_argument(
+        "--events", required=True, help="the test file, of a cycle whose classes the network tells"
+    )
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
     _add_device(parser)
     return parser

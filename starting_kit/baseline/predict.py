@@ -104,22 +104,30 @@ def predict(
 ) -> np.ndarray:
     """(M,) uint8 labels of an event file's voxels, in its order, of whatever kind the file is.
 
+    Where checkpoint and events are of different cycles, classes are matched by name, and those that
+    the events' cycle does not tell apart are added up: protons are "other" in cycle 1.
     device: cpu, cuda or auto; backend: spconv, torch or auto. Prints which it took.
-    ChallengeError where checkpoint and events are of different cycles, or one can't be read.
+    ChallengeError where the classes can't be matched, or one of the files can't be read.
     """
     with explaining_memory("the number of other programs, or use --device cpu"):
         where = choose_device(device)
         opened = open_backend(backend, where)
         model, config, cycle = checkpoint.load_model(checkpoint_path, where, opened)
         events, found = read_events([events_path], labelled=False)
-        if found != cycle:
+        labels = cycle.labels_in(found)
+        if labels is None:
             raise ChallengeError(
                 f"{events_path}: is of cycle {found.number}, but {checkpoint_path} was trained on "
-                f"cycle {cycle.number}; each cycle needs its own network"
+                f"cycle {cycle.number}, which does not tell its classes apart: "
+                f"{', '.join(found.class_names)}"
             )
         print(describe(model, len(events), config.precision), flush=True)
+        if cycle != found:
+            print(f"trained on cycle {cycle.number}, the events are of cycle {found.number}")
         probability = class_probabilities(model, events, config, config.views, progress=True)
-    return (probability.argmax(1) + 1).numpy().astype(np.uint8)
+    of_label = torch.zeros(len(probability), len(found.labels))
+    of_label.index_add_(1, torch.tensor(labels) - 1, probability)
+    return (of_label.argmax(1) + 1).numpy().astype(np.uint8)
 
 
 def main(arguments: list[str] | None = None) -> int:
