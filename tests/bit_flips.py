@@ -4,17 +4,20 @@
 
 FILE is an events file, a reference or a model of the baseline; without one: phase 1's reference,
 cycle 1's test and train files and its model. Flips every bit of a file's metadata (bytes that are
-not 0, outside the chunks of its data sets) and a sample of all; of a model a sample alone.
+not 0, outside the chunks of its data sets) and a sample of all; of a model a sample alone. A test
+file is read by the command check, a train file by train, a model by predict; a reference as on a
+platform, with the submission of the baseline, page included.
+
 Counts how each flip ends: `refused` by one sentence; `same`: what is read does not change; or, what
 must not be, `changed`, `another error` or `slow`: more than 20 s. Exit status 1 if there are such.
-A reference is scored as on a platform, with the submission of the baseline, page included.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
-import hashlib
+import contextlib
+import io
 import shutil
 import sys
 import tempfile
@@ -25,8 +28,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from lartpc_challenge.__main__ import main as check_or_score
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import HDF5_SIGNATURE
 from lartpc_challenge.format import REFERENCE_KINDS, ChallengeError
 from lartpc_challenge.page.report import page
@@ -40,6 +43,7 @@ FILES = (
     "baseline_submission/cycle1/model.pt",
 )
 SUBMISSION = ROOT / "baseline_submission/cycle1/submission.zip"
+EVENTS = ROOT / "starting_kit/data/cycle1_test.h5"
 SLOW_SECONDS = 20
 HARMLESS = {"refused", "same"}
 
@@ -100,20 +104,10 @@ def reader(path: Path) -> Callable[[Path], object]:
     """What reads a file of the kind that is at `path`."""
     with open(path, "rb") as file:
         if file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE:
-            return read_model
+            return predict
     with h5py.File(path) as file:
-        return score_it if file.attrs["kind"] in REFERENCE_KINDS else read_events
-
-
-def read_events(path: Path) -> str:
-    """A digest of all that an events file holds."""
-    with EventFile(path) as events:
-        digest = hashlib.blake2b(repr((events.kind, events.cycle, events.scale)).encode())
-        digest.update(events.event_id.tobytes() + events.offset.tobytes())
-        for event in events:
-            for column in (event.coords, event.energy, event.label, event.particle):
-                digest.update(b"" if column is None else column.tobytes())
-    return digest.hexdigest()
+        kind = file.attrs["kind"]
+    return score_it if kind in REFERENCE_KINDS else check if kind == "test" else train
 
 
 def score_it(path: Path, submission: Path = SUBMISSION) -> tuple[str, str]:
@@ -122,14 +116,42 @@ def score_it(path: Path, submission: Path = SUBMISSION) -> tuple[str, str]:
     return (scores.text, page(scores)) if scores else ("", "")
 
 
-def read_model(path: Path) -> str:
-    """A digest of a model's weights."""
-    from baseline.checkpoint import load
+def check(path: Path, submission: Path = SUBMISSION) -> str:
+    """What the command says of a submission to a test file."""
+    return _printed(check_or_score, "check", submission, "--events", path)
 
-    digest = hashlib.blake2b()
-    for name, tensor in load(path)["weights"].items():
-        digest.update(name.encode() + tensor.numpy().tobytes())
-    return digest.hexdigest()
+
+def train(path: Path) -> bytes:
+    """The weights of a small network that the command trains on a train file."""
+    from baseline import checkpoint
+    from baseline.train import main
+
+    small = "--filters 2 --depth 2 --blocks 1 --epochs 1 --views 1 --threads 1 --device cpu"
+    with tempfile.TemporaryDirectory() as out:
+        _printed(main, "--events", path, "--out", out, *small.split())
+        weights = checkpoint.load(Path(out) / "best.pt")["weights"]
+    return b"".join(tensor.numpy().tobytes() for tensor in weights.values())
+
+
+def predict(path: Path, events: Path = EVENTS) -> bytes:
+    """The submission that the command writes with a model."""
+    from baseline.predict import main
+
+    with tempfile.TemporaryDirectory() as folder:
+        _printed(main, "--checkpoint", path, "--events", events, "--out", f"{folder}/s.zip")
+        return Path(folder, "s.zip").read_bytes()
+
+
+def _printed(main: Callable[[list[str]], int], *words: object) -> str:
+    """What a command prints; its words as a ChallengeError where it fails."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        status = main(list(map(str, words)))
+    if status:
+        raise ChallengeError(err.getvalue().removesuffix("\n"))
+    return out.getvalue()
 
 
 def main(options: argparse.Namespace) -> None:
@@ -138,7 +160,7 @@ def main(options: argparse.Namespace) -> None:
         for path in options.files or [ROOT / name for name in FILES]:
             read, copy = reader(path), Path(shutil.copy(path, folder))
             bits = sampled_bits(copy, options.sample)
-            if read is not read_model:
+            if read is not predict:
                 bits = np.concatenate([metadata_bits(copy), bits])
             start = time.monotonic()
             found = outcomes(copy, read, bits.tolist())

@@ -11,8 +11,9 @@ import numpy as np
 
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.files import write_text
+from lartpc_challenge.files import note_whole, write_text
 from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.guarded import read_in_child
 from lartpc_challenge.page.report import page
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.run import score_files
@@ -61,7 +62,10 @@ bytes before it; zips have sums of their own. Exit status 0 where all files are 
 
 
 def check(options: argparse.Namespace) -> None:
-    manifest = Manifest.from_events(options.events)
+    manifest = read_in_child(
+        options.events, lambda: Manifest.from_events(options.events), error=ChallengeError
+    )
+    note_whole(options.events)
     pred = read_guarded(options.submission, manifest)
     print(
         f"{options.submission}: {form(options.submission)}, complete: "

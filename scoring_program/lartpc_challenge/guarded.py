@@ -10,13 +10,15 @@ import contextlib
 import faulthandler
 import math
 import os
+import pickle
 import select
 import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, TypeVar
 
 from lartpc_challenge.format import ChallengeError, ReferenceDataError, SubmissionError
 
@@ -25,6 +27,9 @@ if sys.platform != "win32":
 
 MEMORY_LIMIT = 1 << 30  # bytes, on top of what the process has mapped when the call begins
 TIME_LIMIT = 240  # seconds, of the clock and of the processor
+
+_MOST_RESULT_BYTES = 1 << 30  # of `read_in_child`: a manifest or scores
+_Result = TypeVar("_Result")
 
 # What a child reports: one of these or the name of an error, a newline, and the rest.
 _DONE, _NO_MEMORY, _FAILED = b"done", b"no memory", b"failed"
@@ -85,6 +90,24 @@ def call_guarded(
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
         raise _late(time_limit)
     raise LimitError(_text(rest) or _death(status))
+
+
+def read_in_child(
+    path: Path, function: Callable[[], _Result], *, error: type[ChallengeError] = ReferenceDataError
+) -> _Result:
+    """What `function`, which reads the file at `path` alone, returns in a child where that can be.
+
+    Raises the ChallengeError that `function` raises, and `error` where the child ran into a limit
+    or died.
+    """
+    if not can_guard():
+        return function()
+    try:
+        return pickle.loads(
+            call_guarded(lambda: pickle.dumps(function()), most_bytes=_MOST_RESULT_BYTES)
+        )
+    except LimitError as limit:
+        raise error(f"{path}: can't be read: {limit}") from limit
 
 
 def _text(report: bytes) -> str:

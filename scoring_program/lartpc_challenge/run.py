@@ -7,17 +7,15 @@ that parses a submission ever holds it.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.files import note_whole, open_h5
-from lartpc_challenge.format import EVENT_KINDS, ReferenceDataError
-from lartpc_challenge.guarded import LimitError, call_guarded, can_guard
+from lartpc_challenge.format import EVENT_KINDS
+from lartpc_challenge.guarded import read_in_child
 from lartpc_challenge.reference import (
     Manifest,
     read_labelled_events,
@@ -26,9 +24,6 @@ from lartpc_challenge.reference import (
 )
 from lartpc_challenge.scoring import Scores, score
 from lartpc_challenge.submission.sandbox import read_guarded
-
-_MOST_BYTES = 1 << 30  # of a manifest or of scores
-_Result = TypeVar("_Result")
 
 
 def score_files(
@@ -45,9 +40,9 @@ def score_files(
     events. Raises SubmissionError for a participant to mend, ReferenceDataError for the organiser,
     ChallengeError for a file of events.
     """
-    is_events = holdout and _guarded(reference, lambda: _holds_events(reference))
+    is_events = holdout and read_in_child(reference, lambda: _holds_events(reference))
     read_whole = read_labelled_events if is_events else read_reference
-    manifest = _guarded(
+    manifest = read_in_child(
         reference, lambda: (Manifest.from_events if is_events else read_manifest)(reference)
     )
     if manifest is None:
@@ -61,19 +56,9 @@ def score_files(
         assert truth is not None  # its manifest says so
         return score(truth, pred)
 
-    return _guarded(reference, scores)
+    return read_in_child(reference, scores)
 
 
 def _holds_events(path: Path) -> bool:
     with open_h5(path) as file:
         return str(file.attrs.get("kind")) in EVENT_KINDS
-
-
-def _guarded(path: Path, function: Callable[[], _Result]) -> _Result:
-    """What `function`, which reads the reference at `path` alone, returns in a child."""
-    if not can_guard():
-        return function()
-    try:
-        return pickle.loads(call_guarded(lambda: pickle.dumps(function()), most_bytes=_MOST_BYTES))
-    except LimitError as limit:
-        raise ReferenceDataError(f"{path}: can't be read: {limit}") from limit
