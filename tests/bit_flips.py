@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -30,6 +31,7 @@ import numpy as np
 
 from lartpc_challenge.__main__ import main as check_or_score
 from lartpc_challenge.command import at_least, new_parser, run
+from lartpc_challenge.events import EventFile, EventWriter
 from lartpc_challenge.files import HDF5_SIGNATURE
 from lartpc_challenge.format import REFERENCE_KINDS, ChallengeError
 from lartpc_challenge.page.report import page
@@ -100,14 +102,23 @@ def sampled_bits(path: Path, number: int) -> np.ndarray:
     return np.random.default_rng(16).integers(8 * path.stat().st_size, size=number)
 
 
-def reader(path: Path) -> Callable[[Path], object]:
-    """What reads a file of the kind that is at `path`."""
-    with open(path, "rb") as file:
-        if file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE:
-            return predict
+def reader(path: Path, folder: Path) -> Callable[[Path], object]:
+    """What reads a file of the kind that is at `path`; `folder`: for what it needs for that."""
+    if not is_hdf5(path):
+        with EventFile(EVENTS) as events:
+            kind = {"kind": "test", "cycle": events.cycle.number, "scale": events.scale}
+            with EventWriter(folder / "few.h5", **kind) as few:
+                few.append(events[0])
+        return partial(predict, events=folder / "few.h5")
     with h5py.File(path) as file:
         kind = file.attrs["kind"]
     return score_it if kind in REFERENCE_KINDS else check if kind == "test" else train
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether the file is HDF5, else a model."""
+    with open(path, "rb") as file:
+        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
 
 
 def score_it(path: Path, submission: Path = SUBMISSION) -> tuple[str, str]:
@@ -133,7 +144,7 @@ def train(path: Path) -> bytes:
     return b"".join(tensor.numpy().tobytes() for tensor in weights.values())
 
 
-def predict(path: Path, events: Path = EVENTS) -> bytes:
+def predict(path: Path, events: Path) -> bytes:
     """The submission that the command writes with a model."""
     from baseline.predict import main
 
@@ -158,9 +169,9 @@ def main(options: argparse.Namespace) -> None:
     bad = 0
     with tempfile.TemporaryDirectory() as folder:
         for path in options.files or [ROOT / name for name in FILES]:
-            read, copy = reader(path), Path(shutil.copy(path, folder))
+            read, copy = reader(path, Path(folder)), Path(shutil.copy(path, folder))
             bits = sampled_bits(copy, options.sample)
-            if read is not predict:
+            if is_hdf5(path):
                 bits = np.concatenate([metadata_bits(copy), bits])
             start = time.monotonic()
             found = outcomes(copy, read, bits.tolist())

@@ -1,5 +1,6 @@
 """A few hundred of the flips that bit_flips.py tries: none changes what is read unnoticed."""
 
+import os
 import sys
 from functools import partial
 
@@ -11,6 +12,7 @@ from damage import as_version_1
 
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventFile
+from lartpc_challenge.seal import SEAL_BYTES
 from lartpc_challenge.submission.forms import write_submission
 
 
@@ -60,7 +62,7 @@ def test_train_reads_the_same_train_file_or_none(tmp_path, events):
     pytest.importorskip("torch")
     path = tmp_path / "events.h5"
     toy.make_events_file(path, events, kind="train", cycle=2)
-    assert outcomes(path, train, some_of_all(path)) == {"refused": 300}
+    assert outcomes(path, train, some_of_all(path)[::3]) == {"refused": 100}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the child is used on Linux alone")
@@ -90,16 +92,22 @@ def test_without_a_seal_values_change_unnoticed(tmp_path, events):
 
 
 @pytest.mark.slow
-def test_predict_reads_the_same_model_or_none(tmp_path, events):
+@pytest.mark.parametrize("version", [1, 2])
+def test_predict_reads_the_same_model_or_none(tmp_path, events, version):
+    """A model of version 1 has no seal, but sums in its zip."""
     checkpoint = pytest.importorskip("baseline.checkpoint")
     from baseline.config import Config
     from baseline.model import UResNet
 
-    config, path = Config(filters=4, depth=2, blocks=1), tmp_path / "model.pt"
+    config, path = Config(filters=2, depth=2, blocks=1), tmp_path / "model.pt"
     model = UResNet(config, len(CYCLES[2].labels))
-    checkpoint.save(checkpoint.pack_model(model.state_dict(), config, CYCLES[2]), path)
+    packed = checkpoint.pack_model(model.state_dict(), config, CYCLES[2])
+    checkpoint.save({**packed, "version": version}, path)
+    if version == 1:
+        os.truncate(path, path.stat().st_size - SEAL_BYTES)
     toy.make_events_file(tmp_path / "test.h5", events[:2], kind="test", cycle=2)
     bits = np.arange(8 * path.stat().st_size)
     read = partial(predict, events=tmp_path / "test.h5")
-    found = outcomes(path, read, [*some(bits, 200), *bits[-200:].tolist()])
-    assert found == {"refused": 400}
+    found = outcomes(path, read, [*some(bits, 60), *bits[-200::5].tolist()])
+    assert found.keys() <= HARMLESS
+    assert found["refused"] > (30 if version == 1 else 99)

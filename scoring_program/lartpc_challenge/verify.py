@@ -36,9 +36,11 @@ def _verify(file: IO[bytes]) -> str:
     whole = is_whole(file)
     if whole is not None:
         return WHOLE if whole else NOT_AS_WRITTEN
-    if not zipfile.is_zipfile(file):
-        return NOT_PROVEN
-    return "; ".join(_wrong_members(file)) or WHOLE
+    try:
+        is_zip = zipfile.is_zipfile(file)
+    except zipfile.BadZipFile:  # it says that there are other parts of it
+        return NOT_AS_WRITTEN
+    return "; ".join(_wrong_members(file)) or WHOLE if is_zip else NOT_PROVEN
 
 
 def _wrong_members(file: IO[bytes]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from lartpc_challenge.cycles import CYCLES, Cycle
 from lartpc_challenge.files import NOT_AS_WRITTEN, check_seal, replacing
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.seal import append_seal
+from lartpc_challenge.verify import NOT_PROVEN, WHOLE, verify
 
 _FORMAT = "lartpc-challenge-model"
 _VERSION = 2  # from 2 on with a seal
@@ -74,6 +75,10 @@ def load(path, map_location="cpu") -> dict:
     Nothing in the file is executed: weights_only admits tensors and plain containers.
     """
     is_sealed = check_seal(path)
+    if not is_sealed:  # of version 1; torch itself doesn't look at the sums in its zip
+        state = verify(path)
+        if state not in (WHOLE, NOT_PROVEN):
+            raise ChallengeError(f"{path}: {state}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd pickles; bad files raise below
