@@ -1,11 +1,14 @@
-"""The shipped networks on events that other people simulated, which they were not trained on.
+"""The shipped networks on events that they were not trained on: which one to take for which data.
 
-    python benchmarks/transfer.py
+    python benchmarks/transfer.py --events 200
+    python benchmarks/transfer.py --checkpoint general=run/best.pt
 
-Converts the samples in tests/data, predicts them with baseline_submission/cycleN/model.pt and
-prints a Markdown table. `majority` is the best that one label for all voxels reaches on these very
-events, which is hard to beat where they hold little else. The samples are small: a few events say
-whether a network transfers at all, not how well.
+Fresh events of our cycles, events as those of cycle 2 with one thing changed, and the samples of
+other people's simulations in tests/data. Prints a Markdown table of acc_mean, and which network is
+the best for which events. Networks that know no protons, and events whose protons are not told
+apart, are compared in two classes, where protons are "other". `majority` is what the most frequent
+label reaches on these very events. The samples of others are small: they say whether a network
+transfers at all, not how well.
 """
 
 from __future__ import annotations
@@ -15,112 +18,210 @@ from lartpc_challenge.command import begin
 if __name__ == "__main__":
     begin()
 
+import contextlib
+import io
 import sys
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from baseline.checkpoint import load_model
 from baseline.predict import predict
-from lartpc_challenge.command import run
+from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.cycles import CYCLES, Cycle
-from lartpc_challenge.events import EventFile
+from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.metrics import count_confusion, evaluate, recall
-from lartpc_challenge.reference import read_labelled_events
+from lartpc_challenge.metrics import evaluate
+from lartpc_challenge.reference import Reference, read_labelled_events
 from organizer.convert.__main__ import main as convert
-from organizer.cycles import PRODUCTIONS
+from organizer.cycles import LIKE_NEUTRINOS, PRODUCTIONS, Production
 from organizer.data.table import markdown
-from organizer.data.trivial import fit_trivial_rules, score_rule
+from organizer.jobs import run_jobs
+from organizer.progress import progress
+from organizer.simulate.event import simulate_event
+from organizer.simulate.geant4 import LiquidArgon
+from organizer.simulate.variety import Variety
 
 ROOT = Path(__file__).parents[1]
+SEED = 20_281_127  # of no other events
+TWO, THREE = CYCLES[1], CYCLES[8]
 
 
 @dataclass(frozen=True)
-class Sample:
-    """source: of `organizer.convert`. differs: from our events, beside what the table measures."""
+class Made:
+    """Events that `production` makes, in the classes of `cycle`."""
 
-    source: str
-    path: Path
-    differs: str
+    cycle: Cycle
+    production: Production
 
 
-SAMPLES = (
-    Sample(
-        "edepsim",
-        ROOT / "tests/data/edepsim_muons.h5",
-        "twelve muons an event, nothing else; energy on straight segments, cut out where most lies",
-    ),
-    Sample(
-        "pilarnet",
-        ROOT / "tests/data/pilarnet_m_event7675.npz",
-        "many particles in 768^3 voxels, cut out where most energy lies; a label is that of a "
-        "whole cluster",
-    ),
+_TRUE_ENERGIES = Variety(
+    drift_odds=0.0,
+    recombination_odds=0.0,
+    threshold_mev=(0.05, 0.05),
+    scale=(1.0, 1.0),
+    dead_planes_odds=0.0,
+    missing_odds=0.0,
+    straight_odds=0.0,
 )
-NO_EFFECTS = "; without cycle 3's noise, diffusion and gaps"
 
 
-def main() -> int:
-    torch.set_num_threads(1)
-    return run("transfer", _print_table)
+def _like_cycle_2(recipe=PRODUCTIONS[2].recipe, **changes) -> Made:
+    """Events of cycle 2 with another recipe or read-out."""
+    detector = replace(_TRUE_ENERGIES, **changes)
+    production = replace(PRODUCTIONS[2], recipe=recipe, detector=detector, min_classes=1)
+    return Made(CYCLES[2], production)
 
 
-def _print_table() -> None:
-    rows = {}
-    for number, cycle in CYCLES.items():
-        checkpoint = ROOT / f"baseline_submission/cycle{number}/model.pt"
-        if not checkpoint.exists():
-            print(f"cycle {number}: left out, there is no {checkpoint.relative_to(ROOT)}")
-            continue
-        for sample in SAMPLES:
-            with tempfile.TemporaryDirectory() as folder:
-                events = Path(folder, "events.h5")
-                _convert(sample, events, cycle)
-                rows[f"{sample.source}, cycle {number}"] = _row(sample, events, checkpoint)
-    # `markdown` takes columns: what a row is called here is one of its columns' names.
-    names = list(dict.fromkeys(name for cells in rows.values() for name in cells))
-    columns = {name: {row: cells[name] for row, cells in rows.items()} for name in names}
-    print(markdown(columns))
+_STRAIGHT = {"straight_odds": 1.0, "straight_mm": (30.0, 30.0)}
+SAMPLES: dict[str, Made | Path] = {
+    **{f"cycle {n}, {CYCLES[n].name}": Made(CYCLES[n], PRODUCTIONS[n]) for n in (1, 2, 3, 8)},
+    "like cycle 2, diffused by 2 to 5 mm": _like_cycle_2(
+        drift_odds=1.0, spread_mm=(5.0, 5.0), noise_electrons=(0.0, 0.0)
+    ),
+    "like cycle 2, above 0.03 MeV": _like_cycle_2(threshold_mev=(0.03, 0.03)),
+    "like cycle 2, above 0.2 MeV": _like_cycle_2(threshold_mev=(0.2, 0.2)),
+    "like cycle 2, energies 10 % higher": _like_cycle_2(scale=(1.1, 1.1)),
+    "like cycle 2, energies 10 % lower": _like_cycle_2(scale=(0.9, 0.9)),
+    "like cycle 2, blocks and slabs missing": _like_cycle_2(missing_odds=1.0),
+    "like cycle 2, straight segments": _like_cycle_2(**_STRAIGHT),
+    "like neutrinos, straight segments": _like_cycle_2(LIKE_NEUTRINOS, **_STRAIGHT),
+    "edep-sim, twelve muons per event": ROOT / "tests/data/edepsim_muons.h5",
+    "PILArNet": ROOT / "tests/data/pilarnet_m_event7675.npz",
+}
 
 
-def _convert(sample: Sample, out: Path, cycle: Cycle) -> None:
-    if convert([sample.source, *map(str, (sample.path, out, "--cycle", cycle.number))]):
-        raise ChallengeError(f"{sample.path}: was not converted")
-
-
-def _row(sample: Sample, path: Path, checkpoint: Path) -> dict[str, str]:
-    reference = read_labelled_events(path)
-    cycle = reference.cycle
-    pred = predict(checkpoint, path)
-    confusion = count_confusion(reference.label, pred, cycle.n_labels)
-    with EventFile(path) as events, EventFile(_train_file(cycle)) as ours:
-        majority = score_rule(fit_trivial_rules(events, cycle)["majority"], events)
-        middle = [np.median(file.column("energy")) for file in (events, ours)]
-    counts = confusion.sum(axis=1)
-    return {
-        "events": f"{len(reference.event_id)}",
-        "voxels": f"{counts.sum():,}",
-        "acc_mean": f"{evaluate(reference.label, pred, reference.offset)['acc_mean']:.4f}",
-        "majority": f"{majority['acc_mean']:.4f}",
-        "share of each class": _of_classes(counts / counts.sum(), cycle),
-        "recall of each class": _of_classes(recall(confusion), cycle),
-        "median voxel, MeV (ours)": f"{middle[0]:.2f} ({middle[1]:.2f})",
-        "differs": sample.differs + (NO_EFFECTS if PRODUCTIONS[cycle.number].detector else ""),
-    }
-
-
-def _train_file(cycle: Cycle) -> Path:
-    return ROOT / f"starting_kit/data/cycle{cycle.number}_train.h5"
-
-
-def _of_classes(values: np.ndarray, cycle: Cycle) -> str:
-    return ", ".join(
-        f"{cycle.label_names[label]} {'-' if np.isnan(values[label]) else f'{values[label]:.1%}'}"
-        for label in cycle.labels
+def main(arguments: list[str] | None = None) -> int:
+    parser = new_parser("python benchmarks/transfer.py", __doc__)
+    parser.add_argument("--events", type=at_least(1), default=50, help="of each sample of ours")
+    parser.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="one more network, or another one instead of baseline_submission/NAME/model.pt",
     )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build/transfer", help="where the events are kept"
+    )
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    return run("transfer", lambda: _run(options.events, options.checkpoint, options.out))
+
+
+def _run(n_events: int, more: list[str], folder: Path) -> None:
+    networks = {path.parent.name: path for path in ROOT.glob("baseline_submission/*/model.pt")}
+    networks |= {name: Path(path) for name, _, path in (text.partition("=") for text in more)}
+    networks = {name: networks[name] for name in sorted(networks)}
+    folder.mkdir(parents=True, exist_ok=True)
+    files = _provide(n_events, folder)
+    rows: dict[str, dict[str, str]] = {}
+    best_for: dict[str, list[str]] = {}
+    with progress(len(files), "transfer", "samples") as advance:
+        for name, path in files.items():
+            rows[name], best = _row(path, networks)
+            best_for.setdefault(best, []).append(name)
+            advance(1)
+    columns = next(iter(rows.values()))
+    print(
+        markdown({column: {name: row[column] for name, row in rows.items()} for column in columns})
+    )
+    for network, names in sorted(best_for.items()):
+        print(f"\nTake {network} for: {'; '.join(names)}.")
+
+
+# ---- the events
+
+
+def _provide(n_events: int, folder: Path) -> dict[str, Path]:
+    """The files with the samples' events, by name; those that aren't there yet are made."""
+    files, to_make = {}, []
+    for name, sample in SAMPLES.items():
+        if isinstance(sample, Path):
+            files[name] = folder / f"{sample.stem}.h5"
+            _convert(sample, files[name])
+        else:
+            stem = f"{sample.production.hash}-{sample.cycle.number}-{n_events}"
+            files[name] = folder / f"{stem}.h5"
+            if not files[name].exists():
+                to_make.append((sample, files[name]))
+    if to_make:
+        run_jobs(_simulate, [(to_make, n_events, folder)], processes=1, logs=folder)
+    return files
+
+
+def _convert(path: Path, out: Path) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        if convert([str(path), str(out), "--cycle", THREE.name]):
+            raise ChallengeError(f"{path}: was not converted")
+
+
+def _simulate(samples: list[tuple[Made, Path]], n_events: int, folder: Path) -> None:
+    """Write the samples' events. For a process of its own; they all have the same world."""
+    argon = LiquidArgon(samples[0][0].production.world, folder / "geant4_data")
+    for sample, path in samples:
+        number = sample.cycle.number
+        with EventWriter(path, kind="train", cycle=number, scale="full") as out:
+            for event_id in range(n_events):
+                made = simulate_event(argon, number, SEED, event_id, sample.production).voxels
+                out.append(Event(event_id, made.coords, made.energy, made.label))
+
+
+# ---- the networks
+
+
+def _row(path: Path, networks: dict[str, Path]) -> tuple[dict[str, str], str]:
+    """The cells of the table for these events, and the best network's name."""
+    truth = read_labelled_events(path)
+    to_two = truth.cycle.labels_in(TWO)
+    assert to_two is not None
+    in_two = np.array([0, *to_two], np.uint8)
+    three: dict[str, float] = {}
+    two: dict[str, float] = {}
+    for name, checkpoint in networks.items():
+        *_, trained_on = load_model(checkpoint, torch.device("cpu"))
+        if trained_on.labels_in(truth.cycle):
+            pred = _predict(checkpoint, path)
+            if truth.cycle != TWO:
+                three[name] = _acc_mean(truth, truth.label, pred)
+            pred = in_two[pred]
+        else:
+            pred = _predict(checkpoint, _two_classes(path, in_two))
+        two[name] = _acc_mean(truth, in_two[truth.label], pred)
+    among = three or two
+    best = max(among, key=among.__getitem__)
+    most = np.full_like(truth.label, np.argmax(np.bincount(truth.label)))
+    cells = {
+        "events": f"{len(truth.event_id)}",
+        "voxels": f"{len(truth.label):,}",
+        "majority": f"{_acc_mean(truth, truth.label, most):.4f}",
+        **{name: f"{three[name]:.4f}" if name in three else "" for name in networks},
+        **{f"{name}, two classes": f"{value:.4f}" for name, value in two.items()},
+    }
+    return cells, best
+
+
+def _predict(checkpoint: Path, path: Path) -> np.ndarray:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return predict(checkpoint, path, "cpu")
+
+
+def _two_classes(path: Path, in_two: np.ndarray) -> Path:
+    """A copy of the events in two classes."""
+    copy = path.with_suffix(".two.h5")
+    with (
+        EventFile(path, labelled=True) as events,
+        EventWriter(copy, kind="train", cycle=TWO.number, scale=events.scale) as out,
+    ):
+        for event in events:
+            out.append(replace(event, label=in_two[event.label], particle=None))
+    return copy
+
+
+def _acc_mean(truth: Reference, label: np.ndarray, pred: np.ndarray) -> float:
+    return evaluate(label, pred, truth.offset)["acc_mean"]
 
 
 if __name__ == "__main__":

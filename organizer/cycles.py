@@ -120,7 +120,7 @@ _ANYTHING_FROM_ONE_TO_FOUR_VERTICES = Recipe(
     vertex_odds=(0.0, 0.55, 0.25, 0.12, 0.08),
     cosmic_odds=(0.7, 0.2, 0.1),
 )
-_LIKE_NEUTRINOS = Recipe(
+LIKE_NEUTRINOS = Recipe(
     required=(_MUONS[1:] + _ELECTRONS[2:],),
     extra=_PROTONS * 2 + _PIONS + _PHOTONS[1:3],
     extra_odds=(0.1, 0.3, 0.3, 0.2, 0.1),
@@ -221,7 +221,7 @@ PRODUCTIONS = {
         recipe=(
             *[_LIKE_CYCLES_1_TO_3] * 2,
             _ANYTHING_FROM_ONE_TO_FOUR_VERTICES,
-            _LIKE_NEUTRINOS,
+            LIKE_NEUTRINOS,
             _ONE_PARTICLE,
             _MUONS_ALONE,
         ),

@@ -37,12 +37,14 @@ def event_streams(
     return tuple(sequence.spawn(3))
 
 
-def simulate_event(argon: LiquidArgon, cycle: int, seed: int, event_id: int) -> SimulatedEvent:
+def simulate_event(
+    argon: LiquidArgon, cycle: int, seed: int, event_id: int, production: Production | None = None
+) -> SimulatedEvent:
     """Event `event_id` of those that the secret `seed` defines for `cycle`.
 
-    `argon` must be made with the world of the cycle's production.
+    production: the cycle's own, if None. `argon` must be made with its world.
     """
-    task, production = CYCLES[cycle], PRODUCTIONS[cycle]
+    task, production = CYCLES[cycle], production or PRODUCTIONS[cycle]
     attempt = 0
     while True:
         of_primaries, of_geant4, of_detector = event_streams(seed, cycle, event_id, attempt)
