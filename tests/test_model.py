@@ -277,22 +277,31 @@ def test_backends_agree(counts):
     torch.testing.assert_close(its_gradients, gradients, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_plain_torch_repeats_bit_by_bit(threads):
+def _logits_and_gradients(threads, double):
+    """Of plain torch, from equal weights and events."""
     events = make_events([4000, 1, 2500], side=64)
+    model = make_model(PlainTorch(), Config(filters=8, depth=3), double=double)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        runs = []
-        for _ in range(3):
-            model = make_model(PlainTorch(), Config(filters=8, depth=3), double=False)
-            logits = model(events)
-            gradients = torch.autograd.grad(logits.square().mean(), list(model.parameters()))
-            runs.append([logits, *gradients])
+        logits = model(events)
+        gradients = torch.autograd.grad(logits.square().mean(), list(model.parameters()))
     finally:
         torch.set_num_threads(before)
-    for run in runs[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(run, runs[0]))
+    return [logits, *gradients]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_plain_torch_repeats_bit_by_bit(threads):
+    first, *others = (_logits_and_gradients(threads, double=False) for _ in range(3))
+    for other in others:
+        assert all(torch.equal(a, b) for a, b in zip(other, first))
+
+
+def test_threads_change_nothing_but_rounding():
+    of_one, of_three = (_logits_and_gradients(threads, double=True) for threads in (1, 3))
+    for a, b in zip(of_three, of_one):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
 
 
 def test_the_network_needs_no_spconv():

@@ -9,9 +9,10 @@ a given number of threads.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import nn
@@ -123,15 +124,20 @@ class _Bags:
 
 @dataclass(frozen=True)
 class _Neighbours:
-    """Pairs of neighbouring voxels (source, target) for each offset but the centre.
+    """Pairs of neighbouring voxels for each of the 27 offsets but the centre.
 
-    26 tensors each; source of offset k is target of offset 26 - k.
+    pairs: the rows (source, target) of offsets 0 to 12; offset 26 - k has those of k the other way
+    round. counts: pairs of each offset, 0 of the centre. bags: sum the products of all offsets.
     """
 
-    source: list[torch.Tensor]
-    target: list[torch.Tensor]
+    pairs: list[tuple[torch.Tensor, torch.Tensor]]
     counts: list[int]
     bags: _Bags
+
+    def both_ways(self, k: int) -> tuple[tuple[int, torch.Tensor, torch.Tensor], ...]:
+        """Offset k < 13 and the opposite one, each with its rows of source and target."""
+        source, target = self.pairs[k]
+        return (k, source, target), (26 - k, target, source)
 
 
 @dataclass(frozen=True)
@@ -161,13 +167,12 @@ class _Grid:
         rank = torch.empty_like(row)
         rank[row] = torch.arange(n, device=row.device)
         cell = torch.cat([cell, cell.new_full((1,), _NO_CELL)])
-        source, target = [], []
+        pairs = []
 
         def match(place: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
             found = cell[place] == wanted
             rows = torch.nonzero(found)[:, 0]
-            target.append(rows)
-            source.append(row[place[rows]])
+            pairs.append((row[place[rows]], rows))
             return found
 
         # The three cells of a column along z follow one another: one search finds them all.
@@ -178,9 +183,10 @@ class _Grid:
                 place = place + match(place, wanted)
                 wanted = wanted + 1
         match(rank - 1, self.cell - 1)
-        source, target = source + target[::-1], target + source[::-1]
-        bags = _Bags.of(torch.cat(target), n)
-        return _Neighbours(source, target, list(map(len, source)), bags)
+        targets = [target for _, target in pairs] + [source for source, _ in pairs[::-1]]
+        counts = [len(target) for target in targets]
+        counts.insert(_CENTRE, 0)
+        return _Neighbours(pairs, counts, _Bags.of(torch.cat(targets), n))
 
     def decoded(self) -> tuple[torch.Tensor, ...]:
         """event, x, y and z of each voxel, (n,) int64 each."""
@@ -203,6 +209,30 @@ class _Grid:
         return _Halving(fine.split(counts), parent.split(counts), counts, bags, grid)
 
 
+def _spread(work: Callable[[int], None], count: int, device: torch.device) -> None:
+    """Call work(0) to work(count - 1); on a CPU, on as many threads as torch may use.
+
+    Each product is one thread's: to share every product among threads costs a fifth more.
+    """
+    n_threads = torch.get_num_threads() if device.type == "cpu" else 1
+
+    @torch.no_grad()  # a thread's own
+    def share(first: int) -> None:
+        for k in range(first, count, n_threads):
+            work(k)
+
+    if n_threads == 1:
+        share(0)
+    else:
+        list(_pool(n_threads).map(share, range(n_threads)))
+
+
+@lru_cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    """Threads in each of which torch computes by itself."""
+    return ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+
+
 # PyTorch declares backward for any number of gradients, and its decorators hide the names of the
 # arguments: hence the ignored checks below.
 
@@ -210,35 +240,41 @@ class _Grid:
 class _Submanifold(torch.autograd.Function):
     @staticmethod
     @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float16)
-    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, pairs: _Neighbours) -> torch.Tensor:
+    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, near: _Neighbours) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.pairs = pairs
-        kernels = list(weight.flatten(1, 3).unbind(1))
-        centre = kernels.pop(_CENTRE)
-        products = x.new_empty(sum(pairs.counts), len(weight))
-        for kernel, source, part in zip(kernels, pairs.source, products.split(pairs.counts)):
-            torch.mm(x.index_select(0, source), kernel.t(), out=part)
-        return pairs.bags.sum(products).addmm_(x, centre.t())
+        ctx.near = near
+        kernels = weight.flatten(1, 3).unbind(1)
+        products = x.new_empty(sum(near.counts), len(weight))
+        parts = products.split(near.counts)
+
+        def multiply(k: int) -> None:
+            for offset, source, _ in near.both_ways(k):
+                torch.mm(x.index_select(0, source), kernels[offset].t(), out=parts[offset])
+
+        _spread(multiply, _CENTRE, x.device)
+        return near.bags.sum(products).addmm_(x, kernels[_CENTRE].t())
 
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cuda")
     def backward(ctx, gradient: torch.Tensor):  # type: ignore[override]
         x, weight = ctx.saved_tensors
-        pairs, gradient = ctx.pairs, gradient.contiguous()
+        near, gradient = ctx.near, gradient.contiguous()
         of_weight = torch.empty_like(weight)
-        kernels, of_kernels = (list(w.flatten(1, 3).unbind(1)) for w in (weight, of_weight))
-        centre, of_centre = kernels.pop(_CENTRE), of_kernels.pop(_CENTRE)
-        torch.mm(gradient.t(), x, out=of_centre)
+        kernels, of_kernels = (w.flatten(1, 3).unbind(1) for w in (weight, of_weight))
+        torch.mm(gradient.t(), x, out=of_kernels[_CENTRE])
         # Backwards, a pair belongs to the opposite offset: the same tables and sums serve.
-        products = x.new_empty(sum(pairs.counts), x.shape[1])
-        parts = products.split(pairs.counts)
-        opposite = zip(kernels[::-1], of_kernels[::-1], pairs.source, pairs.target, parts)
-        for kernel, of_kernel, source, target, part in opposite:
-            gathered = gradient.index_select(0, source)
-            torch.mm(gathered, kernel, out=part)
-            torch.mm(gathered.t(), x.index_select(0, target), out=of_kernel)
-        return pairs.bags.sum(products).addmm_(gradient, centre), of_weight, None
+        products = x.new_empty(sum(near.counts), x.shape[1])
+        parts = products.split(near.counts)
+
+        def multiply(k: int) -> None:
+            for offset, source, target in near.both_ways(k):
+                gathered = gradient.index_select(0, target)
+                torch.mm(gathered, kernels[offset], out=parts[26 - offset])
+                torch.mm(gathered.t(), x.index_select(0, source), out=of_kernels[offset])
+
+        _spread(multiply, _CENTRE, x.device)
+        return near.bags.sum(products).addmm_(gradient, kernels[_CENTRE]), of_weight, None
 
 
 class _Down(torch.autograd.Function):
