@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before any test imports torch: its threads are to sleep while they wait, as in the product.
+import baseline  # noqa: F401
+
 # Modules that `make quick` leaves out, by marker: they import PyTorch, simulate, or take long. Some
 # of them take long only to collect, so that they are not even imported.
 MARKED = {

@@ -1,12 +1,18 @@
 """Splitting a train file: nothing lost, nothing twice, nothing overwritten."""
 
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 from toy import make_events, make_events_file
 
+from baseline.display.views import read_shown
 from baseline.holdout import main, split_file
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import ChallengeError
+
+SAMPLE = Path(__file__).parent.parent / "starting_kit/data/cycle1_train.h5"
 
 
 @pytest.fixture
@@ -30,6 +36,24 @@ def test_the_parts_are_disjoint_and_complete(train_file, tmp_path):
     assert {**content(train), **content(held)} == content(train_file)
     with EventFile(held) as events:
         assert (events.cycle.number, events.scale) == (2, "demonstration")
+
+
+def test_each_voxel_keeps_its_particle(tmp_path):
+    """The shipped events: what a voxel's particle is called, in the whole file and in its parts."""
+
+    def particles(path):
+        with EventFile(path) as events:
+            ids = events.event_id.tolist()
+        return {
+            event.event.event_id: [event.particles.name(i) for i in event.event.particle]
+            for event in read_shown(path, ids)
+        }
+
+    split_file(SAMPLE, tmp_path / "a.h5", tmp_path / "b.h5", share=0.3)
+    of_parts = {**particles(tmp_path / "a.h5"), **particles(tmp_path / "b.h5")}
+    assert of_parts == particles(SAMPLE)
+    with h5py.File(SAMPLE) as whole, h5py.File(tmp_path / "b.h5") as part:
+        assert part["particles"].keys() == whole["particles"].keys()
 
 
 def test_a_seed_repeats_its_choice_and_another_draws_another(train_file, tmp_path):

@@ -1,6 +1,7 @@
 """The energy threshold: the best one there is, and its command."""
 
 import itertools
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from toy import make_events, make_events_file, without_labels
 
+import lartpc_challenge.__main__
 from baseline import threshold
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event
@@ -100,6 +102,19 @@ def test_the_command_writes_the_rule_s_labels(tmp_path, capsys):
     rule = fit_threshold(events, CYCLES[1])
     expected = [rule.predict(event.energy) for event in events]
     np.testing.assert_array_equal(pred, np.concatenate(expected))
+
+
+def test_labelled_events_are_scored_and_others_are_not(tmp_path, capsys):
+    """Against the command `score`, which reads the submission and the labels anew."""
+    words = arguments(tmp_path, make_events(20, cycle=1))
+    assert threshold.main(words) == 0
+    assert "acc_mean" not in capsys.readouterr().out
+    train, zipped = words[1], words[-1]
+    assert threshold.main([*words, "--events", train]) == 0
+    told = re.findall(r"(acc_\w+) (0\.\d{4})", capsys.readouterr().out)
+    assert lartpc_challenge.__main__.main(["score", zipped, "--reference", train]) == 0
+    scores = re.findall(r"(acc_\w+): (\S+)", capsys.readouterr().out)
+    assert told == [(name, f"{float(value):.4f}") for name, value in scores]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import EventFile, EventWriter
-from lartpc_challenge.files import replacing
+from lartpc_challenge.events import EventFile, EventWriter, offset_of
+from lartpc_challenge.files import open_h5, replacing
 from lartpc_challenge.format import ChallengeError
 
 
@@ -38,13 +38,34 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
         with contextlib.ExitStack() as stack:  # both files or none take their names
             for path, chosen in ((train, ~is_held), (holdout, is_held)):
                 new = stack.enter_context(replacing(path))
-                with EventWriter(
-                    new, kind="train", cycle=source.cycle.number, scale=source.scale
-                ) as out:
-                    for event, mine in zip(source, chosen):
-                        if mine:
-                            out.append(event)
+                _write_part(new, source, chosen)
     return len(is_held) - n_held, n_held
+
+
+def _write_part(path, source: EventFile, chosen: np.ndarray) -> None:
+    """Write the events where `chosen` (N,) bool, with their particles where the file has them."""
+    particles = _particles(source.path, chosen)
+    columns = {"particle": np.int16} if particles and source[0].particle is not None else {}
+    with EventWriter(
+        path, kind="train", cycle=source.cycle.number, scale=source.scale, columns=columns
+    ) as out:
+        for event, mine in zip(source, chosen):
+            if mine:
+                out.append(event)
+        for name, column in particles.items():
+            out.file[f"particles/{name}"] = column
+
+
+def _particles(path, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """The chosen events' part of the file's table of particles; empty where there is none."""
+    with open_h5(path) as file:
+        if "particles" not in file:
+            return {}
+        table = {name: column[:] for name, column in file["particles"].items()}
+        length = np.diff(table.pop("offset"))
+        rows = np.repeat(chosen, length)
+        kept = {name: column[rows] for name, column in table.items()}
+        return {"offset": offset_of(length[chosen]), **kept}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -36,7 +36,6 @@ from baseline.submit import submit
 from lartpc_challenge.command import run
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import check_zip_name
 
 # Voxels per batch. On a CPU every thread has a batch of its own, and larger ones are no faster.
@@ -137,9 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         check_zip_name(options.out)
         check_writable(options.out)
-        manifest = Manifest.from_events(options.events)
         pred = predict(options.checkpoint, options.events, options.device, options.backend)
-        print(submit(options.out, manifest, pred))
+        print(submit(options.out, options.events, pred))
 
     return run("predict", command, stopped="stopped, nothing was written")
 

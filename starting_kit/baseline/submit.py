@@ -1,4 +1,4 @@
-"""The last steps of every baseline: predict a file, write the submission, say what it holds."""
+"""The last steps of every baseline: predict a file, write the submission, print its content."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.metrics import evaluate
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import (
     check_zip_name,
@@ -19,18 +20,26 @@ from lartpc_challenge.submission.forms import (
 )
 
 
-def submit(out, manifest: Manifest, pred: np.ndarray) -> str:
-    """Write pred (M,) uint8, labels in the file's voxel order, to `out`; its content in words.
+def submit(out, events, pred: np.ndarray) -> str:
+    """Write pred (M,) uint8, the labels of the file `events` in its order, to `out`.
 
-    ChallengeError where it can't be written, or reads back as something else.
+    Returns what was written in words, with the scores where the file has labels. ChallengeError
+    where it can't be written, or reads back as something else.
     """
+    manifest = Manifest.from_events(events)
     write_submission(out, manifest.event_id, manifest.offset, pred)
     if not np.array_equal(read_submission(out, manifest), pred):
         raise ChallengeError(f"{out}: holds something else than was written; is the disk sound?")
-    return (
+    text = (
         f"{out}: written and checked, {manifest.n_events:,} events, {len(pred):,} voxels, "
         f"{Path(out).stat().st_size / 1e6:.2f} MB\n{class_table(pred, manifest.cycle)}"
     )
+    with EventFile(events) as file:
+        if file.has_labels and len(pred):
+            scores = evaluate(file.column("label"), pred, file.offset)
+            values = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+            text += f"\non the labels of {events}: {values}"
+    return text
 
 
 def fit_and_submit(
@@ -52,4 +61,4 @@ def fit_and_submit(
             )
         model = fit(labelled)
         pred = [predict(model, event) for event in progress(asked)]
-    return submit(out, Manifest.from_events(events), np.concatenate([[], *pred]).astype(np.uint8))
+    return submit(out, events, np.concatenate([[], *pred]).astype(np.uint8))
