@@ -1,15 +1,18 @@
-"""The baseline's network and its peers on the same events: scores and learning curves.
+"""The baseline's network and its peers on the same events, and learning curves.
 
-    python benchmarks/peers.py --train cycle1.h5 --test fresh1.h5 --sizes 300 1000 3000 all \\
-        --checkpoint baseline_submission/cycle1/model.pt --out build/peers
+    python benchmarks/peers.py --train cycle1.h5 --test fresh1.h5 --sizes 300 1000 3000 \\
+        --checkpoints 6000=baseline_submission/cycle1/model.pt --out build/peers
 
-One cycle a call, which the files tell. Methods learn from the first events of --train: boosting
-and network at every size, the trivial rules from all, the dense networks (peers/dense.py) from
-1,000. Every finished run is a row of OUT/peers.csv at once, and rows of the same events are kept:
-a stopped command goes on where it was; cycles, methods and sizes may come in calls of their own.
+One cycle a call, which the files tell. Boosting and the network, trained by its recipe, learn from
+the first events of --train at each of --sizes: the learning curves. At --equal-size events all
+others learn too: the trivial rules, and networks of several kinds that each train for --seconds of
+CPU time (peers/timed.py), the baseline's among them.
+
+Every finished run is a row of OUT/peers.csv at once, and rows of the same events are kept: a
+stopped command goes on where it was; cycles, methods and sizes may come in calls of their own.
 Each call ends with peers.md and learning_curves.png of all rows there are.
 
-Without arguments: a table of the demonstration's 300 events of cycle 1, after a short training,
+Without arguments: a table of the demonstration's 300 events of cycle 1, after short trainings,
 which shows that it runs; nothing is kept.
 """
 
@@ -21,14 +24,14 @@ if __name__ == "__main__":
     begin()
 
 import argparse
+import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from peers.methods import DENSE, METHODS, OURS, TRIVIAL, Sample, Task
+from peers.methods import DENSE, METHODS, OF_EVERY_SIZE, OURS, TRIVIAL, Sample, Task
 from peers.results import Results
 
 from lartpc_challenge.command import at_least, new_parser, run
@@ -42,8 +45,8 @@ from organizer.source import reference_file
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "starting_kit/data"
-QUICK = ["--methods", "majority", "threshold", "boosting", "network", "--epochs", "8"]
-DENSE_SIZE = 1000
+QUICK = ["--equal-size", "300", "--seconds", "10", "--dense-test", "4"]
+QUICK += ["--methods", *(name for name in METHODS if name != OURS)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,15 +56,16 @@ def main(arguments: list[str] | None = None) -> int:
     references = ROOT / "reference_data"
     truth = "the truth of --test where it has no labels"
     parser.add_argument("--references", type=Path, default=references, metavar="DIR", help=truth)
-    parser.add_argument(
-        "--sizes", nargs="+", type=_size, default=["all"], metavar="N", help="or all"
-    )
+    sizes = "training events of boosting and network; the network's training is kept in --out"
+    positive = at_least(1)
+    parser.add_argument("--sizes", nargs="+", type=positive, default=[], metavar="N", help=sizes)
+    trained = "networks that were trained elsewhere on so many events of the cycle"
+    parser.add_argument("--checkpoints", nargs="+", default=[], metavar="N=PATH", help=trained)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--epochs", type=at_least(1), help="the network's; by default 650/sqrt(N)")
-    shipped = "was trained on all of --train: the network of size all"
-    parser.add_argument("--checkpoint", type=Path, help=shipped)
-    seconds = "of CPU time to train each dense network"
-    parser.add_argument("--seconds", type=at_least(1), default=300, help=seconds)
+    alike = "training events of all other methods"
+    parser.add_argument("--equal-size", type=positive, default=1000, metavar="N", help=alike)
+    seconds = "of CPU time to train each of them, but the trivial rules"
+    parser.add_argument("--seconds", type=positive, default=150, help=seconds)
     asked = "test events for each dense network, which takes seconds for every one"
     parser.add_argument("--dense-test", type=at_least(2), default=100, metavar="N", help=asked)
     parser.add_argument("--out", type=Path, help="folder to keep the results in")
@@ -72,40 +76,46 @@ def main(arguments: list[str] | None = None) -> int:
     return run("peers", lambda: _compare(options), stopped)
 
 
-def _size(text: str) -> str:
-    return text if text == "all" else str(at_least(1)(text))
-
-
 def _compare(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.out or Path(temporary)
         check_writable(folder / "peers.csv")
         results = Results(folder)
-        for name, size, task in _tasks(options, Path(temporary)):
-            _run(results, name, size, task)
+        for name, task in _tasks(options, Path(temporary), folder):
+            _run(results, name, task)
         print(results.report())
         if options.out:
             write_text(options.out / "peers.md", results.report())
             results.draw_curves(options.out / "learning_curves.png")
 
 
-def _tasks(options: argparse.Namespace, temporary: Path) -> Iterator[tuple[str, str, Task]]:
-    """Method, size and task of every run that is asked for."""
+def _tasks(
+    options: argparse.Namespace, temporary: Path, folder: Path
+) -> Iterator[tuple[str, Task]]:
+    """Every run that is asked for, with its method's name."""
     with EventFile(options.train) as train, EventFile(options.test) as test:
         cycle, n_train, n_test = train.cycle, len(train), len(test)
         if test.cycle != cycle:
             raise ChallengeError(f"{options.test}: is not of cycle {cycle.number}, as --train is")
         path = options.test if test.has_labels else with_truth(test, options.references, temporary)
-    own = dict.fromkeys(TRIVIAL, "all") | dict.fromkeys(DENSE, str(min(DENSE_SIZE, n_train)))
+    checkpoints = dict(map(_checkpoint, options.checkpoints))
     for name in filter(options.methods.__contains__, METHODS):
-        for size in [own[name]] if name in own else options.sizes:
-            n = n_train if size == "all" else int(size)
-            if n > n_train:
+        sizes = options.sizes if name in OF_EVERY_SIZE else [options.equal_size]
+        own = checkpoints if name == OURS else {}
+        for n in dict.fromkeys([*sizes, *own]):
+            if n > n_train and n not in own:
                 raise ChallengeError(f"{options.train}: holds {n_train} events, asked for {n}")
-            asked = min(n_test, options.dense_test) if name in DENSE else n_test
-            checkpoint = options.checkpoint if (name, size) == (OURS, "all") else None
-            samples = Sample(options.train, n), Sample(path, asked)
-            yield name, size, Task(cycle, *samples, options.epochs, checkpoint, options.seconds)
+            asked = Sample(path, min(n_test, options.dense_test) if name in DENSE else n_test)
+            seconds = 0 if name in (*OF_EVERY_SIZE, *TRIVIAL) else options.seconds
+            task = Task(cycle, Sample(options.train, n), asked, seconds, own.get(n), folder)
+            yield name, task
+
+
+def _checkpoint(text: str) -> tuple[int, Path]:
+    n, _, path = text.partition("=")
+    if not (n.isdecimal() and path):
+        raise ChallengeError(f"--checkpoints takes N=PATH, found {text}")
+    return int(n), Path(path)
 
 
 def with_truth(test: EventFile, references: Path, folder: Path) -> Path:
@@ -119,20 +129,22 @@ def with_truth(test: EventFile, references: Path, folder: Path) -> Path:
     return out
 
 
-def _run(results: Results, name: str, size: str, task: Task) -> None:
+def _run(results: Results, name: str, task: Task) -> None:
     """Add the row, unless there is one of the same data."""
-    key, data = (task.cycle.number, name, size), task.digest()
+    key, data = (task.cycle.number, name, task.train.n), task.digest()
     if key in results.rows and results.rows[key].data == data:
         return
-    begun = time.process_time()
-    answer = METHODS[name](task)
-    seconds = round(time.process_time() - begun)
+    begun = os.times().user
+    trained = METHODS[name](task)
+    ready = os.times().user
+    pred = trained.predict()
+    predicting = os.times().user - ready
     label, offset = task.test.truth()
     row = results.add(
-        key, *count_correct(label, answer.pred, offset),
-        train_events=answer.train_events, cpu_seconds=seconds, how=answer.how, data=data,
+        key, *count_correct(label, pred, offset), how=trained.how, data=data,
+        train_seconds=round(ready - begun), predict_ms=1e3 * predicting / task.test.n,
     )  # fmt: skip
-    print(f"cycle {row.cycle}, {name}, {size} events: acc_mean {row.acc_mean:.4f}", flush=True)
+    print(f"cycle {row.cycle}, {name}, {row.size} events: acc_mean {row.acc_mean:.4f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,17 @@
 
 CropNetwork is the CNN of the 2018 competition's starter kit (yandexdataschool/mlhep2018-starterkit,
 phase_1-2/baseline_cnn), rebuilt from its description: a cube of 19 voxels around each voxel in
-turn, the event's largest energy scaled to 255, four convolutions, three dense layers, Adam. Its one
-sigmoid is a softmax over the cycle's classes here.
+turn, the event's largest energy scaled to 255, four convolutions, three dense layers. Its one
+sigmoid is a softmax over the cycle's classes here, and it trains as all peers do.
 
 TileNetwork is the baseline's own U on full grids (networks/dense.py), with a quarter of the cost in
 filters: 8, not 16. The whole detector takes some 45 s an event and step and tens of gigabytes, so
 it sees cubes of 32 voxels: in training around a random voxel, in prediction side by side. What was
 cut is thus width, and whatever lies beyond 10 cm or across a tile's edge.
-
-Both draw their own batches: `loss(events, generator)` of one, which holds `batch` of `unit`;
-`rate(share)` is the learning rate when that share of the time is over; `logits(events)`, (M,
-n_classes), are those of all voxels. A budget of time is no number of steps: runs differ a little.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import torch
@@ -28,68 +23,38 @@ from torch.nn.functional import cross_entropy
 from baseline.augment import random_view
 from baseline.config import Config
 from baseline.dataset import Ragged
-from baseline.training import event_loss, learning_rate
+from baseline.training import event_loss
 from lartpc_challenge.format import GRID_SIZE
 
-SEED = 1
+from .timed import Peer, draws
 
 
-def train(network: CropNetwork | TileNetwork, events: Ragged, seconds: float) -> int:
-    """Train for so many seconds of this process; how many crops or tiles it has seen."""
-    generator = torch.Generator().manual_seed(SEED)
-    optimizer = network.optimizer()
-    begun, spent, seen = time.process_time(), 0.0, 0
-    network.train()
-    while spent < seconds or not seen:
-        for group in optimizer.param_groups:
-            group["lr"] = network.rate(min(1.0, spent / seconds))
-        loss = network.loss(events, generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        seen += network.batch
-        spent = time.process_time() - begun
-    return seen
-
-
-@torch.inference_mode()
-def predict(network: CropNetwork | TileNetwork, events: Ragged) -> torch.Tensor:
-    """(M,) int64: the likeliest class of every voxel, counted from 0."""
-    network.eval()
-    return network.logits(events).argmax(1)
-
-
-class CropNetwork(nn.Module):
+class CropNetwork(Peer):
     """Crops (k, 1, 19, 19, 19) -> logits (k, n_classes) of their middle voxels."""
 
-    unit, batch = "crops", 128
+    unit, batch, peak_rate = "crops", 128, 1e-3
     side, largest = 19, 255.0
 
     def __init__(self, n_classes: int):
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(SEED)
-            self.layers = nn.Sequential(
-                *_convolution(1, 32, pool=True),
-                *_convolution(32, 64),
-                *_convolution(64, 128),
-                *_convolution(128, 128),
-                nn.MaxPool3d(2),
-                nn.Flatten(),
-                *(nn.Linear(128, 128), nn.ReLU(), nn.Dropout(0.5)),
-                *(nn.Linear(128, 256), nn.ReLU()),
-                nn.Linear(256, n_classes),
-            )
+        self.layers = nn.Sequential(
+            *_convolution(1, 32, pool=True),
+            *_convolution(32, 64),
+            *_convolution(64, 128),
+            *_convolution(128, 128),
+            nn.MaxPool3d(2),
+            nn.Flatten(),
+            *(nn.Linear(128, 128), nn.ReLU(), nn.Dropout(0.5)),
+            *(nn.Linear(128, 256), nn.ReLU()),
+            nn.Linear(256, n_classes),
+        )
 
-    def optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters())
-
-    def rate(self, share: float) -> float:
-        return 1e-3
-
-    def loss(self, events: Ragged, generator: torch.Generator) -> torch.Tensor:
-        """Of voxels drawn from all alike: as in 2018, a large event counts more."""
-        rows = torch.randint(events.n_voxels, (self.batch,), generator=generator)
+    def loss(self, events: Ragged, step: int) -> torch.Tensor:
+        """Of random voxels of random events: events count alike, as in the score."""
+        generator = draws(step)
+        event = torch.randint(len(events), (self.batch,), generator=generator)
+        within = torch.rand(self.batch, generator=generator) * events.length[event]
+        rows = events.offset[event] + within.long()
         return cross_entropy(self.layers(self.crops(events, rows)), events.truth[rows] - 1)
 
     def logits(self, events: Ragged) -> torch.Tensor:
@@ -117,26 +82,18 @@ def _convolution(n_in: int, n_out: int, pool: bool = False) -> list[nn.Module]:
     return [nn.Conv3d(n_in, n_out, 3), *pools, nn.BatchNorm3d(n_out), nn.ReLU(), nn.Dropout(0.5)]
 
 
-class TileNetwork(nn.Module):
+class TileNetwork(Peer):
     """Tiles, as Ragged with coords in 0..side-1 -> logits (M, n_classes) of their voxels."""
 
-    unit, batch = "tiles", 4
-    side, config = 32, Config(filters=8, learning_rate=2e-3)
+    unit, batch, peak_rate = "tiles", 4, 2e-3
+    side = 32
 
     def __init__(self, n_classes: int):
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(SEED)
-            self.network = Network(self.config, n_classes, self.side)
+        self.network = Network(Config(filters=8), n_classes, self.side)
 
-    def optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.parameters(), weight_decay=self.config.weight_decay)
-
-    def rate(self, share: float) -> float:
-        steps = 10_000  # a share of the time as one of so many steps, which learning_rate counts
-        return learning_rate(self.config, round(share * steps), steps)
-
-    def loss(self, events: Ragged, generator: torch.Generator) -> torch.Tensor:
+    def loss(self, events: Ragged, step: int) -> torch.Tensor:
+        generator = draws(step)
         chosen = torch.randint(len(events), (self.batch,), generator=generator)
         tiles = self.random_tiles(events.select(chosen), generator)
         return event_loss(self.network(tiles), tiles, self.batch)

@@ -1,8 +1,9 @@
-"""The ways to label events that are compared: each is a function of a Task alone."""
+"""What is compared, simplest first: each is a function of a Task alone."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import sqrt
@@ -14,18 +15,25 @@ from tqdm import tqdm
 
 from baseline import boosting as trees
 from baseline.checkpoint import load_model
-from baseline.config import PRESETS
-from baseline.dataset import Ragged, read_events, split
+from baseline.config import PRESETS, Config
+from baseline.dataset import Ragged, read_events
+from baseline.model import UResNet
 from baseline.predict import class_probabilities
-from baseline.training import Training
+from baseline.train import Stop
+from baseline.train import train as train_baseline
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.events import Event, EventFile
+from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.format import ChallengeError
 from organizer.data.trivial import fit_trivial_rules
 
-from . import dense
+from . import timed
+from .dense import CropNetwork, TileNetwork
+from .graph import GraphPeer
+from .transformer import PointTransformer
 
 CPU = torch.device("cpu")
+RECIPE = PRESETS["cpu"]
+RECIPE_EVENTS = 6_000  # from so many on, the recipe's epochs are enough
 
 
 @dataclass(frozen=True)
@@ -47,105 +55,167 @@ class Sample:
         with EventFile(self.path) as events:
             return events.column("label", 0, self.n), events.offset[: self.n + 1]
 
+    def write(self, path: Path) -> None:
+        """As a train file of its own."""
+        with EventFile(self.path) as events:
+            scale = events.scale
+            with EventWriter(path, kind="train", cycle=events.cycle.number, scale=scale) as writer:
+                for event in islice(events, self.n):
+                    writer.append(event)
+
 
 @dataclass(frozen=True)
 class Task:
-    """epochs: the network's, by default fewer for more events. checkpoint: a network trained on the
-    file of `train`, to ask instead. seconds: of a CPU, that a dense network may train."""
+    """seconds: of user CPU time for the methods that train so long. checkpoint: a network trained
+    elsewhere on as many events as `train` has, to ask instead. folder: for trainings that a later
+    call goes on with."""
 
     cycle: Cycle
     train: Sample
     test: Sample
-    epochs: int | None
-    checkpoint: Path | None
     seconds: float
+    checkpoint: Path | None
+    folder: Path
 
     def digest(self) -> str:
-        """Of the labels that are learnt and asked for, and of the checkpoint."""
-        learnt = self.checkpoint.read_bytes() if self.checkpoint else b""
-        return hashlib.sha256(
-            learnt + self.train.truth()[0].tobytes() + self.test.truth()[0].tobytes()
-        ).hexdigest()[:8]
-
-    def training_events(self) -> Ragged:
-        """Those with voxels: a network can't learn from the others."""
-        return self.train.ragged().charged()
+        """Of what is learnt from and asked for."""
+        if self.checkpoint:
+            learnt = self.checkpoint.read_bytes()
+        else:
+            learnt = self.train.truth()[0].tobytes() + str(self.seconds).encode()
+        return hashlib.sha256(learnt + self.test.truth()[0].tobytes()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """pred (m,) uint8 labels of the test events; train_events: learnt from; how, in few words."""
+class Trained:
+    """predict: gives the (m,) uint8 labels of the test events. how: in few words."""
 
-    pred: np.ndarray
-    train_events: int
+    predict: Callable[[], np.ndarray]
     how: str
 
 
-def majority(task: Task) -> Answer:
+def majority(task: Task) -> Trained:
     return _trivial(task, "majority")
 
 
-def threshold(task: Task) -> Answer:
+def threshold(task: Task) -> Trained:
     return _trivial(task, "threshold")
 
 
-def _trivial(task: Task, name: str) -> Answer:
+def _trivial(task: Task, name: str) -> Trained:
     rule = fit_trivial_rules(task.train.events(), task.cycle)[name]
-    pred = [np.broadcast_to(rule(event), len(event)) for event in task.test.events()]
-    return Answer(np.concatenate(pred), task.train.n, "a rule of organizer.data.trivial")
+
+    def predict() -> np.ndarray:
+        return np.concatenate([np.broadcast_to(rule(e), len(e)) for e in task.test.events()])
+
+    return Trained(predict, "a rule of organizer.data.trivial")
 
 
-def boosting(task: Task) -> Answer:
+def boosting(task: Task) -> Trained:
     """baseline.boosting as it stands, with its limit on the number of voxels."""
     events = task.train.events()
     model = trees.fit(events)
-    pred = [trees.predict(model, event) for event in tqdm(task.test.events(), disable=None)]
     limited = sum(map(len, events)) > trees.MAX_VOXELS
     drawn = f", {trees.MAX_VOXELS:,} voxels of all" if limited else ""
-    return Answer(np.concatenate(pred), task.train.n, f"{model.max_iter} trees{drawn}")
+
+    def predict() -> np.ndarray:
+        asked = tqdm(task.test.events(), disable=None)
+        return np.concatenate([trees.predict(model, event) for event in asked])
+
+    return Trained(predict, f"{model.max_iter} trees{drawn}")
 
 
-def network(task: Task) -> Answer:
-    """The baseline: the preset cpu in batches of 8, with no hold-out; or the checkpoint as it is.
-
-    Passes go down with the square root of the events: few events shall make enough steps, too.
-    """
-    if task.checkpoint:
-        model, config, cycle = load_model(task.checkpoint, CPU)
-        if cycle != task.cycle:
-            raise ChallengeError(f"{task.checkpoint}: was trained on cycle {cycle.number}")
-        n_train = len(split(task.train.n, config.holdout, config.seed)[0])
-        how = f"as shipped, {config.epochs} epochs"
-    else:
-        n_train, epochs = task.train.n, task.epochs or round(650 / sqrt(task.train.n))
-        config = replace(PRESETS["cpu"], epochs=epochs, batch_events=8, ema=0.99, holdout=0.0)
-        training = Training(config, task.cycle, task.training_events(), CPU)
-        for _ in tqdm(range(training.n_steps), unit="step", disable=None):
-            training.advance()
-        model, how = training.averaged, f"{epochs} epochs, batches of 8"
-    probability = class_probabilities(model, task.test.ragged(), config, config.views)
-    return Answer((probability.argmax(1) + 1).numpy().astype(np.uint8), n_train, how)
+def crop_cnn(task: Task) -> Trained:
+    return _timed(task, timed.seeded(CropNetwork, len(task.cycle.labels)))
 
 
-def crop_cnn(task: Task) -> Answer:
-    return _dense(task, dense.CropNetwork(len(task.cycle.labels)))
+def dense_unet(task: Task) -> Trained:
+    return _timed(task, timed.seeded(TileNetwork, len(task.cycle.labels)))
 
 
-def dense_unet(task: Task) -> Answer:
-    return _dense(task, dense.TileNetwork(len(task.cycle.labels)))
+def graph(task: Task) -> Trained:
+    network = timed.seeded(GraphPeer, len(task.cycle.labels))
+    return _timed(task, timed.EventNetwork(network, peak_rate=4e-3))
 
 
-def _dense(task: Task, model: dense.CropNetwork | dense.TileNetwork) -> Answer:
-    seen = dense.train(model, task.training_events(), task.seconds)
-    pred = (dense.predict(model, task.test.ragged()) + 1).numpy().astype(np.uint8)
-    return Answer(pred, task.train.n, f"{seen:,} {model.unit} in {task.seconds:g} s of a CPU")
+def transformer(task: Task) -> Trained:
+    network = timed.seeded(PointTransformer, len(task.cycle.labels))
+    return _timed(task, timed.EventNetwork(network, peak_rate=1e-3, period=network.period))
+
+
+def network_same_time(task: Task) -> Trained:
+    """The baseline's network, trained and asked as its peers are."""
+    network = timed.seeded(UResNet, RECIPE, len(task.cycle.labels))
+    peer = timed.EventNetwork(network, RECIPE.learning_rate, network.period)
+    return _timed(task, peer)
+
+
+def _timed(task: Task, peer: timed.Peer) -> Trained:
+    seen = timed.train(peer, task.train.ragged().charged(), task.seconds)
+
+    def predict() -> np.ndarray:
+        return (timed.predict(peer, task.test.ragged()) + 1).numpy().astype(np.uint8)
+
+    return Trained(predict, f"{seen:,} {peer.unit} in {task.seconds:g} s")
+
+
+def network(task: Task) -> Trained:
+    """The baseline as baseline.train trains it by `recipe`, or the checkpoint as it is."""
+    path = task.checkpoint or _train_network(task) / "best.pt"
+    model, config, cycle = load_model(path, CPU)
+    if cycle != task.cycle:
+        raise ChallengeError(f"{path}: was trained on cycle {cycle.number}")
+
+    def predict() -> np.ndarray:
+        probability = class_probabilities(model, task.test.ragged(), config, config.views)
+        return (probability.argmax(1) + 1).numpy().astype(np.uint8)
+
+    return Trained(predict, described(config))
+
+
+def recipe(n_events: int) -> Config:
+    """The preset cpu at every size; more epochs for few events, which make few steps an epoch."""
+    more = max(1.0, sqrt(RECIPE_EVENTS / n_events))
+    return replace(RECIPE, epochs=round(RECIPE.epochs * more))
+
+
+def described(config: Config) -> str:
+    """A network's epochs, and what else differs from the recipe but for the seed."""
+    values, usual = config.to_dict(), RECIPE.to_dict()
+    usual |= {"epochs": config.epochs, "seed": config.seed}
+    other = [f", {name} {value}" for name, value in values.items() if value != usual[name]]
+    return f"{config.epochs} epochs{''.join(other)}"
+
+
+def _train_network(task: Task) -> Path:
+    """The folder with the training, which goes on where it was."""
+    folder = task.folder / f"cycle{task.cycle.number}_network_{task.train.n}"
+    folder.mkdir(parents=True, exist_ok=True)
+    events, last, stop = folder / "events.h5", folder / "last.pt", Stop()
+    task.train.write(events)
+    resume = last if last.exists() else None
+    train_baseline(recipe(task.train.n), [events], folder, resume=resume, stop=stop)
+    if stop.number is not None:
+        raise KeyboardInterrupt(stop.number)
+    return folder
 
 
 # In the order of tables and legends.
 METHODS = {
     method.__name__: method
-    for method in (majority, threshold, crop_cnn, dense_unet, boosting, network)
+    for method in (
+        majority,
+        threshold,
+        boosting,
+        crop_cnn,
+        dense_unet,
+        graph,
+        transformer,
+        network_same_time,
+        network,
+    )
 }
-TRIVIAL = (majority.__name__, threshold.__name__)
+OF_EVERY_SIZE = (boosting.__name__, network.__name__)
 DENSE = (crop_cnn.__name__, dense_unet.__name__)
-OURS = network.__name__
+TRIVIAL = (majority.__name__, threshold.__name__)
+SAME_TIME, OURS = network_same_time.__name__, network.__name__

@@ -15,34 +15,35 @@ from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import accuracy, leaderboard
 from organizer.data.table import markdown
 
-from .methods import METHODS, OURS, TRIVIAL
+from .methods import METHODS, OF_EVERY_SIZE, OURS, SAME_TIME
 
-COLOURS = dict(zip(METHODS, ("#9aa3b0", "#454d59", "#b5651d", "#8a5cb8", "#d0463f", "#1f6fb2")))
-COMPARISON = ("best peer", "its errors less the network's", "as a share of its errors")
+COLOURS = dict(zip(OF_EVERY_SIZE, ("#d0463f", "#1f6fb2")))
+PEER = OF_EVERY_SIZE[0]
 
 
 @dataclass(frozen=True)
 class Row:
-    """size: of the training as asked for, a number or "all"; error: 1 - acc_mean; error_se: its
-    standard error over the test events; data: digest of what was learnt and asked."""
+    """size: training events; error: 1 - acc_mean; error_se: its standard error over the test
+    events; train_seconds, predict_ms: user CPU time of this call, of a checkpoint 0, and per test
+    event; data: digest of what was learnt and asked."""
 
     cycle: int
     method: str
-    size: str
-    train_events: int
+    size: int
     test_events: int
     acc_at_80: float
     acc_at_50: float
     acc_mean: float
     error: float
     error_se: float
-    cpu_seconds: int
+    train_seconds: int
+    predict_ms: float
     how: str
     data: str
 
 
 COLUMNS = [item.name for item in fields(Row)]
-Key = tuple[int, str, str]  # cycle, method, size
+Key = tuple[int, str, int]  # cycle, method, size
 
 
 class Results:
@@ -78,6 +79,7 @@ class Results:
             "error_se": scored.std(ddof=1) / np.sqrt(len(scored)),
         }  # fmt: skip
         rounded = {name: round(float(value), 6) for name, value in numbers.items()}
+        columns["predict_ms"] = round(columns["predict_ms"], 2)
         row = Row(*key, test_events=len(scored), **rounded, **columns)
         with replacing(self._events_file(row)) as part, open(part, "wb") as file:
             np.savez_compressed(file, correct=correct, labelled=labelled)
@@ -100,10 +102,10 @@ class Results:
             ) from reason
 
     def ordered(self, **wanted) -> list[Row]:
-        """The rows with these values, cycle by cycle, method by method, from few events to many."""
+        """The rows with these values, by cycle, method and training events."""
         order = list(METHODS)
         rows = [r for r in self.rows.values() if wanted.items() <= asdict(r).items()]
-        return sorted(rows, key=lambda r: (r.cycle, order.index(r.method), r.train_events))
+        return sorted(rows, key=lambda r: (r.cycle, order.index(r.method), r.size))
 
     def paired(self, ours: Row, peer: Row) -> tuple[float, float, float, float]:
         """Errors of `peer` less `ours` and that as a share of the peer's, each with its standard
@@ -127,61 +129,70 @@ class Results:
         )
         return gain.mean(), gain_se, 1 - ratio, ratio_se / theirs.mean()
 
-    def table(self, cycle: int) -> str:
-        """Markdown: scores of each method (rows) at each size, and ours beside the best peer's."""
-        rows = self.ordered(cycle=cycle)
-        columns = {}
-        for size in sorted({row.size for row in rows}, key=lambda s: (s == "all", len(s), s)):
-            at_size = {row.method: row for row in rows if row.size == size}
-            cells = {name: _scores(row) for name, row in at_size.items()}
-            ours = at_size.pop(OURS, None)
-            if ours and at_size:
-                best = min(at_size.values(), key=lambda row: row.error)
-                gain, gain_se, share, share_se = self.paired(ours, best)
-                gains = (f"{gain:.4f} ± {gain_se:.4f}", f"{share:.0%} ± {share_se:.0%}")
-                cells.update(zip(COMPARISON, (best.method, *gains)))
-            columns[f"{size} events"] = cells
-        known = {name for cells in columns.values() for name in cells}
-        names = [name for name in (*METHODS, *COMPARISON) if name in known]
-        return markdown(
-            {size: {name: cells.get(name, "") for name in names} for size, cells in columns.items()}
-        )
+    def equal_table(self, cycle: int, size: int) -> str:
+        """Markdown: the methods that learnt from the same events, beside the network in the same
+        time; errors are compared over the test events that both were asked."""
+        rows = self.ordered(cycle=cycle, size=size)
+        ours = self.rows.get((cycle, SAME_TIME, size))
+        columns: dict[str, dict[str, str]] = {}
+        for row in rows:
+            cells = _scores(row)
+            if ours and row is not ours:
+                gain, gain_se, *_ = self.paired(ours, row)
+                cells["errors less the network's"] = f"{100 * gain:+.2f} ± {100 * gain_se:.2f}"
+            took = {"s to train": row.train_seconds, "ms per event asked": f"{row.predict_ms:.3g}"}
+            cells |= {name: str(value) for name, value in took.items()} | {"how": row.how}
+            for name, text in cells.items():
+                columns.setdefault(name, {})[row.method] = text
+        return markdown(columns)
+
+    def curves_table(self, cycle: int) -> str:
+        """Markdown: the network and boosting at each size, and their paired errors."""
+        columns: dict[str, dict[str, str]] = {}
+        for row in self.ordered(cycle=cycle, method=OURS):
+            cells = {f"{OURS}: {name}": text for name, text in _scores(row).items()}
+            cells["how"] = row.how
+            peer = self.rows.get((cycle, PEER, row.size))
+            if peer:
+                gain, gain_se, share, share_se = self.paired(row, peer)
+                cells[f"{PEER}: acc_mean"] = _scores(peer)["acc_mean"]
+                cells["its errors less the network's"] = f"{100 * gain:.2f} ± {100 * gain_se:.2f}"
+                cells["as a share of its errors"] = f"{share:.0%} ± {share_se:.0%}"
+            columns[f"{row.size:,} events"] = cells
+        return markdown(columns)
 
     def report(self) -> str:
-        """Markdown: the table of each cycle, and what each run took."""
-        told = "acc_mean ± its standard error over the test events (acc_at_50, acc_at_80)"
-        parts = ["# The baseline and its peers", told]
+        """Markdown: peers at equal time, where the network is among them; learning curves."""
+        parts = []
+        for row in self.ordered(method=SAME_TIME):
+            title = f"Cycle {row.cycle}, {row.size:,} training events, equal time"
+            parts += [f"### {title}", self.equal_table(row.cycle, row.size)]
         for cycle in self.cycles:
-            parts += [f"## Cycle {cycle}", self.table(cycle)]
-        columns = ("train_events", "test_events", "cpu_seconds", "how")
-        took = {
-            name: {
-                f"{r.cycle}, {r.method}, {r.size}": str(getattr(r, name)) for r in self.ordered()
-            }
-            for name in columns
-        }
-        return "\n\n".join([*parts, "## What each run took", markdown(took)]) + "\n"
+            parts += [f"### Cycle {cycle}, learning curve", self.curves_table(cycle)]
+        return "\n\n".join(parts) + "\n"
 
     @property
     def cycles(self) -> list[int]:
-        return sorted({row.cycle for row in self.rows.values()})
+        """Those with a learning curve."""
+        return sorted({row.cycle for row in self.ordered(method=OURS)})
 
     def draw_curves(self, path: Path) -> None:
-        """Errors against training events, a panel a cycle, as PNG; bars are standard errors."""
+        """Errors against training events, a panel a cycle, as PNG; bars are standard errors.
+        Nothing where no network is among the rows."""
+        if not self.cycles:
+            return
         figure = Figure(figsize=(1 + 3.7 * len(self.cycles), 3.8), layout="constrained")
         panels = figure.subplots(1, len(self.cycles), sharey=True, squeeze=False)[0]
         for axes, cycle in zip(panels, self.cycles):
             for method, colour in COLOURS.items():
                 rows = self.ordered(cycle=cycle, method=method)
-                if method in TRIVIAL:
-                    for row in rows:
-                        axes.axhline(row.error, color=colour, linestyle="--", label=method)
-                elif rows:
-                    curve = np.array([(row.train_events, row.error, row.error_se) for row in rows])
+                curve = np.array([(row.size, row.error, row.error_se) for row in rows])
+                if rows:
                     axes.errorbar(*curve.T, fmt=".-", color=colour, capsize=2, label=method)
             axes.set(xscale="log", yscale="log", xlabel="training events", title=f"cycle {cycle}")
-            axes.set_xticks([300, 1000, 3000, 10_000], ["300", "1,000", "3,000", "10,000"])
-            axes.set_yticks([0.03, 0.1, 0.3], ["3 %", "10 %", "30 %"])
+            sizes = (300, 1000, 3000, 10_000, 30_000)
+            axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            axes.set_yticks([0.03, 0.05, 0.1], ["3 %", "5 %", "10 %"])
             axes.minorticks_off()
             axes.grid(alpha=0.3)
         panels[0].set_ylabel("errors, 1 - acc_mean")
@@ -190,5 +201,10 @@ class Results:
             figure.savefig(part, format="png", dpi=120)
 
 
-def _scores(row: Row) -> str:
-    return f"{row.acc_mean:.4f} ± {row.error_se:.4f} ({row.acc_at_50:.4f}, {row.acc_at_80:.4f})"
+def _scores(row: Row) -> dict[str, str]:
+    mean = f"{row.acc_mean:.4f} ± {row.error_se:.4f}"
+    return {
+        "acc_mean": mean,
+        "acc_at_50": f"{row.acc_at_50:.4f}",
+        "acc_at_80": f"{row.acc_at_80:.4f}",
+    }

@@ -1,0 +1,111 @@
+"""Training for a given CPU time, the same way for every method, and prediction.
+
+AdamW; the learning rate climbs and falls as in the baseline's one cycle, over the share of the
+time that is spent instead of the share of the steps. How many steps that makes depends on the
+machine: runs differ a little.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from baseline.augment import random_view
+from baseline.config import Config
+from baseline.dataset import Ragged, batches_by_size, shuffled_batch
+from baseline.training import event_loss, learning_rate
+
+SEED = 1
+Made = TypeVar("Made")
+_SCHEDULE_STEPS = 10_000  # learning_rate counts whole steps: a share of the time is one of these
+
+
+class Peer(nn.Module):
+    """A method: a step of its training sees `batch` of `unit`; peak_rate is the highest learning
+    rate."""
+
+    unit: str
+    batch: int
+    peak_rate: float
+
+    def loss(self, events: Ragged, step: int) -> torch.Tensor:
+        """The loss of step 0, 1, ... on some of the labelled events."""
+        raise NotImplementedError
+
+    def logits(self, events: Ragged) -> torch.Tensor:
+        """(M, n_classes) of all voxels."""
+        raise NotImplementedError
+
+
+def train(peer: Peer, events: Ragged, seconds: float) -> int:
+    """Train for so many seconds of user CPU time; how many units it has seen."""
+    config = Config(learning_rate=peer.peak_rate)
+    optimizer = torch.optim.AdamW(peer.parameters(), weight_decay=config.weight_decay)
+    begun, spent, step = os.times().user, 0.0, 0
+    peer.train()
+    while spent < seconds or not step:
+        share = round(spent / seconds * _SCHEDULE_STEPS)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, min(share, _SCHEDULE_STEPS), _SCHEDULE_STEPS)
+        loss = peer.loss(events, step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        step += 1
+        spent = os.times().user - begun
+    return step * peer.batch
+
+
+@torch.inference_mode()
+def predict(peer: Peer, events: Ragged) -> torch.Tensor:
+    """(M,) int64: the likeliest class of every voxel, counted from 0, in one orientation."""
+    peer.eval()
+    return peer.logits(events).argmax(1)
+
+
+def draws(step: int) -> torch.Generator:
+    """Random numbers of a step of training."""
+    return torch.Generator().manual_seed(step)
+
+
+def seeded(make: Callable[..., Made], *arguments) -> Made:
+    """A network with the first weights of SEED; torch's global state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return make(*arguments)
+
+
+class EventNetwork(Peer):
+    """A network that turns whole events, as Ragged, into (M, n_classes) logits, and its training.
+
+    Each epoch shuffles the events; each step turns and mirrors its own at random and shifts them by
+    less than `period` voxels. The loss counts events alike.
+    """
+
+    unit, batch = "events", 8
+    batch_voxels = 15_000
+
+    def __init__(self, network: nn.Module, peak_rate: float, period: int = 1):
+        super().__init__()
+        self.network, self.peak_rate, self.period = network, peak_rate, period
+
+    def loss(self, events: Ragged, step: int) -> torch.Tensor:
+        chosen = events.select(shuffled_batch(len(events), self.batch, step, SEED))
+        chosen = random_view(chosen, self.period, draws(step))
+        return event_loss(self.network(chosen), chosen, len(chosen))
+
+    def logits(self, events: Ragged) -> torch.Tensor:
+        result = None
+        for index in batches_by_size(events.length, self.batch_voxels, len(events)):
+            found = self.network(events.select(index))
+            spans = zip(events.offset[index].tolist(), events.length[index].tolist())
+            rows = torch.cat([torch.arange(start, start + n) for start, n in spans])
+            if result is None:
+                result = found.new_empty(events.n_voxels, found.shape[1])
+            result[rows] = found
+        assert result is not None
+        return result
