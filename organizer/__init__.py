@@ -1,1 +1,1 @@
-"""What an organiser runs and gives to nobody: simulation, conversion, the split, the bundles."""
+"""The organiser's programs, never given to participants: simulation, conversion, split, bundles."""

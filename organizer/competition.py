@@ -1,9 +1,9 @@
-"""competition.yaml: which cycles a competition has, and which phase scores which events of them.
+"""Read competition.yaml: the cycles of a competition, and the events that each phase scores.
 
-The file is in Codabench's dialect, version 2, but for two keys of ours in each task: `cycle`, a
-number or a name, and `events`, public or hidden. Phases are numbered from 1 in the file's order.
+The file is in Codabench's format, version 2, with two more keys in each task: `cycle` (a number or
+a name) and `events` (public or hidden). Phases are numbered from 1 in the order of the file.
 
-`python -m organizer.competition` prints the numbers of its cycles.
+`python -m organizer.competition` prints the numbers of the cycles.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OWN_KEYS = ("cycle", "events")
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase as its competition numbers it: it scores the public or hidden events of a cycle."""
+    """A phase of a competition: it scores the public or the hidden test events of a cycle."""
 
     number: int
     name: str
@@ -44,9 +44,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Competition:
-    """A competition. path: its competition.yaml. keys: what stands there, in Codabench's dialect.
+    """A competition.
 
-    phases: in order; each cycle has a public one, and directly after it a hidden one.
+    path: its competition.yaml. keys: the contents of the file, in Codabench's format. phases: in
+    order; each cycle has a public phase and directly after it a hidden one.
     """
 
     path: Path
@@ -55,15 +56,15 @@ class Competition:
 
     @property
     def cycles(self) -> tuple[Cycle, ...]:
-        """Its cycles in the order of their phases."""
+        """The cycles in the order of their phases."""
         return tuple(phase.cycle for phase in self.phases if not phase.hidden)
 
     def phases_of(self, cycle: Cycle) -> tuple[Phase, ...]:
-        """The public phase of a cycle, then its hidden one."""
+        """Return the public phase of a cycle and its hidden one."""
         return tuple(phase for phase in self.phases if phase.cycle == cycle)
 
     def phase(self, number: int) -> Phase:
-        """The phase with this number. ChallengeError where there is none."""
+        """Return the phase with this number. Raises ChallengeError if there is none."""
         if not 1 <= number <= len(self.phases):
             raise ChallengeError(
                 f"{self.path}: has no phase {number}, expected 1 to {len(self.phases)}"
@@ -71,7 +72,10 @@ class Competition:
         return self.phases[number - 1]
 
     def find_cycles(self, key: str | int | None) -> tuple[Cycle, ...]:
-        """Its cycle with this number or name, all of them for None. ChallengeError for others."""
+        """Return the cycle with this number or name, or all cycles for None.
+
+        Raises ChallengeError if the competition does not have it.
+        """
         if key is None:
             return self.cycles
         cycle = find_cycle(key)
@@ -83,7 +87,7 @@ class Competition:
 
 
 def read_competition(path: Path = ROOT / "competition.yaml") -> Competition:
-    """The competition that a file declares. ChallengeError lists all that is wrong with it."""
+    """Read a competition.yaml. Raises ChallengeError with all problems of the file."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -95,18 +99,21 @@ def read_competition(path: Path = ROOT / "competition.yaml") -> Competition:
 
 
 def add_competition(parser: argparse.ArgumentParser) -> None:
-    """Add the option --competition, whose default is the repository's own."""
+    """Add the option --competition to a parser; by default the repository's competition.yaml."""
     parser.add_argument(
         "--competition",
         type=Path,
         default=ROOT / "competition.yaml",
         metavar="YAML",
-        help="the competition.yaml that says which cycles and phases there are (the repository's)",
+        help="competition.yaml with the cycles and phases (default: the repository's)",
     )
 
 
 def parse_competition(text: str, path: Path) -> Competition:
-    """As `read_competition`, of the file's text; `path` is its name in errors."""
+    """Parse the text of a competition.yaml. path: the file's name in errors.
+
+    Raises ChallengeError with all problems of the text.
+    """
     keys = _parse_yaml(text, path)
     errors = sorted(_validator().iter_errors(keys), key=lambda error: list(error.path))
     problems = [sentence for error in errors for sentence in _sentences(error)]
@@ -120,7 +127,7 @@ def parse_competition(text: str, path: Path) -> Competition:
 
 
 def _find_phases(keys: dict, phases: list[Phase]) -> Iterator[str]:
-    """Add the phases to `phases`; a sentence for each that breaks the order public, hidden."""
+    """Append the phases to `phases`; yield a sentence per problem."""
     tasks = {task["index"]: task for task in keys["tasks"]}
     for number, phase in enumerate(keys["phases"], 1):
         name, indexes = phase["name"], phase["tasks"]
@@ -145,20 +152,20 @@ def _find_phases(keys: dict, phases: list[Phase]) -> Iterator[str]:
         or len({public.number for public, _ in pairs}) < len(pairs)
     ):
         yield (
-            "phases: expected for each cycle, once, a phase whose task has events: public, "
-            "and directly after it one whose task has events: hidden of the same cycle"
+            "phases: expected one pair of phases per cycle: first a phase whose task has "
+            "events: public, directly after it one whose task has events: hidden"
         )
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would silently keep the last."""
+    """A YAML loader that refuses repeated keys; YAML itself would silently use the last one."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key, (key_node, _) in zip(keys, node.value):
             if keys.count(key) > 1:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key {key} stands twice", problem_mark=key_node.start_mark
+                    problem=f"the key {key} occurs twice", problem_mark=key_node.start_mark
                 )
         return super().construct_mapping(node, deep)
 
@@ -178,14 +185,14 @@ def _parse_yaml(text: str, path: Path) -> dict:
 
 @functools.cache
 def _validator() -> Validator:
-    """Of the schema, which has no formats (addresses, dates).
+    """Return the validator of the schema, which uses no formats (addresses, dates).
 
-    Where Jupyter is installed, jsonschema's check of addresses takes 1.1 s of the 1.3 s that its
-    import takes. Without that package it leaves this check out.
+    If Jupyter is installed, 1.1 s of the 1.3 s that the import of jsonschema takes are for the
+    package rfc3987_syntax, a check of addresses. Here jsonschema is imported without it.
     """
     slow = "rfc3987_syntax"
     before = sys.modules.get(slow)
-    sys.modules[slow] = None  # type: ignore[assignment]  # `import` then says that it isn't there
+    sys.modules[slow] = None  # type: ignore[assignment]  # `import` then raises ImportError
     try:
         from jsonschema import Draft202012Validator, validators
     finally:
@@ -193,7 +200,7 @@ def _validator() -> Validator:
         if before:
             sys.modules[slow] = before
     schema = yaml.safe_load(_SCHEMA.read_text(encoding="utf-8"))
-    # JSON has one kind of number, YAML two: Codabench reads 2.0 as another version than 2.
+    # In JSON schemas 2.0 is an integer; for Codabench it is another version than 2.
     types = Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: type(value) is int
     )
@@ -221,7 +228,7 @@ _EXPECTED = {
 
 
 def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
-    """What is wrong at one place of the file, for people."""
+    """Yield readable sentences for one error of jsonschema."""
     place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error.path)[1:]
     inside = f"{place}." if place else ""
     value: Any = error.instance
@@ -230,9 +237,9 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
     if error.validator == "additionalProperties":
         known = schema["properties"]
         for name in value.keys() - known.keys():
-            yield f"{inside}{name} is not a key that is known here; known: {', '.join(known)}"
+            yield f"{inside}{name} is an unknown key; known are: {', '.join(known)}"
     elif error.validator == "required":
-        # jsonschema reports each missing key by itself.
+        # jsonschema reports each missing key separately.
         yield f"{inside}{error.message.split(chr(39))[1]} is missing"
     elif error.validator == "type":
         kinds = [limit] if isinstance(limit, str) else limit
@@ -246,7 +253,7 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
     elif error.validator == "enum":
         yield f"{place} is {value}, expected {' or '.join(map(str, limit))}"
     elif error.validator == "maxLength":
-        yield f"{place} has {len(value)} characters, the platform takes {limit}"
+        yield f"{place} has {len(value)} characters, the platform accepts {limit}"
     else:  # minLength, minItems
         yield f"{place} is empty"
 

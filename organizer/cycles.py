@@ -1,6 +1,7 @@
-"""How the events of each cycle are made: the organiser's half of its declaration.
+"""The settings with which the events of each cycle are simulated.
 
-The other half, what participants and scorers know of a cycle, is lartpc_challenge/cycles.py.
+This is the organiser's part of a cycle's declaration. The part for participants and scorers is in
+lartpc_challenge/cycles.py.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ from organizer.simulate.variety import Variety
 
 @dataclass(frozen=True)
 class Production:
-    """All that an event of a cycle depends on, besides its seed and Geant4, and how many are made.
+    """The settings of a cycle's simulation. With the seed and Geant4 they define its events.
 
-    recipe: the particles; of several recipes each event gets one. rule: which class a deposit
-    belongs to. detector: None where the true energies are read out; with a `Variety` each event
-    has its own, with its own threshold. threshold_mev: of a voxel; with a `Variety` of converted
-    files alone. precedence: names of classes; where some are given, a voxel belongs to the first
-    of them that left energy in it, not to the one that left most. full, demonstration: numbers of
-    train and test events.
+    recipe: the primary particles; with several recipes each event uses one of them. rule: gives
+    each deposit its class. threshold_mev: energy above which a voxel is read out. detector: None
+    to read out the true energies; with a `Variety` each event has its own detector and threshold,
+    and threshold_mev is only for converted files. precedence: names of classes; a voxel belongs to
+    the first of them that left energy in it, else to the class that left most. full,
+    demonstration: numbers of train and test events. world: Geant4's settings.
     """
 
     recipe: Recipe | tuple[Recipe, ...]
@@ -57,19 +58,19 @@ class Production:
     full: tuple[int, int] = (10_000, 10_000)
     demonstration: tuple[int, int] = (300, 400)
     world: Settings = field(default_factory=Settings)
-    # An event is kept if `min_classes` classes have `min_class_voxels` voxels each: with one class
-    # there would be nothing to tell apart. The recipes make that true of nearly every draw.
+    # An event is accepted if at least `min_classes` classes have `min_class_voxels` voxels each: an
+    # event of one class would be trivial. The recipes make this true for nearly every draw.
     min_classes: int = 2
     min_class_voxels: int = 20
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """The recipes, also where there is only one."""
+        """The recipes as a tuple, also if there is only one."""
         return (self.recipe,) if isinstance(self.recipe, Recipe) else self.recipe
 
     @property
     def hash(self) -> str:
-        """Eight bytes in hexadecimal that change with anything that the events depend on."""
+        """A hash of all settings that the events depend on: 16 hexadecimal digits."""
         values = asdict(self)
         for name in ("full", "demonstration"):
             del values[name]
@@ -77,7 +78,7 @@ class Production:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-# 0.05 MeV hides the recoils that neutrons leave, about a thousand per event, of some eV each.
+# 0.05 MeV hides the recoils from neutrons: about a thousand per event, of some eV each.
 _LOW_THRESHOLD_MEV = 0.05
 _MEASURED_THRESHOLD_MEV = 0.08  # about five times the noise
 
@@ -88,14 +89,14 @@ _THREE_CLASSES: Rule = (
     ("proton", is_proton),
     ("other", anything),
 )
-# Stop inside the crop: a Michel electron needs a muon at rest. Most mu- are captured instead.
+# These stop inside the crop: Michel electrons need muons at rest. Most mu- are captured instead.
 _STOPPING_MUON = Group((-13, -13, -13, 13), 30, 130)
 _STOPPING_PION = Group((211,), 20, 90)
-_FAST_MUON = Group((13, -13), 500, 3000)  # knocks out delta rays long enough to be seen
+_FAST_MUON = Group((13, -13), 500, 3000)  # its delta rays are long enough to be seen
 
 
 def _bands(pdgs: tuple[int, ...], *edges_mev: float) -> tuple[Group, ...]:
-    """Kinetic energies over decades: between every two edges flat, each band with the same odds."""
+    """Return groups with kinetic energies over decades: flat between two edges, equal odds."""
     return tuple(Group(pdgs, low, high) for low, high in zip(edges_mev, edges_mev[1:]))
 
 
@@ -234,10 +235,10 @@ PRODUCTIONS = {
 
 
 def production_of(cycle: Cycle) -> Production:
-    """How the events of a `Cycle` are made. ChallengeError where nothing is declared for it."""
+    """Return the settings of a cycle's simulation. Raises ChallengeError if there are none."""
     if cycle.number not in PRODUCTIONS:
         raise ChallengeError(
-            f"cycle {cycle.number} {cycle.name} has no entry in organizer/cycles.py, which says "
-            "how its events are made"
+            f"cycle {cycle.number} {cycle.name} has no entry in organizer/cycles.py; add the "
+            "settings of its simulation there"
         )
     return PRODUCTIONS[cycle.number]

@@ -1,11 +1,11 @@
-"""Run functions in processes of their own, on this machine or on a Dask cluster.
+"""Run functions in child processes on this machine, or on a Dask cluster.
 
-A process is a new Python: Geant4 allows one world per process, and may crash without harm to the
-others. It leads a session of its own, so that a terminal's Ctrl-C reaches only the process that
-started it. That one ends it, and it also ends by itself when that one is gone, even by `kill -9`.
+A child process is a new Python: Geant4 allows one world per process, and if it crashes, the other
+processes go on. A child has its own session, so that Ctrl-C in a terminal reaches only the parent.
+The parent ends its children, and a child ends itself if the parent is killed, even by `kill -9`.
 
-On one machine Dask would open a port through which any other user of it could run code and read
-secret seeds. Here, functions and results travel through a pair of connected sockets without names.
+A Dask cluster on one machine would open a port through which other users of the machine could run
+code and read secret seeds. Here, functions and results go through anonymous sockets.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from lartpc_challenge.format import ChallengeError
 if TYPE_CHECKING:
     import distributed
 
-SCHEDULER_SECONDS = 10  # for a Dask scheduler to answer
-MOST_PROCESSES = 1024  # of one machine
+SCHEDULER_SECONDS = 10  # time limit for the answer of a Dask scheduler
+MOST_PROCESSES = 1024  # on one machine
 
 Task = tuple[Any, ...]  # the arguments of one call
 
 
 class ProcessDied(ChallengeError):
-    """A process ended without a result. `task`: what it was to do; `how`: its end, in words."""
+    """A process ended without a result. task: its task. how: a clause that says how it ended."""
 
     def __init__(self, task: Task, how: str):
         super().__init__(f"a process {how}")
@@ -55,16 +55,17 @@ def run_jobs(
     retries: int = 0,
     logs: Path | None = None,
 ) -> list[Any]:
-    """Results of function(*task), in the order of `tasks`, from at most `processes` at a time.
+    """Return the results of function(*task) in the order of `tasks`, from child processes.
 
-    done: called here with a task and its result when it ends. fresh: a new process for every task.
-    retries: how often a task is given to a new process when its process dies. logs: a folder for
-    what the processes print, which otherwise goes where this one's output goes.
-    Raises what the function raises, and ProcessDied; either ends all other processes.
+    processes: how many run at the same time. done: is called in this process with a task and its
+    result when it has ended. fresh: use a new process for every task. retries: how often a task is
+    repeated in a new process if its process dies. logs: a folder for the output of the processes;
+    without it they print to this process's output.
+    Raises the exceptions of the function, and ProcessDied; then all processes are ended.
     """
     waiting = collections.deque((place, retries) for place in range(len(tasks)))
     results: list[Any] = [None] * len(tasks)
-    at_work: dict[Connection, tuple[_Process, int, int]] = {}
+    at_work: dict[Connection, tuple[_Process, int, int]] = {}  # process, index of task, retries
     idle: list[_Process] = []
     n_started = 0
     try:
@@ -120,19 +121,19 @@ class _Process:
                 stderr=output,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                # Of many processes each gets one thread, if the user says nothing else.
+                # One thread per process, unless the user has set another number.
                 env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": paths},
             )
 
     def give(self, function: Callable[..., Any], task: Task) -> None:
-        """Let it call function(*task)."""
-        import cloudpickle  # also takes functions of a script
+        """Make the process call function(*task)."""
+        import cloudpickle  # pickle can't send functions of a script
 
-        with contextlib.suppress(ConnectionError):  # dead already: `result` will say so
+        with contextlib.suppress(ConnectionError):  # the process is dead: `result` will report it
             self.connection.send_bytes(cloudpickle.dumps((function, task)))
 
     def result(self) -> Any:
-        """What the function returned. Raises what it raised; EOFError if the process died."""
+        """Return the function's result or raise its exception; EOFError if the process died."""
         try:
             problem, value, where = pickle.loads(self.connection.recv_bytes())
         except ConnectionError as reason:
@@ -142,13 +143,13 @@ class _Process:
         return value
 
     def end(self) -> None:
-        """End it, whatever it is doing."""
+        """Kill the process."""
         self._child.kill()
         self._child.wait()
         self.connection.close()
 
     def death(self) -> str:
-        """How it ended, when its connection has closed."""
+        """Return a clause that says how the process ended, after its connection has closed."""
         status = self._child.wait()
         how = f"ended with status {status}"
         if status < 0:
@@ -157,7 +158,7 @@ class _Process:
 
 
 class _Remote(Exception):
-    """The traceback of an exception in another process, shown above this one's."""
+    """The traceback of an exception in a child process, shown above that of this process."""
 
     def __str__(self) -> str:
         return f"in a child process:\n{self.args[0]}"
@@ -165,14 +166,14 @@ class _Remote(Exception):
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 # ---- in the child
 
 
 def _serve(file_number: int) -> NoReturn:
-    """Call what comes through the connection, until the parent closes it or is gone."""
+    """Answer requests from the connection until the parent closes it or ends."""
     connection = Connection(file_number)
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, requests), daemon=True).start()
@@ -185,12 +186,12 @@ def _receive(connection: Connection, requests: queue.SimpleQueue[bytes]) -> NoRe
         while True:
             requests.put(connection.recv_bytes())
     finally:
-        # Leave at once: Geant4's clean-up at Python's exit can crash; all files are closed.
+        # Exit without clean-up: that of Geant4 can crash. All files are closed.
         os._exit(0)
 
 
 def _answer(request: bytes) -> bytes:
-    """(exception or None, result, traceback as text), pickled."""
+    """Call the requested function; return (exception or None, result, traceback), pickled."""
     try:
         function, task = pickle.loads(request)
         return pickle.dumps((None, function(*task), ""))
@@ -198,7 +199,7 @@ def _answer(request: bytes) -> bytes:
         where = traceback.format_exc()
         try:
             return pickle.dumps((problem, None, where))
-        except Exception:  # of a kind that can't be sent
+        except Exception:  # an exception that can't be pickled
             return pickle.dumps((RuntimeError(where), None, where))
 
 
@@ -207,7 +208,7 @@ def _answer(request: bytes) -> bytes:
 
 @contextlib.contextmanager
 def dask_client(address: str) -> Iterator[distributed.Client]:
-    """A client of the Dask scheduler at `address`. ChallengeError where none answers."""
+    """Yield a client of the Dask scheduler at `address`. Raises ChallengeError if none answers."""
     try:
         import distributed
     except ImportError as reason:
@@ -226,9 +227,11 @@ def run_on_dask(
     tasks: Sequence[Task],
     done: Callable[[Task, Any], object],
 ) -> None:
-    """As `run_jobs`, in threads of a cluster's workers, which need this package; no results kept.
+    """Call function(*task) for all tasks on a Dask cluster, in threads of its workers.
 
-    A function that needs a process of its own calls `run_jobs` there.
+    done: is called in this process with a task and its result when it has ended; results are not
+    kept. The workers need this package. A function that needs its own process calls `run_jobs`.
+    Raises ChallengeError if the cluster fails.
     """
     import distributed
 
@@ -238,7 +241,7 @@ def run_on_dask(
             done(running.pop(future), future.result())
     except (distributed.CancelledError, distributed.KilledWorker, ImportError) as reason:
         raise ChallengeError(
-            "the Dask cluster failed; do its workers have this package, and do they live? "
+            "the Dask cluster failed; check that its workers run and have this package: "
             f"{type(reason).__name__}: {reason}"
         ) from reason
 

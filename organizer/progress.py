@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal; in a file or a pipe a line now and then."""
+"""Show the progress of long work: a bar on a terminal, single lines in a file or a pipe."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-LINE_SECONDS = 30.0  # between two lines, unless the work is done
+LINE_SECONDS = 30.0  # between two lines
 
 
 @contextmanager
 def progress(total: int, what: str, unit: str) -> Iterator[Callable[[int], object]]:
-    """Yield a function to call with the number of units (such as "events") that are done.
+    """Yield a function; call it with the number of units that are newly done.
 
-    what: of which work, such as a file's name. All goes to stderr.
+    total: number of units. what: name of the work, for example a file name. unit: for example
+    "events". The output goes to stderr.
     """
     if sys.stderr.isatty():
         with tqdm(total=total, desc=what, unit=f" {unit}", smoothing=0.1) as bar:

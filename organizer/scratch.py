@@ -1,4 +1,4 @@
-"""Temporary folders that hold secrets, and go even where the process was killed."""
+"""Temporary folders for secrets, which are removed even if the process was killed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 from lartpc_challenge.files import lock_file
 from lartpc_challenge.format import ChallengeError
 
-_NEW_SECONDS = 60  # a folder this young may wait for its lock
+_NEW_SECONDS = 60  # a newer folder may not be locked yet
 
 
 @contextlib.contextmanager
 def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
-    """A new folder for its owner alone, in `parent` or the system's temporary folder.
+    """Yield a new folder that only its owner can read, in `parent` or the system's folder.
 
-    It goes at the block's end. What killed processes left there for the same purpose goes now: a
-    process locks its folder for as long as it lives.
+    It is removed at the end of the block. Folders of killed processes with the same purpose are
+    removed now: a running process holds a lock on its folder.
     """
     parent = Path(tempfile.gettempdir()) if parent is None else parent
     prefix = f".lartpc-challenge-{purpose}-"
@@ -37,7 +37,7 @@ def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 def _remove_leftover(path: Path) -> None:
-    """Remove a folder that no process has locked, and that belongs to this user."""
+    """Remove a folder that belongs to this user and that no process has locked."""
     with contextlib.suppress(OSError):
         found = path.lstat()
         if found.st_uid != os.geteuid():
@@ -46,7 +46,7 @@ def _remove_leftover(path: Path) -> None:
         try:
             is_new = time.time() - found.st_mtime < _NEW_SECONDS and not any(path.iterdir())
             if lock_file(lock) and not is_new:
-                for folder, _, _ in os.walk(path):  # a worker's folders are read-only at times
+                for folder, _, _ in os.walk(path):  # folders of a worker can be read-only
                     os.chmod(folder, 0o700)
                 shutil.rmtree(path)
         finally:
@@ -54,7 +54,7 @@ def _remove_leftover(path: Path) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that its owner alone can look into."""
+    """Make a folder that only its owner can read. Raises ChallengeError if that fails."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)

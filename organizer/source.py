@@ -1,4 +1,4 @@
-"""Where a competition's files lie: the repository's own, or what `make data` wrote."""
+"""The paths of a competition's files: in the repository, or in a folder of `make data`."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from organizer.competition import ROOT, Competition, Phase
 
 
 def train_file(folder: Path, cycle: Cycle) -> Path:
-    """Where a folder holds a cycle's train events."""
+    """Return the path of a cycle's train file in `folder`."""
     return Path(folder) / f"cycle{cycle.number}_train.h5"
 
 
 def test_file(folder: Path, cycle: Cycle) -> Path:
-    """Where a folder holds a cycle's test events."""
+    """Return the path of a cycle's test file in `folder`."""
     return Path(folder) / f"cycle{cycle.number}_test.h5"
 
 
 def reference_file(folder: Path, phase: int) -> Path:
-    """Where a folder holds a phase's reference."""
+    """Return the path of a phase's reference in `folder`."""
     return Path(folder) / f"phase{phase}" / "reference.h5"
 
 
 def public_files(folder: Path, cycle: Cycle) -> list[Path]:
-    """What `prepare` writes for participants."""
+    """Return the paths of a cycle's files for participants in `folder`."""
     return [train_file(folder, cycle), test_file(folder, cycle)]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Folders: cycleN_train.h5 and cycleN_test.h5; phaseN/reference.h5; cycleN/submission.zip.
+    """The folders of a competition's files.
 
-    simulated: the simulator's own files, which need not be there.
+    events: cycleN_train.h5 and cycleN_test.h5. references: phaseN/reference.h5. baseline:
+    cycleN/submission.zip. simulated: the simulator's files, which need not exist.
     """
 
     competition: Competition
@@ -44,7 +45,7 @@ class Source:
 
     @classmethod
     def of(cls, competition: Competition, data: Path | None = None, root: Path = ROOT) -> Source:
-        """What `make data` wrote into `data`; without, the demonstration that `root` tracks."""
+        """Return the folders of `make data` in `data`, or those of the demonstration in `root`."""
         if data is None:
             return cls(
                 competition,
@@ -62,21 +63,21 @@ class Source:
         )
 
     def train(self, cycle: Cycle) -> Path:
-        """The cycle's train events."""
+        """Return the path of the cycle's train file."""
         return train_file(self.events, cycle)
 
     def test(self, cycle: Cycle) -> Path:
-        """The cycle's test events."""
+        """Return the path of the cycle's test file."""
         return test_file(self.events, cycle)
 
     def reference(self, phase: Phase) -> Path:
-        """The phase's truth."""
+        """Return the path of the phase's reference."""
         return reference_file(self.references, phase.number)
 
     def references_of(self, cycle: Cycle) -> list[Path]:
-        """The truth of all test events of a cycle: its public phase's, then its hidden one's."""
+        """Return the paths of a cycle's references: public phase, hidden phase."""
         return [self.reference(phase) for phase in self.competition.phases_of(cycle)]
 
     def submission(self, cycle: Cycle) -> Path:
-        """The baseline's submission, which need not exist."""
+        """Return the path of the baseline's submission, which need not exist."""
         return self.baseline / f"cycle{cycle.number}" / "submission.zip"

@@ -1,10 +1,10 @@
-"""Tells whether a competition's files are as they were written, and whether dist/ fits them.
+"""Check that a competition's files are unchanged since they were written, and match the bundles.
 
     python -m organizer.verify [--data build/data] [--dist dist]
 
 Checks the seals of events, references, models and submissions (see python -m lartpc_challenge
-verify), the bundles in DIST, and that the bundles hold the events and references that are here now:
-do it before an upload. Exit status 0 where all of it holds, else 1.
+verify), the bundles in DIST, and that the bundles contain the present events and references. Run it
+before an upload. The exit status is 0 if everything is correct, else 1.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def _run(options: argparse.Namespace) -> None:
             wrong += 1
             print(f"{path}: {problem}")
     if wrong:
-        raise ChallengeError(f"{wrong} of these are not as they should be")
+        raise ChallengeError(f"{wrong} problems were found")
 
 
 def files(source: Source, competition: Competition) -> list[Path]:
-    """The events, references and baselines that are there."""
+    """Return the existing events, references and baselines."""
     wanted: list[Path] = []
     for cycle in competition.cycles:
         submission = source.submission(cycle)
@@ -61,7 +61,7 @@ def files(source: Source, competition: Competition) -> list[Path]:
 
 
 def misfits(bundle: Path, source: Source, competition: Competition) -> Iterator[str]:
-    """What a bundle holds, or should hold beside it, that is not as it is in the data."""
+    """Yield the differences between a bundle (with its hidden references) and the data."""
     with zipfile.ZipFile(bundle) as archive:
         for cycle in competition.cycles:
             for path in (source.train(cycle), source.test(cycle)):
@@ -83,7 +83,7 @@ def _holds(archive: zipfile.ZipFile, inner: str, member: str, path: Path) -> boo
 
 
 def _sum_in(inner: io.BytesIO | Path, member: str) -> tuple[int, int]:
-    """Length and CRC-32 of a zip's member, as the zip states them."""
+    """Return the length and the CRC-32 of a zip's member from the zip's directory."""
     with zipfile.ZipFile(inner) as archive:
         found = archive.getinfo(member)
         return found.file_size, found.CRC
@@ -100,7 +100,7 @@ def _sum(path: Path) -> tuple[int, int]:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = new_parser("python -m organizer.verify", __doc__)
     parser.add_argument(
-        "--data", type=Path, help="folder that make data wrote (default: what is tracked)"
+        "--data", type=Path, help="folder of make data (default: the demonstration data)"
     )
     parser.add_argument("--dist", type=Path, default=Path("dist"), help="folder of the bundles")
     add_competition(parser)

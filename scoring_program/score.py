@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
-"""What a platform's worker runs: python3 score.py INPUT OUTPUT
+"""Score a submission on a platform's worker: python3 score.py INPUT OUTPUT
 
 Reads   INPUT/ref/reference.h5        the truth of the phase
         INPUT/res/                    the participant's submission, unpacked
 Writes  OUTPUT/scores.txt             the three scores of the leaderboard
-        OUTPUT/detailed_results.html  the participant's page
-Exit status 0 and no word, or 1 with one clear text on stderr and no scores.txt.
+        OUTPUT/detailed_results.html  the page of detailed results
+On success the exit status is 0 and nothing is printed. On failure it is 1, with one message on
+stderr and no scores.txt.
 
-Participants, and in a published competition anybody, can read what this prints. So an organiser's
-fault is named without its details, and an unforeseen error by its type alone: either could quote
-labels. The details: python -m lartpc_challenge score SUBMISSION --reference reference.h5
+Participants can read everything that this program prints. So for a fault of the reference data it
+prints no details, and for an unexpected error only its type: the text could contain labels. The
+details: python -m lartpc_challenge score SUBMISSION --reference reference.h5
 """
 
 import sys
 from pathlib import Path
 
-# The program's folder belongs to the platform and may be read-only.
+# The platform owns the program's folder; it may be read-only.
 sys.dont_write_bytecode = True
 try:
     from lartpc_challenge.files import write_text
@@ -35,13 +36,13 @@ def run(source: Path, target: Path) -> None:
     scores = score_files(source / "ref" / "reference.h5", source / "res")
     if scores is None:
         raise ChallengeError("this phase is not open yet")
-    # scores.txt comes last: it says that all went well.
+    # Write scores.txt last: it means success.
     for name, content in zip(OUTPUTS, (page(scores), scores.text)):
         write_text(target / name, content)
 
 
 def remove(path: Path) -> None:
-    """Remove an earlier run's output; ChallengeError where that is impossible."""
+    """Remove an output of an earlier run. Raises ChallengeError if that fails."""
     try:
         path.unlink()
     except FileNotFoundError:

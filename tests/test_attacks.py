@@ -982,7 +982,9 @@ def test_class_3_is_refused_in_cycle_1(tmp_path):
     pred = run.labels
     pred[0] = 3
     run.sparse(pred=pred)
-    with pytest.raises(SubmissionError, match="not labels of cycle 1, expected 0, 1, 2: 3 in event"):
+    with pytest.raises(
+        SubmissionError, match="not labels of cycle 1, expected 0, 1, 2: 3 in event"
+    ):
         read_guarded(run.res, run.manifest)
 
 

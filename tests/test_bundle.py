@@ -289,7 +289,7 @@ def test_event_files_with_more_than_is_public_are_refused(tmp_path, kind, name):
     tiny = make_tiny(tmp_path / "data", baseline=False)
     with edited(tiny.folder / f"cycle2_{kind}.h5") as file:
         file[name] = np.ones(len(file["energy"]), np.int16 if name == "particle" else np.uint8)
-    assert f"cycle2_{kind}.h5: holds {name}, which a {kind} file for participants must not" in (
+    assert f"cycle2_{kind}.h5: holds {name}, which participants must not get" in (
         problems(wanted(tiny.folder), tmp_path / "dist")
     )
 
@@ -332,8 +332,8 @@ def test_a_file_that_is_on_no_list_is_refused(tiny, tmp_path):
     (repository / "starting_kit" / "truth.h5").write_bytes(b"labels")
     (repository / "scoring_program" / "notes.txt").write_text("secret")
     said = problems(wanted(tiny.folder, root=repository), tmp_path / "dist")
-    assert "notes.txt is not on the list of what a scoring_program zip holds" in said
-    assert "truth.h5 is not on the list of what a starting_kit zip holds" in said
+    assert "notes.txt is not in the list of files of a scoring_program zip" in said
+    assert "truth.h5 is not in the list of files of a starting_kit zip" in said
 
 
 def test_write_zip_knows_the_lists_too(tmp_path):
@@ -418,9 +418,9 @@ def test_a_competition_in_earnest_says_nothing_of_a_demonstration(built):
 def test_demonstration_data_want_to_be_called_so(tiny, tmp_path):
     demonstration = make_tiny(tmp_path / "data", scale="demonstration")
     said = problems(wanted(demonstration.folder), tmp_path / "dist")
-    assert said.count("everybody has its hidden labels") == 1
+    assert said.count("whose hidden labels are public") == 1
     said = problems(wanted(tiny.folder, demonstration=True), tmp_path / "dist")
-    assert "data of full scale, not a demonstration; leave DEMO=1 out" in said
+    assert "data of full scale, not a demonstration; build without DEMO=1" in said
 
 
 def test_mixed_scales_are_refused(tmp_path):
@@ -468,7 +468,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     said = problems(
         wanted(tiny.folder, now=datetime(2027, 6, 1), root=ROOT), tmp_path / "dist"
     ).splitlines()
-    assert said[0] == "nothing was written, since"
+    assert said[0] == "nothing was written, because"
     text = "\n".join(said[1:])
     assert all(line.startswith("  - ") for line in said[1:])
     for sentence in (
@@ -476,7 +476,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
         "phase3/reference.h5: not a readable HDF5 file",
         "cycle3_train.h5: no such file",
         "Public 1: starts 2027-01-04 00:00 UTC, in the past",
-        "contact_email is still the example's",
+        "contact_email is an example",
     ):
         assert sentence in text
 
@@ -604,7 +604,7 @@ def test_the_command_builds_a_demonstration_of_the_tracked_data(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [
-        ([], 1, "everybody has its hidden labels"),
+        ([], 1, "whose hidden labels are public"),
         (["--demo", "--start", "2020-01-06"], 1, "in the past"),
         (["--demo", "--start", "tomorrow"], 2, "tomorrow is not a day as YYYY-MM-DD"),
         (["--demo", "--hidden", "no"], 2, "invalid choice"),

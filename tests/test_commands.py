@@ -145,7 +145,7 @@ def test_events_without_end_are_not_believed(folder, capsys, command):
         del file["event_id"]
         file.create_dataset("event_id", shape=(10**12,), dtype=np.uint32, chunks=(1 << 15,))
     sentence = check_refused(folder, module, arguments, capsys)
-    assert f"{bad}: event_id says that it holds 4,000,000,000,000 bytes" in sentence
+    assert f"{bad}: event_id declares 4,000,000,000,000 bytes" in sentence
 
 
 @pytest.mark.parametrize("out", ["out", "train.h5/below", "pipe", "."])

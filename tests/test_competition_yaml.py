@@ -161,7 +161,7 @@ def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("title: ", "titel: ", "titel is not a key that is known here"),
+        ("title: ", "titel: ", "titel is an unknown key; known are: "),
         ("title: ", "titel: ", "title is missing"),
         ("max_submissions: 15", "max_submision: 15", r"phases\[0\].max_submision is not a key"),
         ("version: 2", "version: 2.0", "version is a number with a point, expected a whole number"),
@@ -170,13 +170,13 @@ def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
         ("index: 1\n", "index: one\n", "is a text, expected a whole number"),
         ("hide_output: true", "hide_output: yes please", "expected true or false"),
         ("submission_rule: Force_Best", "submission_rule: Best", "is Best, expected Add or"),
-        ("key: acc_mean", f"key: {'k' * 37}", "has 37 characters, the platform takes 36"),
-        ("key: results", f"key: {'k' * 37}", "has 37 characters, the platform takes 36"),
-        ("codalab/codalab-legacy:py39", "i" * 129, "has 129 characters, the platform takes 128"),
+        ("key: acc_mean", f"key: {'k' * 37}", "has 37 characters, the platform accepts 36"),
+        ("key: results", f"key: {'k' * 37}", "has 37 characters, the platform accepts 36"),
+        ("codalab/codalab-legacy:py39", "i" * 129, "has 129 characters, the platform accepts 128"),
         (
             "version: 2",
             "version: 2\nversion: 2",
-            rf"line {VERSION_LINE}.*the key version stands twice",
+            rf"line {VERSION_LINE}.*the key version occurs twice",
         ),
         ("version: 2", "version: [2", "not valid YAML"),
         ("    tasks: [1]\n", "    tasks: [9]\n", "Public 1: there is no task with the index 9"),
@@ -185,12 +185,12 @@ def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
         (
             "    cycle: 1\n",
             "    cycle: 2\n",
-            "phases: expected for each cycle, once, a phase whose",
+            "phases: expected one pair of phases per cycle: first a phase whose",
         ),
         (
             "    events: public\n",
             "    events: hidden\n",
-            "phases: expected for each cycle, once, a",
+            "phases: expected one pair of phases per cycle",
         ),
         ("    events: public\n", "    events: all\n", r"tasks\[0\].events is all, expected public"),
         ("    events: public\n", "", r"tasks\[0\].events is missing"),
@@ -256,11 +256,11 @@ def codabench_sentences(competition, names=None, now=None):
             edited(fact_sheet={"team": {**COMPETITION["fact_sheet"]["team"], "key": "Team"}}),
             "fact_sheet.team: its key must be team too, found Team",
         ),
-        (with_phase(1, max_submissions=0), "Public 1: a limit of 0 submissions means no limit"),
+        (with_phase(1, max_submissions=0), "Public 1: 0 submissions means no limit"),
         (with_phase(1, tasks=[2]), "Public 1: its task must have the reference data reference_ph"),
         (with_phase(2, index=7), "phases: expected the indexes 1, 2, 3, 4, 5, 6 in this order"),
         (edited(phases=COMPETITION["phases"][:5]), "phases: expected the indexes"),
-        (edited(tasks=COMPETITION["tasks"] * 2), "tasks: the index 1 stands twice"),
+        (edited(tasks=COMPETITION["tasks"] * 2), "tasks: the index 1 occurs twice"),
         (with_columns(lambda c: c.pop(1)), "the column acc_at_50 is missing"),
         (with_columns(lambda c: c[1].update(key="acc_50")), "the column acc_50 would stay empty"),
         (with_columns(lambda c: c[1].update(index=0)), "the columns need the indexes 0 to 2"),
@@ -271,7 +271,7 @@ def codabench_sentences(competition, names=None, now=None):
         (with_columns(lambda c: c[0].update(sorting="asc")), "acc_at_80 is better when higher"),
         (
             edited(leaderboards=COMPETITION["leaderboards"] * 2),
-            "Codabench reads the first one only, found 2",
+            "Codabench reads only the first one, found 2",
         ),
         (edited(image="pages/private_logo.png"), "a file name with `private` in it is not found"),
         (edited(terms="terms.html"), "terms.html can't be in the bundle: pages and pictures are"),
@@ -361,13 +361,16 @@ def codalab_with(number=None, **changes) -> dict:
 @pytest.mark.parametrize(
     ("codalab", "sentence"),
     [
-        (codalab_with(title="t" * 101), "title has 101 characters, the platform takes 100"),
-        (codalab_with(1, label="l" * 51), "label has 51 characters, the platform takes 50"),
+        (codalab_with(title="t" * 101), "title has 101 characters, the platform accepts 100"),
+        (codalab_with(1, label="l" * 51), "label has 51 characters, the platform accepts 50"),
         (codalab_with(1, description="d" * 1001), "description has 1001 characters"),
         (codalab_with(2, scoring_program="scoring_program"), "scoring_program must be a .zip"),
         (codalab_with(3, start_date="2027-01-08 00:00"), "Private 1: lasts less than 2 days"),
-        (codalab_with(3, start_date="2027-01-07 01:00"), "Private 1: starts .* what comes next"),
-        (codalab_with(end_date="2027-01-08 00:00"), "Private 3: starts .* what comes next"),
+        (
+            codalab_with(3, start_date="2027-01-07 01:00"),
+            "Private 1: starts .*, not before its end",
+        ),
+        (codalab_with(end_date="2027-01-08 00:00"), "Private 3: starts .*, not before its end"),
     ],
 )
 def test_codalab_problems(codalab, sentence):

@@ -88,7 +88,7 @@ def test_full_data_are_complete_and_know_no_seed(full):
 def test_running_again_keeps_what_is_there_and_makes_what_is_missing(full, capsys):
     before = contents(full)
     assert make("--out", full, "--events", 6, "--cycle", 1) == 0
-    assert "cycle 1 is there already" in capsys.readouterr().out
+    assert "cycle 1 already exists" in capsys.readouterr().out
     simulated = (full / "secret/cycle1_test.h5").stat().st_mtime_ns
     (full / "reference_data/phase2/reference.h5").unlink()
     (full / "cycle1_test.h5").unlink()
@@ -102,7 +102,7 @@ def test_data_of_another_size_are_not_overwritten(full, capsys):
     before = contents(full)
     assert make("--out", full, "--events", 4, "--cycle", 1) == 1
     said = capsys.readouterr().err
-    assert "cycle1_train.h5: is there with 6 events, 4 are asked for" in said
+    assert "cycle1_train.h5: exists with 6 events, expected 4" in said
     assert f"or remove {full} to begin anew" in said
     assert contents(full) == before
 

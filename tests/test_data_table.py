@@ -158,7 +158,7 @@ def test_what_is_no_event_file_is_one_sentence(tmp_path, capsys):
     for path, text in (
         (tmp_path / "missing.h5", "no such file"),
         (tmp_path / "bad.h5", "not a readable HDF5 file"),
-        (empty, "holds no event"),
+        (empty, "holds no events"),
     ):
         assert main([str(path)]) == 1
         assert f"data_table: {path}: {text}" in capsys.readouterr().err

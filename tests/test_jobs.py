@@ -107,7 +107,7 @@ def _speak_and_die() -> None:
 
 
 def test_who_said_nothing_has_no_last_words(tmp_path):
-    with pytest.raises(ProcessDied, match=r"ended with status 0: it said nothing"):
+    with pytest.raises(ProcessDied, match=r"ended with status 0: it printed nothing"):
         run_jobs(os._exit, [(0,)], processes=1, logs=tmp_path)
 
 

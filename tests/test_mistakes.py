@@ -143,7 +143,8 @@ MISTAKES = {
         r".*Did you predict another file\? Expected .* test file of cycle 2",
     ),
     "another file with as many events": Mistake(
-        lambda r: of_another_file(r, 12), r"none of its 12 events is in the test file.*Did you predict another"
+        lambda r: of_another_file(r, 12),
+        r"none of its 12 events is in the test file.*Did you predict another",
     ),
     "csv of floats": Mistake(
         lambda r: csv(r, frame(r).astype(float)),
@@ -152,7 +153,9 @@ MISTAKES = {
     "csv with an index": Mistake(
         lambda r: csv(r, frame(r), index=True), r"to_csv\(\.\.\., index=False\)"
     ),
-    "csv with semicolons": Mistake(lambda r: csv(r, frame(r), sep=";"), r"Separate the columns by commas"),
+    "csv with semicolons": Mistake(
+        lambda r: csv(r, frame(r), sep=";"), r"Separate the columns by commas"
+    ),
     "csv without a header": Mistake(
         lambda r: csv(r, frame(r), header=False), r"column names as the first line"
     ),

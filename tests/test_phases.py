@@ -451,7 +451,7 @@ def test_command(split, tmp_path, capsys):
     assert "phase4/reference.h5: secret" in capsys.readouterr().out
     first = truth_of(tmp_path, 4).keys()
     assert main([*folders, "--cycle", "2"]) == 1  # a running competition's are not replaced
-    assert "cycle2_train.h5: is there already" in capsys.readouterr().err
+    assert "cycle2_train.h5: already exists" in capsys.readouterr().err
     assert truth_of(tmp_path, 4).keys() == first
     others = [str(split / "raw"), str(tmp_path / "other/public"), str(tmp_path / "other/private")]
     assert main([*others, "--cycle", "2"]) == 0

@@ -200,7 +200,7 @@ def test_command_tells_bad_input_in_one_sentence(tmp_path, capsys):
     for arguments, sentence in (
         (["--events", tmp_path / "none.h5"], "no such file"),
         (["--events", test_file], "a test file holds no labels"),
-        (["--out", test_file], "is no folder"),
+        (["--out", test_file], "is not a folder"),
     ):
         out = ["--out", tmp_path / "report"]
         assert main([str(a) for a in (*out, "--events", *arguments)]) == 1

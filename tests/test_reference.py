@@ -163,7 +163,7 @@ DAMAGES = {
     "empty": (lambda path: path.write_bytes(b""), "not a readable HDF5 file"),
     "events": (attribute("kind", "train"), "is a train file, expected reference or placeholder"),
     "version": (attribute("format_version", 3), "format_version 3 is not readable"),
-    "phase 0": (attribute("phase", 0), "phase is 0, expected a number from 1 on"),
+    "phase 0": (attribute("phase", 0), "phase is 0, expected 1 or larger"),
     "classes": (
         attribute("class_names", ["empty", "electron/positron", "proton", "other"]),
         "its classes are empty, electron/positron, proton, other, but those of cycle 2",
@@ -181,7 +181,7 @@ DAMAGES = {
     "unknown event": (changed("event_id", first(4_000_000_000)), "names an event that test/ does"),
     "test event twice": (changed("test/event_id", twice), "test/event_id holds an event twice"),
     "test offset": (changed("test/offset", lambda v: v + 1), "test: offset must ascend from 0"),
-    "energies": (changed("test/energy", lambda v: v[1:]), "test/energy needs one value an event"),
+    "energies": (changed("test/energy", lambda v: v[1:]), "test/energy needs one value per event"),
     "trivial": (attribute("acc_mean", np.nan, "trivial/majority"), "trivial holds a score outside"),
     "trivial lacks one": (
         attribute_gone,
@@ -213,7 +213,9 @@ def test_any_mutation_is_told(path):
         if mutated == good:
             continue
         path.write_bytes(mutated)
-        with pytest.raises(ReferenceDataError, match=r"not as it was written|not a readable HDF5"):
+        with pytest.raises(
+            ReferenceDataError, match=r"has changed since it was written|not a readable HDF5"
+        ):
             read_reference(path)
 
 

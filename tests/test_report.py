@@ -157,7 +157,7 @@ def flat(case):
 def test_histogram(request, name):
     case = request.getfixturevalue(name)
     tree = ET.fromstring(page(case))
-    figure = figure_of(tree, "Events in each 0.02 of accuracy")
+    figure = figure_of(tree, "Share of events per 0.02 of accuracy")
     x, y = axis_of(figure, "middle", 1), axis_of(figure, "end", 0.01)
     bars = figure.findall(".//rect[@class='bar']")
     filled = [(i, share) for i, share in enumerate(case.details.histogram) if share]
@@ -174,7 +174,7 @@ def test_histogram(request, name):
 
 
 def test_cumulative_distribution(case, tree):
-    figure = figure_of(tree, "Events up to an accuracy")
+    figure = figure_of(tree, "Share of events up to an accuracy")
     x, y = axis_of(figure, "middle", 1), axis_of(figure, "end", 0.01)
     below = 0
     for block in figure.findall(".//rect[@class='block']"):
@@ -289,7 +289,15 @@ def test_a_page_of_ones_own_events_speaks_of_nothing_that_is_not_there(pages):
     """No hidden labels, no trivial baselines, no bound on what is shown."""
     words = text_of(ET.fromstring(pages["own hold-out"]).find("body"))
     assert "Your own hold-out" in words
-    for word in ("DEMONSTRATION", "hidden", "truth away", "trivial", "Points", "dash", "\u2013"):
+    for word in (
+        "DEMONSTRATION",
+        "hidden",
+        "reveal the truth",
+        "trivial",
+        "Points",
+        "dash",
+        "\u2013",
+    ):
         assert word not in words
     for word in ("Points", "A dash"):
         assert word in text_of(ET.fromstring(pages["typical"]).find("body"))

@@ -81,7 +81,7 @@ def test_a_file_that_was_checked_is_checked_again_once_it_is_written_to(path):
     assert check_seal(path)
     os.utime(path, ns=(1, 1))
     path.write_bytes(b"x" + path.read_bytes()[1:])
-    with pytest.raises(ChallengeError, match="is not as it was written"):
+    with pytest.raises(ChallengeError, match="has changed since it was written"):
         check_seal(path)
 
 
@@ -103,7 +103,9 @@ def test_an_edited_file_is_refused_until_it_is_sealed_again(tmp_path):
     toy.make_events_file(path, toy.make_events(5), kind="train", cycle=2)
     with h5py.File(path, "r+") as file:
         file["mine"] = [1.0]
-    with pytest.raises(ChallengeError, match="is not as it was written: damaged, cut short or edi"):
+    with pytest.raises(
+        ChallengeError, match="has changed since it was written: damaged, cut short or edi"
+    ):
         EventFile(path)
     seal(path)
     with EventFile(path) as events:
@@ -115,5 +117,5 @@ def test_a_file_without_its_seal_is_refused(tmp_path):
     path = tmp_path / "train.h5"
     toy.make_events_file(path, toy.make_events(5), kind="train", cycle=2)
     os.truncate(path, path.stat().st_size - SEAL_BYTES)
-    with pytest.raises(ChallengeError, match="is not as it was written"):
+    with pytest.raises(ChallengeError, match="has changed since it was written"):
         EventFile(path)

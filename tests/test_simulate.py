@@ -206,7 +206,7 @@ def test_a_finished_file_is_left_as_it_is(whole, tmp_path, capsys):
     assert main(command(out)) == 0
     assert out.stat().st_mtime_ns == before
     assert main(command(out, events=EVENTS + 1)) == 1
-    assert "made for another request" in capsys.readouterr().err
+    assert "of another request" in capsys.readouterr().err
     assert out.stat().st_mtime_ns == before
 
 
@@ -273,7 +273,7 @@ def test_interrupted_it_says_one_sentence_and_keeps_the_chunks(tmp_path):
     run.send_signal(signal.SIGINT)
     _, error = run.communicate()
     assert run.returncode == 130
-    assert "the same command goes on from here" in error
+    assert "run the same command to continue" in error
     assert "Traceback" not in error
     assert first.exists()
     assert not out.exists()
@@ -379,7 +379,7 @@ def test_chunks_of_another_order_are_not_continued(tmp_path, capsys, kept):
     chunks.parts_directory(out).mkdir()
     (chunks.parts_directory(out) / "request.json").write_text(kept or "nonsense")
     assert main(command(out)) == 1
-    assert "was begun with another cycle, seed or version" in capsys.readouterr().err
+    assert "was made with another cycle, seed or version" in capsys.readouterr().err
 
 
 def test_two_runs_do_not_work_on_the_same_file(tmp_path):

@@ -76,12 +76,12 @@ def test_events_without_voxels_do_not_count():
     empty = one_by_one([], [])
     event = one_by_one([0.1, 5], [1, 2])
     assert fit_threshold([empty, event], CYCLES[1]) == fit_threshold([event], CYCLES[1])
-    with pytest.raises(ChallengeError, match="all of them are empty"):
+    with pytest.raises(ChallengeError, match="all events are empty"):
         fit_threshold([empty], CYCLES[1])
 
 
 def test_unlabelled_events_are_refused():
-    with pytest.raises(ChallengeError, match="labelled events"):
+    with pytest.raises(ChallengeError, match="needs labels"):
         fit_threshold([without_labels(one_by_one([1], [1]))], CYCLES[1])
 
 

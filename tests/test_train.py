@@ -447,7 +447,7 @@ def test_two_processes_by_torchrun(tmp_path, file):
         (["--events", "train.h5", "--out", "new", "--depth", "9"], "depth must be"),
         (["--events", "train.h5", "--resume", "train.h5"], "not a readable checkpoint"),
         (["--events", "rubbish.h5", "--out", "new"], "not a readable HDF5 file"),
-        (["--events", "train.h5", "--out", "train.h5"], "is no folder"),
+        (["--events", "train.h5", "--out", "train.h5"], "is not a folder"),
         (["--events", "train.h5", "--out", "held"], "holds a training already"),
         (
             ["--events", "train.h5", "--resume", "held/last.pt", "--depth", "4"],

@@ -91,7 +91,7 @@ def test_files_without_a_seal_cant_be_proven(tmp_path, train, capsys):
     (tmp_path / "notes.txt").write_text("mine")
     assert verify(train) == verify(tmp_path / "notes.txt") == NOT_PROVEN
     assert main(["verify", str(train)]) == 1
-    assert "can't be proven" in capsys.readouterr().out
+    assert "can't be checked" in capsys.readouterr().out
 
 
 def test_no_file_is_one_sentence(tmp_path, capsys):

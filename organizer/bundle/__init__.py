@@ -1,1 +1,1 @@
-"""Builds the two zips that a competition's organiser uploads; see `build.build`."""
+"""Build the bundles, the two zips that an organiser uploads (`build.build`)."""

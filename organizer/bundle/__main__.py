@@ -1,10 +1,10 @@
-"""Builds dist/codabench.zip and dist/codalab-v1.5.zip, checked against both platforms' rules.
+"""Build dist/codabench.zip and dist/codalab-v1.5.zip, and check both platforms' rules.
 
   python -m organizer.bundle --start 2027-01-04 --data build/data    a production competition
   python -m organizer.bundle --demo                                  one on the demonstration data
 
-The dates of competition.yaml move by whole days, so that the first phase opens on the start day.
-organizer/README.md says what to do with the zips.
+All dates of competition.yaml are moved by whole days, so that the first phase opens on the start
+day. organizer/README.md explains what to do with the zips.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from organizer.bundle.dates import LEAD_DAYS, default_start
 from organizer.bundle.kit import commit_date
 from organizer.competition import ROOT, add_competition, read_competition
 
-_LAST_YEAR = 9990  # in which a competition can begin
+_LAST_YEAR = 9990  # the last year in which a competition can begin
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,13 +63,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         f"least {LEAD_DAYS} days ahead)",
     )
     parser.add_argument(
-        "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
+        "--data", type=Path, help="folder of make data (default: the demonstration data)"
     )
     parser.add_argument(
         "--hidden",
         choices=("include", "placeholder"),
         default="include",
-        help="placeholder: leave the hidden truth out and upload it later",
+        help="placeholder: build without the hidden truth, which you upload later",
     )
     parser.add_argument(
         "--demo",

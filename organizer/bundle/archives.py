@@ -1,7 +1,7 @@
-"""Zips whose bytes depend on nothing but their content, and what each kind of zip may hold.
+"""Write reproducible zips, and define which files each kind of zip may contain.
 
-An allow-list, not a list of secrets: what nobody thought of stays out. `ALLOWED` is the whole of
-what leaves the organiser's machine.
+`ALLOWED` lists all file names that may leave the organiser's machine. It is an allow-list, so that
+an unexpected file is never published.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 
 Content = Union[bytes, Path]
-# The earliest date that a zip can give its members.
+# The earliest date that zips can store.
 EARLIEST = datetime(1980, 1, 1)
 
-# The file names of each kind of zip, as patterns of which one must match whole.
+# The file names of each kind of zip, as regular expressions; one must match the whole name.
 _PACKAGE = (r"lartpc_challenge/(\w+/)?\w+\.py", r"lartpc_challenge/(FORMAT\.md|py\.typed)")
 _DATA = rf"cycle({'|'.join(map(str, CYCLES))})_(train|test)\.h5"
 ALLOWED = {
@@ -42,19 +42,19 @@ ALLOWED = {
     "codalab": (r"competition\.yaml", r"pages/\w+\.(html|png|jpg)", r"\w+\.zip"),
 }
 
-# What editors, Python and the system leave in a folder: passed over without a word.
+# Files of editors, Python and the system, which are silently skipped.
 _LEFTOVERS = re.compile(r"(.*/)?(\.[^/]*|__pycache__|[^/]*\.(pyc|tmp|egg-info))(/.*)?")
 
 
 def is_allowed(kind: str, name: str) -> bool:
-    """Whether a zip of this kind may hold a file of this name."""
+    """Return whether a zip of this kind may contain a file of this name."""
     return any(re.fullmatch(pattern, name) for pattern in ALLOWED[kind])
 
 
 def folder_members(folder, kind: str, prefix: str = "") -> dict[str, Content]:
-    """Every file below `folder` by its name in a zip of this kind: prefix + its path.
+    """Return all files below `folder` for a zip of this kind: prefix + relative path -> path.
 
-    ChallengeError where the folder is missing or holds a file that is not on the kind's list.
+    Raises ChallengeError if the folder is missing or contains a file that is not in `ALLOWED`.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -66,8 +66,8 @@ def folder_members(folder, kind: str, prefix: str = "") -> dict[str, Content]:
     unknown = sorted(name for name in members if not is_allowed(kind, name))
     if unknown:
         raise ChallengeError(
-            f"{folder}: {', '.join(unknown)} is not on the list of what a {kind} zip holds; remove "
-            "it, or put it on the list in organizer/bundle/archives.py if everybody may see it"
+            f"{folder}: {', '.join(unknown)} is not in the list of files of a {kind} zip; remove "
+            "it, or add it to ALLOWED in organizer/bundle/archives.py if everybody may see it"
         )
     return members
 
@@ -80,12 +80,13 @@ def write_zip(
     folder: str = "",
     date: datetime = EARLIEST,
 ) -> Path:
-    """Write a zip; equal contents, folder and date give equal bytes everywhere.
+    """Write a zip and return its path. Equal contents, folder and date give equal bytes.
 
-    folder: what the zip unpacks into, if not into the current folder. date: of all members.
-    Members stand by name, competition.yaml first: v1.5 reads the first name with .yaml in it. They
-    are stored, not compressed: nearly all of it is HDF5, which is compressed already, and so the
-    bytes don't depend on the machine's zlib either.
+    members: name -> bytes or the path of a file. folder: the folder into which the zip unpacks, by
+    default none. date: of all members. Members are sorted by name, competition.yaml first, because
+    v1.5 reads the first name that contains .yaml. They are not compressed: nearly all of them are
+    compressed HDF5 files, and so the bytes do not depend on the version of zlib.
+    Raises ChallengeError for names that are not allowed and files that can't be read.
     """
     refused = sorted(name for name in members if not is_allowed(kind, name))
     if refused:

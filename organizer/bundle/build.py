@@ -1,6 +1,6 @@
-"""From competition.yaml, pages, programs and data to the two zips that are uploaded.
+"""Build the two bundles from competition.yaml, pages, programs and data.
 
-Everything is checked before anything is written, and all that is wrong is said at once.
+Everything is checked before anything is written, and all problems are reported together.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ CODABENCH, CODALAB, HELD_BACK = "codabench.zip", "codalab-v1.5.zip", "hidden_ref
 
 @dataclass(frozen=True)
 class BundleRequest:
-    """What to build.
+    """The options of a build.
 
-    data: a folder as `make data` writes it; None for the demonstration data of the repository.
-    demonstration: the organiser knows that everybody has the hidden labels. placeholder: hold the
-    hidden references back, as zips to upload later. weights: put the shipped baseline's weights
-    into the starting kit. date: of the kit's files. now: no phase may start before it; None where
-    nobody uploads the result, so that neither its dates nor its addresses matter.
+    start: the day on which the first phase opens. data: a folder of `make data`; None for the
+    demonstration data of the repository. demonstration: the organiser knows that the hidden labels
+    are public. placeholder: put placeholders into the bundles instead of the hidden references,
+    which are written as separate zips. weights: add the shipped baseline's weights to the starting
+    kit. date: of the kit's files. now: no phase may start before it; None if the result is not
+    uploaded, so that its dates and addresses are not checked. root: the repository.
     """
 
     competition: Competition
@@ -59,24 +60,27 @@ class BundleRequest:
 
     @property
     def source(self) -> Source:
-        """Where the files lie."""
+        """The paths of the data."""
         return Source.of(self.competition, self.data, self.root)
 
     def file(self, name: str) -> Path:
-        """A file that competition.yaml names: beside it, in a folder above, or in `root`."""
+        """Return the path of a file that competition.yaml names.
+
+        It is in the folder of competition.yaml, in a folder above it, or in `root`.
+        """
         folders = self.competition.path.resolve().parents
         found = (folder / name for folder in folders if (folder / name).is_file())
         return next(found, self.root / name)
 
     @property
     def scale(self) -> str:
-        """What its files must say of themselves, one of SCALES."""
+        """The scale that the data files must have, one of SCALES."""
         return "demonstration" if self.demonstration else "full"
 
 
 @dataclass(frozen=True)
 class Built:
-    """The zips, and what an organiser should know about them."""
+    """The paths of the bundles, and notes for the organiser."""
 
     codabench: Path
     codalab: Path
@@ -85,10 +89,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Part:
-    """A zip inside the bundle. kind: whose allow-list its members must be on.
-
-    folder, date: as in `write_zip`.
-    """
+    """A zip inside the bundle. kind, members, folder, date: as in `write_zip`."""
 
     kind: str
     members: Mapping[str, Content]
@@ -101,7 +102,7 @@ class Part:
 
 
 def build(request: BundleRequest, out) -> Built:
-    """Write both zips into the folder `out`. ChallengeError lists all that is wrong."""
+    """Write both bundles into the folder `out`. Raises ChallengeError with all problems."""
     competition = moved(request.competition.keys, request.start)
     solutions = {n: path for n, path in _solution_files(request.source).items() if path.exists()}
     competition = _adapted(competition, solutions, request)
@@ -115,7 +116,7 @@ def build(request: BundleRequest, out) -> Built:
     problems += size_problems([*contents, *files.values()])
     if problems:
         lines = (problem.replace("\n", "\n    ") for problem in dict.fromkeys(problems))
-        raise ChallengeError("\n  - ".join(("nothing was written, since", *lines)))
+        raise ChallengeError("\n  - ".join(("nothing was written, because", *lines)))
 
     out = Path(out)
     with _folder_beside(out) as folder:
@@ -144,9 +145,9 @@ def build(request: BundleRequest, out) -> Built:
         for path in finished:
             target = out / path.relative_to(folder)
             if target.parent.name == HELD_BACK:
-                make_private(target.parent)  # as where they come from
+                make_private(target.parent)
             path.replace(target)
-        if not request.placeholder:  # those of an earlier build fit other events
+        if not request.placeholder:  # those of an earlier build belong to other events
             for phase in hidden_phases:
                 (out / HELD_BACK / reference_name(phase)).unlink(missing_ok=True)
     notes = _notes(request, competition, solutions, out)
@@ -155,13 +156,13 @@ def build(request: BundleRequest, out) -> Built:
 
 @contextlib.contextmanager
 def _folder_beside(out: Path) -> Iterator[Path]:
-    """A temporary folder in `out`, so that what is in it can be renamed into `out`."""
+    """Yield a temporary folder in `out`: files in it can be renamed into `out`."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with scratch_folder("bundle", out) as folder:
             try:
                 yield folder
-            except ChallengeError as problem:  # by the name that the user gave
+            except ChallengeError as problem:  # name the folder that the user gave
                 raise ChallengeError(str(problem).replace(str(folder), str(out))) from problem
     except OSError as reason:
         raise ChallengeError(f"{out}: can't be written: {reason.strerror or reason}") from reason
@@ -175,13 +176,13 @@ def _write(
 
 
 def _solution_files(source: Source) -> dict[str, Path]:
-    """The baseline's submissions, which need not exist, by their names in the bundle."""
+    """Return the baseline's submissions, which need not exist: name in the bundle -> path."""
     cycles = source.competition.cycles
     return {f"baseline_cycle{cycle.number}.zip": source.submission(cycle) for cycle in cycles}
 
 
 def _adapted(competition: dict, solutions: Collection[str], request: BundleRequest) -> dict:
-    """The competition with the solutions that exist, and marked where it is a demonstration."""
+    """Return the competition with the existing solutions and, if so, marked as demonstration."""
     title, listed = competition["title"], competition.get("solutions", ())
     return {
         **competition,
@@ -191,7 +192,7 @@ def _adapted(competition: dict, solutions: Collection[str], request: BundleReque
 
 
 def _for_codabench(competition: dict, request: BundleRequest) -> dict:
-    """The competition; where the truth comes later, no phase takes submissions by itself."""
+    """Return the competition for Codabench; with placeholders, without automatic migration."""
     if not request.placeholder:
         return competition
     phases = [{**phase, "auto_migrate_to_this_phase": False} for phase in competition["phases"]]
@@ -199,10 +200,10 @@ def _for_codabench(competition: dict, request: BundleRequest) -> dict:
 
 
 def _texts(competition: dict, request: BundleRequest, problems: list[str]) -> dict[str, str]:
-    """File name -> Markdown of every page, empty where `problems` got the reason."""
+    """Read all pages: file name -> Markdown; a page with a problem is empty."""
     terms = competition["terms"]
     texts = dict.fromkeys((terms, *(page["file"] for page in competition["pages"])), "")
-    # The tracked tables are those of the demonstration data.
+    # The tables in the tracked pages are those of the demonstration data.
     edit = partial(filled, source=request.source) if request.data else str
     for name in texts:
         try:
@@ -215,7 +216,7 @@ def _texts(competition: dict, request: BundleRequest, problems: list[str]) -> di
 
 
 def _parts(request: BundleRequest, contact: str, problems: list[str]) -> dict[str, Part]:
-    """File name -> zip inside the bundle; what can't be packed goes to `problems`."""
+    """Return the zips inside the bundle: file name -> part. Appends to `problems`."""
     root, source = request.root, request.source
     program: dict[str, Content] = {}
     kit: dict[str, Content] = {}
@@ -261,7 +262,7 @@ def _platform_problems(
     problems = codabench_problems(competition, phases, names, request.now)
     if request.now and not request.demonstration:
         problems += example_problems(competition)
-    if not problems:  # a competition that hangs together can be said in the other dialect
+    if not problems:  # only a consistent competition can be converted
         html = [html_name(name) if name.endswith(".md") else name for name in names]
         problems += codalab_problems(to_codalab(competition, phases), phases, html)
     return problems
@@ -274,14 +275,14 @@ def _notes(
     notes = [f"The first phase opens on {parse_date(phases[0]['start']):%A, %Y-%m-%d, %H:%M} UTC."]
     if request.demonstration:
         notes.append(
-            f"{DEMONSTRATION}; title and terms say so. Never run a production competition on it."
+            f"{DEMONSTRATION}; title and terms say so. Never use it for a production competition."
         )
     if request.placeholder:
         notes.append(
-            f"The hidden references are placeholders, the true ones are in {out / HELD_BACK}, and "
-            "Codabench moves no submission by itself: `python -m organizer.codabench watch` opens "
-            "each hidden phase when its public one has ended, or `open N` at any time after that "
-            "(UTC):"
+            f"The hidden references are placeholders; the true ones are in {out / HELD_BACK}. "
+            "Codabench will not move submissions automatically: `python -m organizer.codabench "
+            "watch` opens each hidden phase when its public phase has ended. `open N` does the "
+            "same at any later time (UTC):"
         )
         notes += [
             f"  open {phase.number}  from {public['end']}"
@@ -290,9 +291,9 @@ def _notes(
         ]
     elif not request.demonstration:
         notes.append(
-            "WARNING: a Codabench of version 1.25 gives every reference to whoever asks, without "
-            "an account. Take HIDDEN=placeholder, and open each hidden phase when its public one "
-            "has ended."
+            "WARNING: Codabench 1.25 gives every reference to anybody who asks, without an "
+            "account. Use HIDDEN=placeholder, and open each hidden phase when its public phase has "
+            "ended."
         )
     if "@" not in competition["docker_image"]:
         notes.append(
@@ -301,13 +302,13 @@ def _notes(
         )
     if request.data and solutions:
         notes.append(
-            "In as solutions, which participants can download: "
+            "Included as solutions, which participants can download: "
             f"{', '.join(map(str, solutions.values()))}."
         )
     missing = [p for name, p in _solution_files(request.source).items() if name not in solutions]
     if missing:
         notes.append(
-            "Left the baseline out as a solution, since it has not predicted these test events: "
-            f"there is no {', '.join(map(str, missing))}."
+            "The baseline is not included as a solution, because it has not predicted these test "
+            f"events: there is no {', '.join(map(str, missing))}."
         )
     return notes

@@ -1,8 +1,8 @@
-"""The CodaLab v1.5 dialect of a competition, from Codabench's by a pure function.
+"""Convert a competition from Codabench's format to that of CodaLab v1.5.
 
-v1.5 has no version, no tasks and no ends: a phase names its own files and lasts until the next one
-starts. Every key goes straight into a Django model, where an unknown one is an error, so that this
-module writes nothing but the columns of codalab-competitions c7ef5e28, apps/web/models.py.
+v1.5 has no version, no tasks and no ends of phases: a phase names its own files and lasts until the
+next one starts. Unknown keys are errors, so this module writes only the columns of the Django
+models in codalab-competitions c7ef5e28, apps/web/models.py.
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ from datetime import datetime, timedelta
 from organizer.bundle.dates import DATE_FORMAT, parse_date
 from organizer.competition import Phase
 
-# Codabench's reader of this dialect ends a phase a day before the next one starts, so that a hidden
-# phase needs two days to be open for one. v1.5 itself migrates while the public phase is running.
+# When Codabench reads this format, it ends a phase one day before the next one starts, so a hidden
+# phase of two days is open for one. v1.5 itself migrates while the public phase is running.
 HIDDEN_DAYS = 2
 _BOARD = "Results"
 
 
 def to_codalab(competition: dict, phases: Sequence[Phase]) -> dict:
-    """The v1.5 dialect of `competition`, which is left as it is.
+    """Return `competition` in the v1.5 format.
 
-    phases: what each of its phases scores, in order.
-
-    Pages become .html; phases after a hidden one that would last less than HIDDEN_DAYS move back
-    by what is missing, so that no public phase gets shorter.
+    phases: its phases, in order. Pages become .html. If a hidden phase is shorter than HIDDEN_DAYS,
+    all later phases are delayed, so that no public phase becomes shorter.
     """
     tasks = {task["index"]: task for task in competition["tasks"]}
     best = competition["leaderboards"][0]["submission_rule"] == "Force_Best"
@@ -38,8 +36,8 @@ def to_codalab(competition: dict, phases: Sequence[Phase]) -> dict:
             late += max(timedelta(), earliest - parse_date(phase["start"]))
         task = tasks[phase["tasks"][0]]
         codalab_phases[number] = _phase(scored, phase, task, parse_date(phase["start"]) + late)
-        # A phase that hides its results takes every submission onto its board, and has none yet to
-        # look for the best on: update_submission in apps/web/tasks.py would stop there.
+        # A phase with hidden results puts every submission on its board. With force_best,
+        # update_submission in apps/web/tasks.py would look for the best one and fail.
         codalab_phases[number]["force_best_submission_to_leaderboard"] = best and not scored.hidden
     end = parse_date(competition["phases"][-1]["end"]) + late
     return {
@@ -79,7 +77,7 @@ def _phase(scored: Phase, phase: dict, task: dict, start: datetime) -> dict:
 
 
 def html_name(markdown_name: str) -> str:
-    """pages/data.md -> pages/data.html"""
+    """Return the name of a page as HTML: pages/data.md -> pages/data.html"""
     return markdown_name[: -len(".md")] + ".html"
 
 

@@ -1,7 +1,7 @@
-"""The events, references and baseline that a bundle is made of, and whether they fit together.
+"""Check that the events, references and baseline of a bundle belong together and leak nothing.
 
-What a participant gets is checked by name here, file by file: whatever an event file holds beyond
-the public columns and attributes could be truth, a seed or the simulator's order.
+In each file for participants all names are checked: data sets and attributes that are not in the
+public lists could contain truth, seeds or the simulator's order.
 """
 
 from __future__ import annotations
@@ -33,34 +33,37 @@ _ATTRIBUTES = {
 }
 _COLUMNS = {"event_id", "offset", "coords", "energy"}
 _PARTICLES = {"particles", *(f"particles/{name}" for name in ("offset", *PARTICLE_DECIMALS))}
-# source/ is in neither: it leads from an event to its truth, and the numbers that train files lack
-# are those of the test events.
+# The group source/ is not public: it identifies events in the source, where their truth is known,
+# and the numbers that are missing in the train file are those of the test events.
 _PUBLIC = {"train": {*_COLUMNS, "label", "particle", *_PARTICLES}, "test": _COLUMNS}
 
 
 def source_problems(source: Source, *, scale: str) -> Iterator[str]:
-    """One sentence for each file that is missing, leaks, or does not fit the others or `scale`."""
+    """Yield a sentence for each file that is missing, leaks, or does not match the others.
+
+    scale: the scale that the files must have.
+    """
     scales = set()
     for cycle in source.competition.cycles:
         yield from _event_file_problems(source.train(cycle), "train", cycle, scales)
         test = source.test(cycle)
         found = list(_event_file_problems(test, "test", cycle, scales))
         yield from found
-        if not found:  # else there is nothing to compare the others with
+        if not found:
             manifest = Manifest.from_events(test)
             yield from _reference_problems(source, cycle, manifest, scales)
             yield from _baseline_problems(source.submission(cycle), manifest)
     if "demonstration" in scales - {scale}:
         yield (
-            f"{source.events}: demonstration data, everybody has its hidden labels; make your own "
-            "(make data) and build with DATA=build/data, or say DEMO=1"
+            f"{source.events}: demonstration data, whose hidden labels are public; make your own "
+            "(make data) and build with DATA=build/data, or use DEMO=1"
         )
     if "full" in scales - {scale}:
-        yield f"{source.events}: data of full scale, not a demonstration; leave DEMO=1 out"
+        yield f"{source.events}: data of full scale, not a demonstration; build without DEMO=1"
 
 
 def _event_file_problems(path: Path, kind: str, cycle: Cycle, scales: set) -> Iterator[str]:
-    """Adds the file's scale to `scales`."""
+    """Yield the problems of an event file; add its scale to `scales`."""
     try:
         with EventFile(path, kind=kind) as events:
             scales.add(events.scale)
@@ -72,12 +75,12 @@ def _event_file_problems(path: Path, kind: str, cycle: Cycle, scales: set) -> It
         yield str(problem)
         return
     if extras:
-        yield f"{path}: holds {', '.join(extras)}, which a {kind} file for participants must not"
+        yield f"{path}: holds {', '.join(extras)}, which participants must not get; make it again"
 
 
 def _extras(file: h5py.File, kind: str) -> list[str]:
-    """Names of what a file holds beyond what participants may get."""
-    names = set(file)  # links too, which visititems passes over
+    """Return the names of data sets, groups and attributes that participants must not get."""
+    names = set(file)  # visititems skips links
     if isinstance(particles := file.get("particles"), h5py.Group):
         names |= {f"particles/{name}" for name in particles}
     attributes = [name for name in file.attrs if name not in _ATTRIBUTES]
@@ -101,7 +104,7 @@ def _reference_problems(source: Source, cycle: Cycle, test: Manifest, scales: se
             yield str(problem)
             continue
         if reference is None:
-            yield f"{path}: is a placeholder itself; HIDDEN=placeholder makes those, give the truth"
+            yield f"{path}: is a placeholder, expected the truth; HIDDEN=placeholder replaces it"
         elif (reference.phase, reference.hidden) != (phase.number, phase.hidden):
             yield (
                 f"{path}: is the reference of phase {reference.phase}, with hidden = "

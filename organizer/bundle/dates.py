@@ -1,4 +1,4 @@
-"""The dates of a competition, and how it is written as YAML with its dates in quotes."""
+"""Parse and move the dates of a competition, and write it as YAML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAD_DAYS = 28
 
 
 def parse_date(text: str) -> datetime:
-    """A date of the yaml, UTC. ValueError where it is written otherwise."""
+    """Parse a date of competition.yaml, UTC. Raises ValueError for other formats."""
     if not re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", text):
         raise ValueError(f"{text!r} is not a date as YYYY-MM-DD HH:MM (UTC, no seconds)")
     try:
@@ -26,15 +26,15 @@ def parse_date(text: str) -> datetime:
 
 
 def default_start(today: date) -> date:
-    """The first Monday at least LEAD_DAYS ahead."""
+    """Return the first Monday at least LEAD_DAYS after `today`."""
     earliest = today + timedelta(days=LEAD_DAYS)
     return earliest + timedelta(days=-earliest.weekday() % 7)
 
 
 def moved(competition: dict, start: date) -> dict:
-    """The competition with all dates moved by whole days, so that its first phase opens on `start`.
+    """Return the competition with all dates moved by whole days; the first phase opens on `start`.
 
-    Raises ChallengeError where a date can't be read.
+    Raises ChallengeError if a date can't be read.
     """
     competition = copy.deepcopy(competition)
     try:
@@ -49,7 +49,7 @@ def moved(competition: dict, start: date) -> dict:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that could be taken for something else, dates above all."""
+    """A YAML dumper that puts texts that start with a digit into quotes, dates for example."""
 
     def ignore_aliases(self, data):
         return True
@@ -64,6 +64,6 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def dumped(competition: dict) -> bytes:
-    """The competition as YAML, keys in their order, dates in quotes."""
+    """Return the competition as YAML, with keys in their order and dates in quotes."""
     text = yaml.dump(competition, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text.encode()

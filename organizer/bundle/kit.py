@@ -1,6 +1,6 @@
-"""The starting kit as participants get it: the kit's files, the package, licences and samples.
+"""Collect the files of the starting kit: baseline, package, licences and sample submissions.
 
-Its zip unpacks into one folder, FOLDER. What it may hold is on the list in archives.py.
+The kit's zip unpacks into one folder, FOLDER. archives.py lists the files that it may contain.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from lartpc_challenge.submission.forms import write_submission
 from organizer.bundle.archives import EARLIEST, Content, folder_members
 
 FOLDER = "lartpc_starting_kit"
-# The address in the kit's README, which becomes the competition's.
+# The address in the kit's README, which is replaced by that of the competition.
 _EXAMPLE_CONTACT = "organizers@example.org"
 
 
 def kit_members(root: Path, contact: str, *, weights: bool = False) -> dict[str, Content]:
-    """Every file of the kit by its name in FOLDER.
+    """Return the files of the kit: name in FOLDER -> content.
 
-    root: the repository. contact: the competition's e-mail address. weights: whether the shipped
-    baseline's weights are part of it, as weights/cycleN.pt. ChallengeError where a folder is
-    missing or holds a file that no kit may hold.
+    root: the repository. contact: the competition's e-mail address. weights: add the shipped
+    baseline's weights as weights/cycleN.pt. Raises ChallengeError if a folder is missing or
+    contains a file that is not allowed.
     """
     members = {
         **folder_members(root / "starting_kit", "starting_kit"),
@@ -49,7 +49,7 @@ def kit_members(root: Path, contact: str, *, weights: bool = False) -> dict[str,
 
 
 def _sample_submission(test_file: Path) -> bytes:
-    """A valid submission that gives every voxel the label 1."""
+    """Return a valid submission in which every voxel has the label 1."""
     with tempfile.TemporaryDirectory() as folder, EventFile(test_file, kind="test") as events:
         path = Path(folder, "submission.zip")
         pred = np.ones(events.n_voxels, np.uint8)
@@ -58,7 +58,7 @@ def _sample_submission(test_file: Path) -> bytes:
 
 
 def commit_date(root: Path) -> datetime:
-    """When the commit that `root` is at was made, in UTC; EARLIEST where there is no git."""
+    """Return the date of the current commit of `root` in UTC; EARLIEST without git."""
     command = ["git", "-C", str(root), "log", "-1", "--format=%ct"]
     try:
         seconds = subprocess.run(command, check=True, capture_output=True, text=True).stdout

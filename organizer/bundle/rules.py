@@ -1,8 +1,8 @@
-"""What a platform would break on, each as one sentence, before anybody uploads anything.
+"""Check a competition against the platforms' rules before it is uploaded.
 
-The rules were read in the platforms' own code: Codabench c7dbc756 (competitions/unpackers,
+The rules come from the platforms' code: Codabench c7dbc756 (competitions/unpackers,
 leaderboards/models, competitions/tasks) and codalab-competitions c7ef5e28 (apps/web/models).
-Both functions take a competition whose keys and types are right (organizer/competition.py).
+The keys and types of the competition have been checked before (organizer/competition.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from organizer.bundle.codalab import HIDDEN_DAYS
 from organizer.bundle.dates import DATE_FORMAT, parse_date
 from organizer.competition import Phase
 
-# Uploads above it often hang (codabench issues 2304 and 2250).
+# Larger uploads often hang (codabench issues 2304 and 2250).
 MAX_ZIP_BYTES = 10**9
 CODALAB_LENGTHS = {"title": 100, "competition_docker_image": 128, "label": 50, "description": 1000}
 CODALAB_PAGES = ("overview", "data", "evaluation", "terms")
@@ -33,10 +33,10 @@ def codabench_problems(
     names: Collection[str],
     now: datetime | None = None,
 ) -> list[str]:
-    """What Codabench, or this challenge on it, would break on.
+    """Return a sentence per problem of a competition for Codabench.
 
-    phases: what each of its phases scores, in order. names: the files in the bundle.
-    now: no phase may start before it; None leaves that rule out.
+    phases: its phases, in order. names: the files in the bundle. now: no phase may start before
+    it; None skips that rule.
     """
     return [
         *_structure_problems(competition),
@@ -46,7 +46,7 @@ def codabench_problems(
         *_leaderboard_problems(competition["leaderboards"]),
         *_file_problems(codabench_files(competition), names),
         *(
-            f"{name} can't be in the bundle: pages and pictures are pages/NAME.md, .png or .jpg"
+            f"{name} can't be in the bundle: name pages and pictures pages/NAME.md, .png or .jpg"
             for name in names
             if not is_allowed("codabench", name)
         ),
@@ -54,12 +54,12 @@ def codabench_problems(
 
 
 def reference_name(phase: Phase) -> str:
-    """The zip that holds a phase's reference data."""
+    """Return the name of the zip with a phase's reference data."""
     return f"reference_phase{phase.number}.zip"
 
 
 def codabench_files(competition: dict) -> list[str]:
-    """The files that the competition names, in its order."""
+    """Return the file names in the competition, in its order."""
     return [
         competition["image"],
         competition["terms"],
@@ -80,7 +80,7 @@ def codabench_files(competition: dict) -> list[str]:
 def _structure_problems(competition: dict) -> Iterator[str]:
     for table in ("tasks", "solutions", "phases"):
         for index in _repeated(item["index"] for item in competition.get(table, ())):
-            yield f"{table}: the index {index} stands twice"
+            yield f"{table}: the index {index} occurs twice"
     tasks = {task["index"] for task in competition["tasks"]}
     for item in (*competition.get("solutions", ()), *competition["phases"]):
         for index in item["tasks"]:
@@ -91,8 +91,8 @@ def _structure_problems(competition: dict) -> Iterator[str]:
 def _openness_problems(competition: dict) -> Iterator[str]:
     if competition.get("can_participants_make_submissions_public", True):
         yield (
-            "can_participants_make_submissions_public must be false: a submission that its owner "
-            "makes public can be sent by others"
+            "can_participants_make_submissions_public must be false: others could copy a public "
+            "submission and submit it"
         )
     for name, question in competition.get("fact_sheet", {}).items():
         if question["key"] != name:
@@ -113,21 +113,21 @@ def _phase_problems(competition: dict, phases: Sequence[Phase]) -> Iterator[str]
         if reference[phase["tasks"][0]] != reference_name(scored):
             yield f"{name}: its task must have the reference data {reference_name(scored)}"
         if phase["max_submissions"] < 1 or phase["max_submissions_per_day"] < 1:
-            yield f"{name}: a limit of 0 submissions means no limit at all, give a number above 0"
+            yield f"{name}: 0 submissions means no limit, give a number above 0"
         if phase.get("auto_migrate_to_this_phase", False) != scored.hidden:
             yield (
                 f"{name}: auto_migrate_to_this_phase must be true in a hidden phase, else false: "
-                f"submissions of cycle {scored.cycle.number} move from phase to phase"
+                f"submissions of cycle {scored.cycle.number} move from the public to the hidden one"
             )
         if scored.hidden and not phase.get("hide_output", False):
             yield (
-                f"{name}: hide_output must be true, else anybody can read what the scorer printed "
+                f"{name}: hide_output must be true, else anybody can read the scorer's output "
                 "(Codabench 1.25)"
             )
         if scored.hidden and phase["max_submissions"] != 1:
             yield (
-                f"{name}: max_submissions must be 1, so that nobody can add to the one submission "
-                "that moves there"
+                f"{name}: max_submissions must be 1, so that participants can't submit more than "
+                "the one submission that moves there"
             )
 
 
@@ -143,34 +143,34 @@ def _date_problems(phases: list, now: datetime | None) -> Iterator[str]:
             yield f"{phase['name']}: ends {end:{_LONG}}, not after it starts, {start:{_LONG}}"
         if now and start < now:
             yield (
-                f"{phase['name']}: starts {start:{_LONG}}, in the past, where Codabench moves "
-                "submissions into hidden phases at once, and then never again; give a later START"
+                f"{phase['name']}: starts {start:{_LONG}}, in the past; Codabench would move "
+                "submissions into hidden phases at once, and later not again; give a later START"
             )
-            now = None  # once is enough: START moves all phases
+            now = None  # one sentence is enough: START moves all phases
         spans.append((phase["name"], start, end))
     for (name, _, end), (next_name, start, _) in zip(spans, spans[1:]):
         if start <= end:
             how = "when" if start == end else "before"
             yield (
                 f"{next_name}: starts {start:{_LONG}}, {how} {name} ends; "
-                "Codabench wants it to start later than that"
+                "Codabench requires a later start"
             )
 
 
 def _leaderboard_problems(leaderboards: list) -> Iterator[str]:
     if len(leaderboards) != 1:
-        yield f"leaderboards: Codabench reads the first one only, found {len(leaderboards)}"
+        yield f"leaderboards: Codabench reads only the first one, found {len(leaderboards)}"
         return
     columns = sorted(leaderboards[0]["columns"], key=lambda column: column["index"])
     keys = [column["key"] for column in columns]
     for key in METRICS:
         if key not in keys:
-            yield f"leaderboard: the column {key} is missing, which the scorer writes"
+            yield f"leaderboard: the column {key}, which the scorer writes, is missing"
     for key in keys:
         if key not in METRICS:
             yield (
-                f"leaderboard: the column {key} would stay empty and rank first, the scorer writes "
-                + (", ".join(METRICS))
+                f"leaderboard: the column {key} would stay empty; the scorer writes "
+                + ", ".join(METRICS)
             )
     if set(keys) == set(METRICS) and [c["index"] for c in columns] != list(range(len(METRICS))):
         yield f"leaderboard: the columns need the indexes 0 to {len(METRICS) - 1}, each once"
@@ -191,7 +191,10 @@ def _file_problems(files: Collection[str], names: Collection[str]) -> Iterator[s
 
 
 def codalab_problems(codalab: dict, phases: Sequence[Phase], names: Collection[str]) -> list[str]:
-    """What v1.5, or Codabench's reader of its dialect, would break on. `codalab`: that dialect."""
+    """Return a sentence per problem of a competition in the v1.5 format.
+
+    The rules are those of v1.5 and of Codabench when it reads this format.
+    """
     problems = [
         *_length_problems(codalab, ("title", "competition_docker_image")),
         *(f"v1.5: the page {p} is missing" for p in CODALAB_PAGES if p not in codalab["html"]),
@@ -210,39 +213,39 @@ def codalab_problems(codalab: dict, phases: Sequence[Phase], names: Collection[s
     for scored, phase, start, end in zip(phases, dialect, starts, ends):
         if end <= start:
             problems.append(
-                f"v1.5: {phase['label']}: starts {start.strftime(DATE_FORMAT)}, but what comes "
-                f"next does so at {end.strftime(DATE_FORMAT)}"
+                f"v1.5: {phase['label']}: starts {start.strftime(DATE_FORMAT)}, not before its "
+                f"end, {end.strftime(DATE_FORMAT)}"
             )
         elif scored.hidden and end - start < timedelta(days=HIDDEN_DAYS):
             problems.append(
-                f"v1.5: {phase['label']}: lasts less than {HIDDEN_DAYS} days, of which Codabench's "
-                "reader of this dialect takes one away"
+                f"v1.5: {phase['label']}: lasts less than {HIDDEN_DAYS} days; Codabench removes "
+                "one when it reads this format"
             )
     return problems + list(_file_problems(files, names))
 
 
 def _length_problems(item: dict, keys: Collection[str]) -> list[str]:
     return [
-        f"v1.5: {key} has {len(item[key])} characters, the platform takes {CODALAB_LENGTHS[key]}: "
-        f"{item[key][:40]}..."
+        f"v1.5: {key} has {len(item[key])} characters, the platform accepts "
+        f"{CODALAB_LENGTHS[key]}: {item[key][:40]}..."
         for key in keys
         if len(item[key]) > CODALAB_LENGTHS[key]
     ]
 
 
 def example_problems(competition: dict) -> Iterator[str]:
-    """What the organiser of a production competition still has to fill in."""
+    """Yield a sentence for each example value that the organiser has to replace."""
     if competition.get("contact_email", "").endswith("@example.org"):
-        yield "competition.yaml: contact_email is still the example's; write your own"
+        yield "competition.yaml: contact_email is an example; write your own address"
 
 
 def size_problems(contents: Iterable[Content]) -> Iterator[str]:
-    """One sentence where a bundle of these contents is so large that its upload would hang."""
+    """Yield a sentence if a bundle of these contents is too large to upload."""
     files = (path for path in contents if isinstance(path, Path) and path.is_file())
     n_bytes = sum(path.stat().st_size for path in files)
     if n_bytes > MAX_ZIP_BYTES:
         yield (
-            f"each bundle would have {n_bytes / 1e9:.2f} GB; uploads above "
+            f"each bundle would have {n_bytes / 1e9:.2f} GB; uploads of more than "
             f"{MAX_ZIP_BYTES / 1e9:.0f} GB often hang: make fewer events (make data EVENTS=...)"
         )
 

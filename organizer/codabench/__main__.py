@@ -51,7 +51,7 @@ DEFAULT_SERVER = "https://www.codabench.org"
 def main(arguments: list[str] | None = None, **time: Callable) -> int:
     """Run one command; 0 if all is well. time: Session's now and sleep, for a test's own time."""
     options = _parse(arguments)
-    stopped = "stopped; the same command goes on from here"
+    stopped = "stopped; run the same command to continue"
     return run("codabench", lambda: _run(options, time), stopped=stopped)
 
 

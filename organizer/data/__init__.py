@@ -1,1 +1,1 @@
-"""Makes all of a competition's data: seeds, simulation, split, and tables of what came out."""
+"""Make the data of a competition: seeds, simulation, split, and tables that describe the result."""

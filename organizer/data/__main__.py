@@ -1,19 +1,19 @@
 """Make the competition's data: simulate each cycle's events and split them.
 
     python -m organizer.data                       the full data, below build/data
-    python -m organizer.data --events 1000         less of them
+    python -m organizer.data --events 1000         fewer events
     python -m organizer.data --demonstration       the tracked demonstration data, the same bytes
 
-Full data: OUT/cycleN_train.h5 and cycleN_test.h5 are for the participants,
-OUT/reference_data/ is for the scorer; OUT/secret/ (the seeds, and the simulator's files, which hold
-all truth) is for nobody. It can be stopped: running it again continues. The seeds come from the
-operating system, 128 bits for each cycle and split. --competition says which cycles there are,
-organizer/cycles.py how many events each has.
+Full data: OUT/cycleN_train.h5 and cycleN_test.h5 are for the participants, OUT/reference_data/ is
+for the scorer. OUT/secret/ contains the seeds and the simulator's files with the whole truth: give
+it to nobody. The program can be stopped; run it again to continue. The seeds come from the
+operating system, 128 bits per cycle and split. --competition gives the cycles, organizer/cycles.py
+the numbers of events.
 
 Demonstration: a few hundred events per cycle, from fixed seeds, into starting_kit/data/ and
-reference_data/. It begins anew each time.
+reference_data/. It starts from the beginning each time.
 
-Of the test events, half are the public phase's and half the hidden one's.
+Half of the test events belong to the public phase, half to the hidden one.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _run(options) -> None:
         make_private(plan.private)
     for cycle in cycles:
         if plan.scale == "full" and is_complete(plan, cycle):
-            print(f"cycle {cycle.number} is there already")
+            print(f"cycle {cycle.number} already exists")
             continue
         make_cycle(plan, cycle, jobs=options.jobs, dask=options.dask)
         for path in outputs(plan, cycle):
@@ -71,26 +71,30 @@ def _run(options) -> None:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = new_parser("python -m organizer.data", __doc__)
-    parser.add_argument("--demonstration", action="store_true", help="the tracked data instead")
     parser.add_argument(
-        "--out", type=Path, help="where to write (build/data; with --demonstration, the repository)"
+        "--demonstration", action="store_true", help="make the tracked demonstration data"
     )
-    parser.add_argument("--cycle", metavar="N|NAME", help="this one only")
+    parser.add_argument(
+        "--out", type=Path, help="folder (build/data; with --demonstration the repository)"
+    )
+    parser.add_argument("--cycle", metavar="N|NAME", help="only this cycle (default: all)")
     add_competition(parser)
     parser.add_argument(
         "--events",
         type=at_least(2),
         metavar="N",
-        help="at most N train and N test events per cycle (all)",
+        help="at most N train and N test events per cycle (default: all)",
     )
     parser.add_argument(
         "--jobs",
         type=at_least(1, MOST_PROCESSES),
         default=os.cpu_count(),
         metavar="J",
-        help="processes (all cores)",
+        help="number of processes (default: all cores)",
     )
-    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler to simulate on")
+    parser.add_argument(
+        "--dask", metavar="tcp://HOST:PORT", help="address of a Dask scheduler for the simulation"
+    )
     return parser.parse_args(arguments)
 
 

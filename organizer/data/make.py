@@ -21,10 +21,11 @@ SPLITS = {"train": train_file, "test": test_file}
 
 @dataclass(frozen=True)
 class Plan:
-    """What to make and where.
+    """The data to make, and the folders for it.
 
-    most: at most so many train and as many test events per cycle; None for all. raw gets the
-    simulator's files, private the references.
+    scale: one of SCALES. public: folder for event files. private: folder for references. raw:
+    folder for the simulator's files. most: largest number of train and of test events per cycle;
+    None for no limit.
     """
 
     competition: Competition
@@ -36,7 +37,7 @@ class Plan:
     most: int | None = None
 
     def n_events(self, cycle: Cycle, split: str) -> int:
-        """The number of events of a split, `train` or `test`."""
+        """Return the number of events of a split, `train` or `test`."""
         production = production_of(cycle)
         sizes = production.full if self.scale == "full" else production.demonstration
         n_events = dict(zip(SPLITS, sizes))[split]
@@ -44,14 +45,14 @@ class Plan:
 
 
 def full_plan(competition: Competition, out: Path, most: int | None = None) -> Plan:
-    """Full size with secret seeds."""
+    """Return the plan of the full data, with secret seeds."""
     raw = out / "secret"
     seeds = kept_seeds(raw / "seeds.json")
     return Plan(competition, "full", seeds, out, out / "reference_data", raw, most)
 
 
 def demonstration_plan(competition: Competition, out: Path, most: int | None = None) -> Plan:
-    """The tracked data, from fixed seeds; the simulator's files stay in build/, untracked."""
+    """Return the plan of the tracked demonstration data, with fixed seeds."""
     return Plan(
         competition,
         "demonstration",
@@ -64,7 +65,10 @@ def demonstration_plan(competition: Competition, out: Path, most: int | None = N
 
 
 def make_cycle(plan: Plan, cycle: Cycle, *, jobs: int, dask: str | None) -> None:
-    """Simulate and split one cycle's events. What is there already is kept."""
+    """Simulate and split one cycle's events. Existing simulator's files are kept.
+
+    jobs: number of processes. dask: address of a scheduler to use instead.
+    """
     for split, name_in in SPLITS.items():
         n_events = plan.n_events(cycle, split)
         seed = int.from_bytes(plan.seeds(f"cycle{cycle.number} {split}"), "big")
@@ -81,15 +85,15 @@ def _check_length(path: Path, n_events: int) -> None:
     with EventFile(path) as file:
         if len(file) != n_events:
             raise ChallengeError(
-                f"{path}: is there with {len(file)} events, {n_events} are asked for; ask for as "
-                f"many as before, or remove {path.parent} to begin anew, with new seeds"
+                f"{path}: exists with {len(file)} events, expected {n_events}; ask for as many as "
+                f"before, or remove {path.parent} to start again with new seeds"
             )
 
 
 def is_complete(plan: Plan, cycle: Cycle) -> bool:
-    """Whether the cycle's public files and references are all there.
+    """Return whether all public files and references of the cycle exist.
 
-    Raises ChallengeError where a public one has another size than `plan` asks for.
+    Raises ChallengeError if a public file has another number of events than the plan.
     """
     for split, name_in in SPLITS.items():
         if name_in(plan.public, cycle).exists():
@@ -98,13 +102,13 @@ def is_complete(plan: Plan, cycle: Cycle) -> bool:
 
 
 def outputs(plan: Plan, cycle: Cycle) -> list[Path]:
-    """The two public files and the two references of a cycle."""
+    """Return the paths of the two public files and the two references of a cycle."""
     phases = plan.competition.phases_of(cycle)
     references = [reference_file(plan.private, phase.number) for phase in phases]
     return [*public_files(plan.public, cycle), *references]
 
 
 def check_all(plan: Plan) -> None:
-    """Raise ChallengeError if an event stands in two public files, of whatever cycle."""
+    """Raise ChallengeError if an event is in two public files of any cycles."""
     files = [path for c in plan.competition.cycles for path in public_files(plan.public, c)]
     check_distinct(path for path in files if path.exists())

@@ -1,7 +1,7 @@
-"""Where randomness comes from: 128 bits a purpose, kept secret, or fixed for the demonstration.
+"""Draw and keep the seeds: 128 bits per purpose, secret, or fixed for the demonstration.
 
-A purpose is, say, "cycle1 train": the simulation of a cycle's train events. Each has bits of its
-own, so that who learns one learns nothing of the others.
+A purpose is a text, for example "cycle1 train" for the simulation of the train events of cycle 1.
+Seeds are independent: one seed reveals nothing about the others.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ Seeds = Callable[[str], bytes]  # purpose -> 16 bytes
 
 
 def fixed_seeds(purpose: str) -> bytes:
-    """The demonstration's: anybody can make its data again, hidden labels included."""
+    """Return the demonstration's seed of a purpose. Anybody can make its data and labels again."""
     return blake2b(f"demonstration {purpose}".encode(), digest_size=SEED_BYTES).digest()
 
 
 def kept_seeds(path: Path) -> Seeds:
-    """Seeds from the operating system, drawn once a purpose and kept in `path` for the next run.
+    """Return seeds from the operating system, drawn once per purpose and kept in the file `path`.
 
-    The file is for its owner's eyes only. Raises ChallengeError where it can't be read or written.
+    Only the owner can read the file. The result raises ChallengeError if the file can't be read or
+    written.
     """
 
     def seeds(purpose: str) -> bytes:
@@ -48,7 +49,7 @@ def _read(path: Path) -> dict[str, bytes]:
         return {purpose: bytes.fromhex(seed) for purpose, seed in kept.items()}
     except (OSError, ValueError, TypeError, AttributeError) as reason:
         raise ChallengeError(
-            f"{path}: the seeds can't be read, put the file back or begin elsewhere ({reason})"
+            f"{path}: the seeds can't be read, restore the file or use another folder ({reason})"
         ) from reason
 
 

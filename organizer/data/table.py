@@ -1,10 +1,11 @@
-"""What event files hold, and how hard they are, as a Markdown table:
+"""Describe event files, and how difficult they are, as a Markdown table:
 
     python -m organizer.data.table FILE...
 
-Takes the simulator's files, train files and test files; what a file does not tell is left empty.
-The rules `majority` and `threshold` are fitted on the file that they are scored on; a mix that can
-rank keeps the last three rows low (see organizer/data/trivial.py for what they are).
+FILE is a simulator's file, a train file or a test file; values that a file does not have stay
+empty. The rules `majority` and `threshold` are fitted on the same file on which they are scored. If
+the last three rows are high, the events are too easy to rank participants
+(organizer/data/trivial.py explains these rows).
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ SPECIES = {
     "charged pion": (211, -211),
     "proton": (2212,),
 }
-MIXED_SHARE = 0.2  # of a voxel's energy, left by another class than its label's
-_ENERGY_EDGES_MEV = np.geomspace(1e-3, 1e3, 6001)  # 0.2 % a bin
+MIXED_SHARE = 0.2  # a voxel is mixed if a second class left more than this share of its energy
+_ENERGY_EDGES_MEV = np.geomspace(1e-3, 1e3, 6001)  # 0.2 % per bin
 
 
 def describe(path: Path) -> dict[str, str]:
-    """Rows of the table for one file: what -> value, both as text.
+    """Return the rows of the table for one file: quantity -> value, both as text.
 
-    Raises ChallengeError for a file that is no event file, or holds no event.
+    Raises ChallengeError if it is not an event file or holds no events.
     """
     with EventFile(path) as events:
         if len(events) == 0:
-            raise ChallengeError(f"{path}: holds no event")
+            raise ChallengeError(f"{path}: holds no events")
         rows = {"cycle, kind": f"{events.cycle.number}, {events.kind}", "scale": events.scale}
         rows.update(_size_rows(events))
         rows.update(_label_rows(events) if events.has_labels else {})
@@ -122,11 +123,11 @@ def _percent(share: float) -> str:
 
 
 def markdown(columns: dict[str, dict[str, str]]) -> str:
-    """A Markdown table of column name -> row name -> text; rows in their columns' order."""
+    """Return a Markdown table. columns: name of a column -> name of a row -> text."""
     names: list[str] = []
     for rows in columns.values():
         place = 0
-        for name in rows:  # a row that an earlier column lacks comes after the one before it
+        for name in rows:  # a new row is inserted after the row before it
             if name not in names:
                 names.insert(place, name)
             place = names.index(name) + 1

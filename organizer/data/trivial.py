@@ -1,8 +1,8 @@
-"""Predictions that take no thought: what a network must beat, and how hard a mix of events is.
+"""The trivial baselines: predictions without a network, which show how difficult the events are.
 
-majority    the label that most voxels have, everywhere
-threshold   the best labels by energy intervals (lartpc_challenge.trivial)
-hindsight   in each event the label that most of its voxels have, which takes the truth to know
+majority    the most frequent label of all events, for every voxel
+threshold   a label per interval of energy (lartpc_challenge.trivial)
+hindsight   in each event its most frequent label, which needs the truth
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from lartpc_challenge.events import Event
 from lartpc_challenge.metrics import accuracy, leaderboard
 from lartpc_challenge.trivial import fit_threshold
 
-Rule = Callable[[Event], np.ndarray]  # an event's (n,) labels, or one for all its voxels
+Rule = Callable[[Event], np.ndarray]  # returns the labels (n,) of an event's voxels
 
 
 def fit_trivial_rules(events: Iterable[Event], cycle: Cycle) -> dict[str, Rule]:
-    """The rules `majority` and `threshold`, by name, fitted on labelled events (read twice).
+    """Fit `majority` and `threshold` on labelled events, which are read twice: name -> rule.
 
-    Raises ChallengeError where no event holds a labelled voxel.
+    Raises ChallengeError if the events have no labels or no voxels.
     """
     threshold = fit_threshold(events, cycle)
     counts = sum(np.bincount(np.asarray(e.label), minlength=cycle.n_labels) for e in events)
@@ -34,14 +34,14 @@ def fit_trivial_rules(events: Iterable[Event], cycle: Cycle) -> dict[str, Rule]:
 
 
 def hindsight(event: Event) -> np.ndarray:
-    """(n,) uint8: the label that most of the event's voxels have."""
+    """Return the event's most frequent label for all its voxels: (n,) uint8."""
     return np.full(len(event), np.argmax(np.bincount(np.asarray(event.label))), np.uint8)
 
 
 def score_rule(rule: Rule, events: Iterable[Event]) -> dict[str, float]:
-    """The leaderboard's metrics of a rule on labelled events; events without voxels are skipped.
+    """Return the scores of a rule on labelled events. Events without voxels are skipped.
 
-    Raises ChallengeError where all are.
+    Raises ReferenceDataError if all events are empty.
     """
     counts = [(np.count_nonzero(rule(e) == e.label), len(e)) for e in events if len(e)]
     return leaderboard(accuracy(*np.array(counts, np.int64).reshape(-1, 2).T))

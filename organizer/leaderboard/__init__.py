@@ -1,1 +1,1 @@
-"""Ranks several participants in every phase: `python -m organizer.leaderboard --help`."""
+"""Rank several participants in every phase: `python -m organizer.leaderboard --help`."""

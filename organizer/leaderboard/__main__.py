@@ -1,17 +1,18 @@
-"""Ranks several participants in every phase as Codabench would, and says what may be chance.
+"""Rank several participants in every phase as Codabench would, with statistical uncertainties.
 
   python -m organizer.leaderboard FOLDER                FOLDER/PARTICIPANT/cycleN/*.zip
   python -m organizer.leaderboard baseline_submission   one participant: FOLDER/cycleN/*.zip
 
-In a public phase the best submission of each participant stands on the board. That one moves on to
-the hidden phase, where it is scored on the hidden events, as a platform's migration does it. Of two
-files the one modified earlier counts as uploaded earlier. A participant's name is that of the
-folder, or of the link to one; what isn't printable in it is shown escaped.
+In a public phase the best submission of each participant is on the board. It moves to the hidden
+phase, where it is scored on the hidden events, as on a platform. The modification time of a file
+counts as its upload time. A participant's name is the name of the folder (or of a link to it);
+characters that are not printable are escaped.
 
-Writes leaderboard.txt (printed too), leaderboard.csv and leaderboard.html. Intervals hold 95 % of
-a score over resampled events. Neighbours are compared by a paired bootstrap of acc_at_80: both are
-scored on the same resampled events, and p is twice the share of resamples in which they change
-places. A small p says that their order is not chance; it is not corrected for the number of pairs.
+Writes leaderboard.txt (also printed), leaderboard.csv and leaderboard.html. Intervals contain 95 %
+of a score's values over resampled events. Neighbours are compared by a paired bootstrap of
+acc_at_80: both are scored on the same resampled events, and p is twice the share of resamples with
+the opposite order. A small p means that the order is not chance; it is not corrected for the number
+of pairs.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _run(options: argparse.Namespace) -> None:
         "leaderboard.csv": as_csv(made),
         "leaderboard.html": page(made, refused),
     }
-    with contextlib.ExitStack() as stack:  # all three or none take their names
+    with contextlib.ExitStack() as stack:  # all three files appear together at the end
         for name, content in contents.items():
             path = stack.enter_context(replacing(options.out / name))
             path.write_text(content, encoding="utf-8")
@@ -73,7 +74,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = new_parser("python -m organizer.leaderboard", __doc__)
     parser.add_argument("submissions", type=Path, metavar="FOLDER")
     parser.add_argument(
-        "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
+        "--data", type=Path, help="folder of make data (default: the demonstration data)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("build/leaderboard"), help="folder for the three files"
@@ -83,10 +84,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def find_submissions(folder: Path, cycle: Cycle) -> dict[str, list[Path]]:
-    """Participant -> zips of a cycle, from the layouts that the module's text describes.
+    """Find the submissions of a cycle in the layouts above: participant -> paths of zips.
 
-    A participant is called as the entry in `folder` is, where that is a link too, with `readable`
-    making the name safe. Raises ChallengeError where the folder is missing.
+    A participant has the name of the entry in `folder`, also if it is a link, made safe by
+    `readable`. Raises ChallengeError if the folder is missing.
     """
     if not folder.is_dir():
         raise ChallengeError(f"{folder}: no such folder; give one with PARTICIPANT/cycleN/*.zip")
@@ -107,7 +108,7 @@ def _zips(home: Path, cycle: Cycle) -> list[Path]:
 def read_submissions(
     found: dict[str, list[Path]], manifest: Manifest, refused: list[str]
 ) -> list[Submission]:
-    """The submissions that can be scored; for the others a sentence goes to `refused`."""
+    """Read the submissions; for each one that can't be scored append a sentence to `refused`."""
     submissions = []
     for participant, paths in found.items():
         for path in paths:

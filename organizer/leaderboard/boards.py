@@ -1,9 +1,9 @@
-"""From submissions to the boards of a cycle's two phases, with what may be chance.
+"""Make the boards of a cycle's two phases from submissions, with statistical uncertainties.
 
-The order is Codabench's (apps/api/serializers/leaderboards.py, c7dbc756): by the columns of the
-leaderboard, then the earlier upload first; it numbers the lines and knows no shared rank. What is
-on a board follows its rule Force_Best (apps/leaderboards/strategies.py), what moves on to the
-hidden phase its migration (apps/competitions/models.py).
+The order is that of Codabench (apps/api/serializers/leaderboards.py, c7dbc756): by the columns of
+the leaderboard, then the earlier upload first; the lines are numbered, and there are no shared
+ranks. The entries of a board follow Codabench's rule Force_Best (apps/leaderboards/strategies.py),
+the hidden phase its migration (apps/competitions/models.py).
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from organizer.leaderboard.names import readable
 from organizer.source import Source
 
 N_RESAMPLES = 2000
-_BATCH = 50  # resamples in memory at once: 30 entries with 5,000 events take 60 MB
+_BATCH = 50  # resamples in memory at the same time: 60 MB for 30 entries with 5,000 events
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A submission to a cycle. uploaded: seconds since 1970. pred (M,) uint8, test-file order.
+    """A submission to a cycle.
 
-    participant: the name as it is shown, unique among participants.
+    participant: the unique name to show. uploaded: seconds since 1970. pred: (M,) uint8 in
+    test-file order.
     """
 
     participant: str
@@ -43,9 +44,10 @@ class Submission:
 
 @dataclass(frozen=True)
 class Entry:
-    """A submission scored in a phase, with the scores that the platform stores.
+    """A scored submission in a phase.
 
-    accuracy (n,): A_e of the phase's events, in the same order in all entries of a phase.
+    scores: as the platform stores them. accuracy: (n,) A_e of the phase's events, in the same order
+    in all entries of a phase.
     """
 
     submission: Submission
@@ -54,16 +56,17 @@ class Entry:
 
     @property
     def place(self) -> tuple:
-        """Sorts as Codabench does: by the columns in their order, then by the time of upload."""
+        """The key that sorts like Codabench: by the columns in order, then by upload time."""
         return (*(-self.scores[name] for name in METRICS), self.submission.uploaded)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a board. tied: all scores equal the previous line's, the upload time decided.
+    """A line of a board.
 
-    intervals: metric -> 95 % interval. lead, lead_interval, p: by how much acc_at_80 is above the
-    next line's, in paired resamples; None in the last line.
+    intervals: metric -> 95 % interval. tied: all scores are equal to those of the previous line, so
+    that the upload time decided. lead, lead_interval, p: difference in acc_at_80 to the next line,
+    with its interval and p-value from paired resamples; None in the last line.
     """
 
     rank: int
@@ -79,9 +82,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """The leaderboard of a phase. n_events: those that are scored, with labelled voxels.
+    """The leaderboard of a phase.
 
-    trivial: name of a trivial baseline -> its scores there.
+    n_events: scored events (with labelled voxels). trivial: name of a trivial baseline -> its
+    scores.
     """
 
     phase: Phase
@@ -91,7 +95,7 @@ class Board:
 
 
 def boards(submissions: Iterable[Submission], cycle: Cycle, source: Source) -> list[Board]:
-    """The public board of a cycle and, after migration, its hidden one."""
+    """Return the public board of a cycle and, after migration, the hidden one."""
     made = []
     for phase in source.competition.phases_of(cycle):
         reference = _reference(source.reference(phase))
@@ -104,7 +108,7 @@ def boards(submissions: Iterable[Submission], cycle: Cycle, source: Source) -> l
 def _reference(path: Path) -> Reference:
     reference = read_reference(path)
     if reference is None:
-        raise ChallengeError(f"{path}: a placeholder; the true reference is needed to rank anybody")
+        raise ChallengeError(f"{path}: is a placeholder, expected the true reference")
     return reference
 
 
@@ -116,7 +120,7 @@ def _entry(submission: Submission, reference: Reference) -> Entry:
 
 
 def _best(entries: Iterable[Entry]) -> list[Entry]:
-    """Each participant's best entry, in the order of the board."""
+    """Return each participant's best entry, in the order of the board."""
     best: dict[str, Entry] = {}
     for entry in sorted(entries, key=lambda entry: entry.place):
         best.setdefault(entry.submission.participant, entry)
@@ -150,15 +154,15 @@ def _board(entries: Sequence[Entry], phase: Phase, reference: Reference) -> Boar
 
 
 def resample(accuracy: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> np.ndarray:
-    """(3, k, n_resamples): METRICS of k entries with A_e (k, n), all on the same resampled events.
+    """Return METRICS of k entries on resampled events, the same for all: (3, k, n_resamples).
 
-    Of one event every resample is that event.
+    accuracy: (k, n) A_e of the entries' events.
     """
 
     def scores(index: np.ndarray, axis: int) -> np.ndarray:
         return _scores(accuracy[:, index], axis)
 
-    if accuracy.shape[1] == 1:
+    if accuracy.shape[1] == 1:  # SciPy needs at least two events
         return np.repeat(_scores(accuracy, -1)[..., np.newaxis], n_resamples, axis=-1)
     events = np.arange(accuracy.shape[1])
     result = stats.bootstrap(
@@ -173,17 +177,17 @@ def resample(accuracy: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int 
 
 
 def _scores(accuracy: np.ndarray, axis: int) -> np.ndarray:
-    """METRICS along an axis, one after another on a new first axis."""
+    """Return METRICS along an axis, stacked on a new first axis."""
     at_50, at_80 = np.percentile(accuracy, (50, 80), axis=axis)
     scores = {"acc_at_80": at_80, "acc_at_50": at_50, "acc_mean": accuracy.mean(axis=axis)}
     return np.stack([scores[name] for name in METRICS])
 
 
 def paired_lead(first: np.ndarray, second: np.ndarray) -> dict:
-    """Interval and two-sided p of the difference of two entries in paired resamples (N,).
+    """Return the interval and the two-sided p of the difference of two entries.
 
-    p by A. C. Davison, D. V. Hinkley, Bootstrap Methods and their Application (1997), 4.2: one
-    more resample than there are, which never lets p be 0.
+    first, second: (N,) scores in paired resamples. p follows A. C. Davison, D. V. Hinkley,
+    Bootstrap Methods and their Application (1997), 4.2: it is never 0.
     """
     difference = first - second
     low, high = np.percentile(difference, (2.5, 97.5))

@@ -1,4 +1,4 @@
-"""Names that participants chose, made safe for a terminal, a text file, a page and a table."""
+"""Make names of participants safe for terminals, text files, pages and tables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ _FORMULA = ("=", "+", "-", "@", "'")
 
 
 def readable(name: object) -> str:
-    """`name` (text or a path) on one line, what isn't printable escaped; no two look alike.
+    """Return `name` (text or a path) with all characters escaped that are not printable.
 
-    A name that isn't UTF-8 holds its bytes as surrogates (PEP 383); byte ff becomes `\\udcff`.
+    Different names give different results. Bytes that are not UTF-8 are surrogates in a name
+    (PEP 383); byte ff becomes `\\udcff`.
     """
     return "".join(
         c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode()
@@ -17,5 +18,5 @@ def readable(name: object) -> str:
 
 
 def as_cell(name: str) -> str:
-    """A `readable` name that no spreadsheet takes for a formula: such a one gets an apostrophe."""
+    """Return a `readable` name for a spreadsheet: one that looks like a formula gets a `'`."""
     return "'" + name if name.startswith(_FORMULA) else name

@@ -1,4 +1,4 @@
-"""The boards as one HTML page: no script, nothing from outside, readable by day and by night."""
+"""Make the HTML page of the boards, without scripts or other files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT = 260, 22
 
 
 def page(boards: Sequence[Board], refused: Sequence[str]) -> str:
-    """The whole page as text, well-formed XML."""
+    """Return the page as HTML text, which is well-formed XML."""
     links = " ".join(f"<a href='#phase{b.phase.number}'>{escape(b.phase.name)}</a>" for b in boards)
     content = (
         "<header><p class='over'>LArTPC challenge</p><h1>Leaderboard</h1>"
@@ -81,7 +81,7 @@ def _lead(row: Row) -> str:
 
 
 class _Scale:
-    """From a score to a place in a row's drawing, the same in all rows of a board."""
+    """A linear scale from scores to pixels, the same in all rows of a board."""
 
     def __init__(self, low: float, high: float):
         margin = 0.04 * (high - low) or 0.01
@@ -118,16 +118,16 @@ def _refused(sentences: Sequence[str]) -> str:
 
 _NOTES = (
     "<footer><h2>How to read it</h2><p>In a public phase the best submission of "
-    "each participant stands on the board; that one moves on to the hidden phase and is scored "
-    "there on the hidden events. Ranked by "
+    "each participant is on the board; it moves to the hidden phase and is scored there on the "
+    "hidden events. Ranked by "
     + ", then ".join(METRICS)
-    + ", then the earlier upload, as Codabench does, which numbers the lines and shares no rank; "
-    "<b>=</b> marks a line whose scores equal those above it.</p><p>Intervals hold 95 % of a score "
-    "over resampled events. The lead on the next line comes with its interval and p from a paired "
+    + ", then the earlier upload, as on Codabench, which has no shared ranks; <b>=</b> marks a "
+    "line with the same scores as the line above.</p><p>Intervals contain 95 % of a score's values "
+    "over resampled events. The lead on the next line has an interval and a p-value from a paired "
     f"bootstrap of {METRICS[0]}: both are scored on the same {N_RESAMPLES:,} resamples of the "
-    "events, p is twice the share of them in which the two change places. A p below "
-    f"{_CERTAIN}, in bold, says that their order is hardly chance; it is not corrected for the "
-    "number of pairs.</p></footer>"
+    "events, and p is twice the share of resamples with the opposite order. A p below "
+    f"{_CERTAIN}, in bold, means that the order is probably not chance; it is not corrected for "
+    "the number of pairs.</p></footer>"
 )
 
 # The accent is the blue of the first class.

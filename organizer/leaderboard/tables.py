@@ -1,4 +1,4 @@
-"""The boards as plain text and as CSV."""
+"""Write the boards as plain text and as CSV."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from organizer.leaderboard.names import as_cell
 
 
 def as_text(boards: Sequence[Board], refused: Sequence[str]) -> str:
-    """All boards as plain tables."""
+    """Return all boards as plain text tables, and the sentences of `refused`."""
     parts = [_board_text(board) for board in boards]
     if any(row.tied for board in boards for row in board.rows):
-        parts.append("= all scores equal those above; the earlier upload stands first")
+        parts.append("= all scores are equal to those above; the earlier upload is first")
     if refused:
         sentences = (sentence.replace("\n", "\n    ") for sentence in refused)
         parts.append("\n  ".join(("Refused:", *sentences)))
@@ -39,12 +39,12 @@ def _board_text(board: Board) -> str:
 
 
 def rank_text(row: Row) -> str:
-    """`2`, or `=2` where its scores equal those of the line above."""
+    """Return the rank as text: `2`, or `=2` if the scores are equal to those of the line above."""
     return f"{'=' if row.tied else ''}{row.rank}"
 
 
 def _lead_text(row: Row) -> str:
-    """`+0.0123 (+0.0011 to +0.0240) p = 0.03`; empty for the last one."""
+    """Return the lead as text: `+0.0123 (+0.0011 to +0.0240) p = 0.03`; empty in the last line."""
     if row.p is None or row.lead_interval is None:
         return ""
     low, high = row.lead_interval
@@ -52,7 +52,7 @@ def _lead_text(row: Row) -> str:
 
 
 def as_frame(boards: Sequence[Board]) -> pd.DataFrame:
-    """One line for each row of each board; NaN where the last one of a board has no lead."""
+    """Return a data frame with one line per row of each board; NaN where there is no lead."""
     return pd.DataFrame(
         {
             "phase": board.phase.name,
@@ -76,7 +76,7 @@ def as_frame(boards: Sequence[Board]) -> pd.DataFrame:
 
 
 def as_csv(boards: Sequence[Board]) -> str:
-    """`as_frame` as CSV; names that a spreadsheet would run as a formula get an apostrophe."""
+    """Return `as_frame` as CSV, with names that are safe in spreadsheets."""
     frame = as_frame(boards)
     frame["tied"] = frame["tied"].astype(int)
     for column in ("participant", "submission"):

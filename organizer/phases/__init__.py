@@ -1,1 +1,1 @@
-"""The split into what is public and what is hidden."""
+"""Split events into public and hidden ones."""

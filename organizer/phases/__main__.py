@@ -1,15 +1,15 @@
-"""Split a cycle's simulated events into what is public and what is hidden.
+"""Split a cycle's events into public files and hidden references.
 
     python -m organizer.phases RAW PUBLIC PRIVATE --cycle 1
 
-RAW      holds cycle1_train.h5 and cycle1_test.h5: the simulator's files, or others with labels
-PUBLIC   gets cycle1_train.h5 with labels and cycle1_test.h5 without, for the participants
-PRIVATE  gets phase1/reference.h5 and phase2/reference.h5, for nobody but the scorer; phases are
-         numbered as in the competition.yaml that --competition names
+RAW      contains cycle1_train.h5 and cycle1_test.h5, both with labels (simulated or converted)
+PUBLIC   gets cycle1_train.h5 with labels and cycle1_test.h5 without labels, for participants
+PRIVATE  gets phase1/reference.h5 and phase2/reference.h5, only for the scorer; phases are numbered
+         as in the competition.yaml of --competition
 
-The test events are shuffled; half of them, chosen at random, belong to the public phase, the others
-to the hidden one. A secret of 128 bits, other than the simulation's, decides on numbers, order and
-phase; nothing that PUBLIC holds leads back to it. It comes from the operating system.
+The test events are shuffled. Half of them, chosen at random, belong to the public phase, the others
+to the hidden one. A secret of 128 bits from the operating system, independent of the simulation's
+seeds, defines the event ids, the order and the phases. It can't be found from the public files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _alone(options) -> None:
-    # Two runs would put the public half of one beside the hidden half of the other.
+    # Two runs at the same time could mix the public files of one with the references of the other.
     with contextlib.ExitStack() as stack:
         for folder in sorted({path.resolve() for path in (options.public, options.private)}):
             stack.enter_context(alone_in(folder))
@@ -50,8 +50,8 @@ def _run(options) -> None:
     private = [reference_file(options.private, phase.number) for phase in phases]
     for path in filter(Path.exists, [*public, *private]):
         raise ChallengeError(
-            f"{path}: is there already. A new split has other event ids and other halves: whatever "
-            "was submitted to this one could not be scored any more. Choose other folders"
+            f"{path}: already exists. A new split has other event ids and other phases, so that "
+            "submissions to the old split could not be scored. Use other folders"
         )
     secret = secrets.token_bytes(SEED_BYTES)
     make_private(options.private)
@@ -66,7 +66,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = new_parser("python -m organizer.phases", __doc__)
     for name in ("raw", "public", "private"):
         parser.add_argument(name, metavar=name.upper(), type=Path)
-    parser.add_argument("--cycle", metavar="N|NAME", required=True, help="its number or name")
+    parser.add_argument("--cycle", metavar="N|NAME", required=True, help="number or name")
     add_competition(parser)
     return parser.parse_args(arguments)
 

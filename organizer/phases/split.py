@@ -1,4 +1,4 @@
-"""Split a cycle's simulated events into what is public and what is hidden."""
+"""Split a cycle's events into public files and references."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from organizer.data.trivial import fit_trivial_rules, score_rule
 from organizer.phases.tiles import check_apart, groups_of, hidden_groups
 from organizer.source import reference_file, test_file, train_file
 
-# The precision of the read-out: what a file tells of a voxel's energy, 12 bits of mantissa.
+# The precision of the energies in public files, like that of a read-out: 12 bits of mantissa.
 _MANTISSA_BITS = 12
 _FLOAT32_MANTISSA_BITS = 23
-# Event ids of cycle 1 are 1,000,000,000 and more, and so on; four such ranges fit into uint32.
+# The event ids of cycle 1 start at 1,000,000,000, and so on; uint32 has room for four such ranges.
 _IDS_PER_CYCLE, _ID_RANGES = 10**9, 4
-# What is public of the particle table, in train files alone, and how it is rounded: kinetic energy
-# in MeV, vertex in voxels, direction.
+# The public columns of the particle table in train files, and the decimals to which they are
+# rounded: kinetic energy in MeV, vertex in voxels, direction.
 PARTICLE_DECIMALS = {"pdg": 0, "kinetic_energy_mev": 0, "vertex": 1, "direction": 2}
 
 
@@ -35,12 +35,10 @@ def prepare(
 ) -> None:
     """Write a cycle's public files from `raw` into `public` and its references into `private`.
 
-    phases: the public and the hidden one of the cycle, as the competition numbers them.
-
-    The same raw files and the same secret of 16 bytes give the same bytes. In memory: the voxels of
-    one of the two files, 8 bytes each, and as much again while they are written.
-    Tiles of one event of a converted source stay together, in one phase.
-    Raises ChallengeError where raw files are missing, unlabelled or share an event.
+    phases: the public and the hidden phase of the cycle. secret: 16 bytes; the same raw files and
+    secret give the same bytes. Tiles of one event of a converted source stay in one phase. Memory:
+    the voxels of one of the two files, 8 bytes each, and the same again during writing.
+    Raises ChallengeError if a raw file is missing or has no labels, or if both share an event.
     """
     cycle = phases[0].cycle
     raw_train, raw_test = train_file(raw, cycle), test_file(raw, cycle)
@@ -49,7 +47,7 @@ def prepare(
     check_apart(raw_train, raw_test)
     numbers = event_numbers(secret, cycle, n_train + n_test)
 
-    with contextlib.ExitStack() as stack:  # all files or none take their names
+    with contextlib.ExitStack() as stack:  # all files appear together at the end
 
         def new(path: Path, *, private: bool = False) -> Path:
             return stack.enter_context(replacing(path, private=private))
@@ -81,16 +79,15 @@ def prepare(
 
 
 def labelled_test_events(test: EventFile, references: Sequence[Path]) -> Iterator[Event]:
-    """What `prepare` took apart: the events of a test file, in its order, with the truth that the
-    references of both phases hold. Never for participants.
+    """Yield the events of a test file, in its order, with the labels from the references.
 
-    In memory: all labels and a block of events. Raises ChallengeError for references that are
-    missing, placeholders, or of other events.
+    references: those of both phases. Memory: all labels and a block of events. Raises
+    ChallengeError if a reference is missing, a placeholder, or of other events.
     """
     truth = {}
     for path in references:
         reference = read_reference(path)
-        if reference:  # a placeholder holds none
+        if reference:  # a placeholder gives None
             labels = np.split(reference.label, reference.offset[1:-1])
             truth.update(zip(reference.event_id.tolist(), labels))
     for event in test:
@@ -104,7 +101,7 @@ def labelled_test_events(test: EventFile, references: Sequence[Path]) -> Iterato
 
 
 def _checked_length(path: Path, cycle: Cycle) -> int:
-    """How many events a raw file holds. ChallengeError unless it can be split."""
+    """Return the number of events of a raw file. Raises ChallengeError if it can't be split."""
     with EventFile(path, labelled=True) as file:
         if file.cycle != cycle:
             raise ChallengeError(f"{path}: is of cycle {file.cycle.number}, not {cycle.number}")
@@ -114,7 +111,7 @@ def _checked_length(path: Path, cycle: Cycle) -> int:
 
 
 def check_distinct(paths: Iterable[Path]) -> None:
-    """Raise ChallengeError if an event, told by its voxels, stands in the files twice."""
+    """Raise ChallengeError if two events in the files have the same voxels."""
     seen = {}
     for path in paths:
         with EventFile(path) as file:
@@ -130,14 +127,15 @@ def check_distinct(paths: Iterable[Path]) -> None:
                 seen[fingerprint] = here
 
 
-# ---- what the secret decides
+# ---- random numbers from the secret
 
 
 def keyed_numbers(secret: bytes, purpose: bytes, n: int) -> np.ndarray:
-    """(n,) uint64 that nobody can foresee or continue without the secret, others for each purpose.
+    """Return random numbers (n,) uint64 that can't be predicted without the secret.
 
-    A keyed hash (BLAKE2, RFC 7693) of 0, 1, ...: a generator such as PCG64 could be wound back
-    from its output (Bouillaguet, Martinez, Sauvage, IACR ToSC 2020-3).
+    Different purposes give independent numbers. They are a keyed hash (BLAKE2, RFC 7693) of 0, 1,
+    ...: the state of a generator such as PCG64 could be computed from its output (Bouillaguet,
+    Martinez, Sauvage, IACR ToSC 2020-3).
     """
     digests = (
         blake2b(i.to_bytes(8, "little"), key=secret, person=purpose, digest_size=8).digest()
@@ -147,22 +145,22 @@ def keyed_numbers(secret: bytes, purpose: bytes, n: int) -> np.ndarray:
 
 
 def shuffled(secret: bytes, purpose: bytes, n: int) -> np.ndarray:
-    """(n,) int64: the numbers 0..n - 1 in an order that the secret decides."""
+    """Return the numbers 0..n - 1 in a random order that depends on the secret: (n,) int64."""
     return np.argsort(keyed_numbers(secret, purpose, n), kind="stable")
 
 
 def event_numbers(secret: bytes, cycle: Cycle, n: int) -> np.ndarray:
-    """(n,) uint32 random event ids, no two alike."""
+    """Return random event ids without repeats: (n,) uint32."""
     drawn = keyed_numbers(secret, b"event id", n + n // 100 + 100) % _IDS_PER_CYCLE
     first = np.sort(np.unique(drawn, return_index=True)[1])[:n]
     return (drawn[first] + cycle.number % _ID_RANGES * _IDS_PER_CYCLE).astype(np.uint32)
 
 
-# ---- what becomes of an event
+# ---- events
 
 
 def published(event: Event, number: int) -> Event:
-    """The event under its public number, voxels in order of z, y, x, energies as read out."""
+    """Return the event with its public number, sorted voxels and rounded energies."""
     order = _canonical_order(event.coords)
     return Event(
         int(number),
@@ -174,12 +172,15 @@ def published(event: Event, number: int) -> Event:
 
 
 def _canonical_order(coords: np.ndarray) -> np.ndarray:
-    """(n,) int64: voxels (n, 3) by z, then y, then x, so that their order tells nothing."""
+    """Return the order of voxels (n, 3) by z, then y, then x: (n,) int64.
+
+    The simulator's order could reveal labels.
+    """
     return np.argsort(np.ravel_multi_index(tuple(coords.T[::-1].astype(np.int64)), GRID_SHAPE))
 
 
 def as_read_out(energy: np.ndarray) -> np.ndarray:
-    """(n,) float32 rounded to 12 bits of mantissa: by at most one part in 8,192, never to 0."""
+    """Round energies to 12 bits of mantissa: (n,) float32, by at most 1/8192, never to 0."""
     dropped = _FLOAT32_MANTISSA_BITS - _MANTISSA_BITS
     bits = energy.astype(np.float32).view(np.uint32)
     half, mask = np.uint32(1 << (dropped - 1)), np.uint32(~((1 << dropped) - 1) & 0xFFFFFFFF)
@@ -192,14 +193,14 @@ def as_read_out(energy: np.ndarray) -> np.ndarray:
 
 
 def _published_events(path: Path, numbers: np.ndarray, order: np.ndarray):
-    """The events of a raw file as they will be known, in `order`, and their scale."""
+    """Return the public events of a raw file in `order`, with labels, and the file's scale."""
     with EventFile(path) as file:
         events = [published(event, number) for event, number in zip(file, numbers)]
         return [events[i] for i in order], file.scale
 
 
 def _particles(path: Path, order: np.ndarray) -> dict[str, np.ndarray]:
-    """The rounded particle table of a raw file's events in `order`; empty where it has none."""
+    """Return the rounded particle table of a raw file's events in `order`; empty if it has none."""
     with open_h5(path) as file:
         if "particles" not in file:
             return {}
@@ -215,7 +216,7 @@ def _particles(path: Path, order: np.ndarray) -> dict[str, np.ndarray]:
 def _write_train(
     path: Path, events: Sequence[Event], cycle: Cycle, scale: str, particles: dict
 ) -> None:
-    # A row of a table that the file lacks would mean nothing.
+    # Without the particle table its row numbers would have no meaning.
     columns = {"particle": np.int16} if particles and events[0].particle is not None else {}
     with EventWriter(path, kind="train", cycle=cycle.number, scale=scale, columns=columns) as out:
         for event in events:

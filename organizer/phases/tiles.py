@@ -1,7 +1,7 @@
-"""Events that belong together: tiles of one event of a converted source (FORMAT.md, "source/").
+"""Keep events together that are tiles of one event of a source (FORMAT.md, "source/").
 
-One tile tells much about the next: their particles go on. So all tiles of an event stand in one
-file, and in one phase.
+Particles continue from one tile to the next, so the labels of a tile reveal those of its neighbour.
+Therefore all tiles of an event must be in the same file and in the same phase.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from organizer.convert.source_group import read_source
 
 
 def groups_of(path: Path, n_events: int) -> np.ndarray:
-    """(n_events,) int64: the same number for events that must stay together, else one each."""
+    """Return a group number per event: (n_events,) int64. Events of a group stay together."""
     source = read_source(path)
     return np.arange(n_events) if source is None else source.parent
 
@@ -28,16 +28,16 @@ def check_apart(first: Path, second: Path) -> None:
     shared = np.intersect1d(one.parent, other.parent)
     if len(shared):
         raise ChallengeError(
-            f"{second}: holds event {shared[0]} of {other.path}, as {first} does; what is learnt "
-            "from one part would tell the other. Convert different events for train and test"
+            f"{second}: holds event {shared[0]} of {other.path}, as {first} does; one part would "
+            "reveal labels of the other. Convert different events for train and test"
         )
 
 
 def hidden_groups(drawn: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """(n,) bool: which of n events are hidden; half of them, or nearly: no group is divided.
+    """Choose the hidden events, about half of them, without dividing a group: (n,) bool.
 
-    drawn (n,): the numbers 0 to n - 1 in an order that the secret decides. group (n,): `groups_of`.
-    ChallengeError where all events are one group.
+    drawn: (n,), the numbers 0 to n - 1 in random order. group: (n,), see `groups_of`. Raises
+    ChallengeError if all events are in one group.
     """
     _, member, size = np.unique(group, return_inverse=True, return_counts=True)
     if len(size) < 2:
@@ -50,5 +50,5 @@ def hidden_groups(drawn: np.ndarray, group: np.ndarray) -> np.ndarray:
     order = np.argsort(lowest)
     is_public = np.zeros(len(size), bool)
     is_public[order] = np.cumsum(size[order]) <= len(drawn) // 2
-    is_public[order[0]] = True  # be it larger than half
+    is_public[order[0]] = True  # even if it has more than half of the events
     return ~is_public[member]

@@ -1,5 +1,5 @@
-"""Is the simulation true? Published numbers against beams shot into our argon.
+"""Compare the simulation with published numbers, with beams of single particles in argon.
 
-published -> beams -> observe (in child processes, by run) -> checks -> plots -> report.
+published -> beams -> runs, observe (in child processes) -> checks -> plots -> report.
 `python -m organizer.physics --out build/report` writes the page; tests run the quick set.
 """

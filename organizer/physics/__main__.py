@@ -1,8 +1,8 @@
-"""Check the physics against published numbers:  python -m organizer.physics --out build/report
+"""Compare the simulation with published numbers:  python -m organizer.physics --out build/report
 
-Shoots single particles into the simulation's argon (ranges, energy loss, scattering, photons,
-showers, decay and capture, reactions, quenching) and writes OUT/physics.html: a table of measured
-and published numbers with limits and odds, and figures. Exit status 1 if a check fails.
+Simulates single particles in argon (ranges, energy loss, scattering, photons, showers, decay and
+capture, reactions, quenching) and writes OUT/physics.html: a table of simulated and published
+numbers with limits, and figures. Exit status 1 if a check fails.
 """
 
 from lartpc_challenge.command import begin
@@ -58,19 +58,19 @@ def _parse(arguments):
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="fewer particles: half a minute of one core",
+        help="use fewer particles: half a minute on one core",
     )
     parser.add_argument(
         "--events", type=Path, nargs="*", metavar="FILE",
         default=sorted(Path("starting_kit/data").glob("cycle*_train.h5")),
-        help="event files with labels whose class shares are drawn (starting_kit/data/*_train.h5)",
+        help="event files whose shares of classes are drawn (starting_kit/data/*_train.h5)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=at_least(0), default=SEED, help=f"another sample ({SEED})")
+    parser.add_argument("--seed", type=at_least(0), default=SEED, help=f"random seed ({SEED})")
     parser.add_argument(
         "--jobs",
         type=at_least(1, MOST_PROCESSES),
         default=os.cpu_count(),
-        help="processes (all cores)",
+        help="number of processes (default: all cores)",
     )
     return parser.parse_args(arguments)
 

@@ -1,15 +1,15 @@
-"""What is shot into the argon: single particles along +z, each beam in its own world."""
+"""The beams: single particles in argon along +z, each with its own world."""
 
 from dataclasses import dataclass
 
 from organizer.physics import published
 from organizer.simulate.geant4 import Particle, Settings
 
-# The product's settings (step limit, production cut, physics) in worlds of other sizes; what would
-# blur a measurement is switched off.
+# The settings of the simulation in worlds of other sizes; processes that disturb a measurement are
+# switched off.
 DEEP = Settings(half_size_mm=7000, hadronic=False, decay=False)
 SLAB = Settings(half_size_mm=100, decay=False)
-# For what happens first: no delta electrons, no bremsstrahlung and long steps, to be quick.
+# For first interactions: without delta electrons and bremsstrahlung and with long steps, for speed.
 BARE = Settings(half_size_mm=100, production_cut_mm=1e5, max_step_mm=1e4)
 
 AT_REST_MEV = 1e-3
@@ -17,7 +17,7 @@ AT_REST_MEV = 1e-3
 
 @dataclass(frozen=True)
 class Beam:
-    """`quick` or `full` particles, observed by the function `observer` of observe."""
+    """A beam. quick, full: number of particles. observer: name of the function in observe.py."""
 
     name: str
     pdg: int
@@ -26,11 +26,11 @@ class Beam:
     settings: Settings
     quick: int
     full: int
-    from_wall: bool = False  # otherwise from the centre
+    from_wall: bool = False  # starts at the wall, else at the centre
 
     def particle(self) -> Particle:
-        """One particle of the beam."""
-        # A hair inside: on the surface itself Geant4 may not find the world.
+        """Return a particle of the beam."""
+        # Slightly inside: on the surface itself Geant4 may not find the world.
         start_mm = -self.settings.half_size_mm * (1 - 1e-9) if self.from_wall else 0.0
         return Particle(self.pdg, self.kinetic_energy_mev, (0.0, 0.0, start_mm), (0.0, 0.0, 1.0))
 
@@ -64,7 +64,7 @@ PIONS = {
 }
 NEUTRONS = Beam("neutrons", 2112, 5, "neutron_reactions", SLAB, 1500, 15_000, True)
 
-# The world that takes longest comes first.
+# The slowest world comes first. A beam's position here is part of its seeds.
 BEAMS = (
     *PHOTONS.values(),
     *PIONS.values(),

@@ -1,9 +1,9 @@
-"""Samples against published numbers: one Check for each.
+"""Compare the samples with published numbers: one Check per number.
 
-A check passes if what was measured lies within its limits: a tolerance for the accuracy of the
-published number and of Geant4's models, and 4.5 standard deviations for chance. `odds` is the
-chance that a simulation with exactly the published mean fails: at most 1 in 100,000. Errors are
-statistical, one standard deviation: the full set's limits are the sharper ones.
+A check passes if the measured value is within its limits: a tolerance for the accuracy of the
+published number and of Geant4's models, plus 4.5 standard deviations for statistics. `odds` is the
+probability that a simulation with exactly the published mean fails: at most 1 in 100,000. Errors
+are statistical, one standard deviation; the full set has narrower limits than the quick one.
 """
 
 import math
@@ -29,13 +29,13 @@ from organizer.simulate.constants import LAR_DENSITY_G_CM3
 from organizer.simulate.voxels import VOXEL_SIZE_MM
 
 NAMES = {11: "e-", 13: "mu-", -13: "mu+", 22: "photon", 211: "pi+", -211: "pi-", 2212: "proton"}
-RESAMPLES = 60  # of a sample, for an error: known to 1 in sqrt(120)
-SIGMAS = 4.5  # two-sided odds of 7e-6
+RESAMPLES = 60  # bootstrap samples for an error, which is then known to 1 / sqrt(120)
+SIGMAS = 4.5  # two-sided probability of 7e-6
 
 
 @dataclass(frozen=True)
 class Check:
-    """One measured number beside the published one; passes between `low` and `high`."""
+    """A measured and a published number. It passes if low <= measured <= high."""
 
     title: str
     unit: str
@@ -48,12 +48,12 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the measured number lies within the limits."""
+        """Whether the measured number is within the limits."""
         return self.low <= self.measured <= self.high
 
     @property
     def odds(self) -> float:
-        """Chance of failing for a simulation whose true mean is `published`."""
+        """The probability to fail for a simulation whose true mean is `published`."""
         if not self.error:
             return 0.0
         spread = self.error * math.sqrt(2)
@@ -62,7 +62,7 @@ class Check:
 
 
 def all_checks(samples: Samples) -> list[Check]:
-    """Every check, in the report's order."""
+    """Return all checks, in the order of the report."""
     return [
         *check_ranges(samples),
         *check_stopping(samples),
@@ -77,9 +77,10 @@ def all_checks(samples: Samples) -> list[Check]:
 
 
 def check_ranges(samples: Samples) -> list[Check]:
-    """Mean path length of all tracks to where they stop; CSDA ranges differ by less than 0.1 %.
+    """Check the mean path length of stopping tracks against CSDA ranges.
 
-    An electron's by some 1 % at 5 MeV, where it loses a tenth of its energy in a few photons.
+    The two differ by less than 0.1 %; for electrons of 5 MeV by about 1 %, because they lose a
+    tenth of their energy to a few photons.
     """
     checks = [
         _check(
@@ -104,7 +105,7 @@ STOPPING_FROM_CM, STOPPING_TO_CM = 2, 10
 
 
 def check_stopping(samples: Samples) -> list[Check]:
-    """Mean dE/dx 2 to 10 cm before the end: where a proton is told from a muon."""
+    """Check the mean dE/dx from 2 to 10 cm before the end, which separates protons from muons."""
     checks = []
     bins = slice(*np.searchsorted(RESIDUAL_BINS_CM, (STOPPING_FROM_CM, STOPPING_TO_CM)))
     for pdg in published.STOPPING:
@@ -126,11 +127,11 @@ def check_stopping(samples: Samples) -> list[Check]:
 
 
 def check_minimum_ionisation(samples: Samples) -> list[Check]:
-    """Mean loss, and its fluctuation from voxel to voxel, of a muon near the minimum.
+    """Check the mean energy loss of a muon near the minimum, and its fluctuation between voxels.
 
-    A step of many voxels makes them share one smooth dE/dx: the distribution becomes narrow (less
-    than half as wide without a step limit) and neighbours resemble each other (rank correlation
-    0.5; 0.2 with steps of 3 mm; a tenth with 1 mm, as delta electrons cross a border).
+    If a step crosses many voxels, they have the same dE/dx: the distribution is too narrow (less
+    than half as wide without a step limit) and neighbours are correlated (rank correlation 0.5
+    without a limit; 0.2 with steps of 3 mm; 0.1 with 1 mm, from delta electrons that cross voxels).
     """
     sample = samples[beams.CROSSING_MUONS.name]
     slices = sample["slices"]
@@ -166,9 +167,9 @@ def check_minimum_ionisation(samples: Samples) -> list[Check]:
 
 
 def check_scattering(samples: Samples) -> list[Check]:
-    """Multiple scattering of a muon in 5 cm: where it lies beside its first direction.
+    """Check the multiple scattering of a muon in 5 cm, from its displacement.
 
-    The plane displacement is as wide as the plane angle times the way over the root of 3 (PDG).
+    The width of the plane displacement is that of the plane angle times length / sqrt(3) (PDG).
     """
     beam = beams.CROSSING_MUONS
     way_cm = SCATTERING_MM / 10
@@ -184,19 +185,19 @@ def check_scattering(samples: Samples) -> list[Check]:
 
 
 def minimum_ionising_energy() -> float:
-    """Mean kinetic energy, in MeV, of the crossing muons on their way."""
+    """Return the mean kinetic energy of the crossing muons in the world, in MeV."""
     beam = beams.CROSSING_MUONS
     way_cm = 2 * beam.settings.half_size_mm / 10
     return beam.kinetic_energy_mev - way_cm / 2 * _muon_loss_mev_cm(beam.kinetic_energy_mev)
 
 
 def _muon_loss_mev_cm(kinetic_energy_mev: float) -> float:
-    """Published mean dE/dx of a muon in liquid argon."""
+    """Return the published mean dE/dx of a muon in liquid argon, MeV/cm."""
     return LAR_DENSITY_G_CM3 * np.interp(kinetic_energy_mev, *published.PDG_MUON[:, :2].T)
 
 
 def check_photons(samples: Samples) -> list[Check]:
-    """Mean path to the first interaction, and the share of them that are pair production."""
+    """Check the mean path to the first interaction, and the share of pair production."""
     checks = []
     for energy, beam in beams.PHOTONS.items():
         sample = samples[beam.name]
@@ -216,7 +217,10 @@ def check_photons(samples: Samples) -> list[Check]:
 
 
 def photon_path(distance: np.ndarray) -> tuple[float, float]:
-    """Mean path and error from distances (n,) to the first interaction; inf: left the world."""
+    """Return the mean path to the first interaction and its error, in cm.
+
+    distance: (n,) cm; infinite for photons that left the world.
+    """
     world_cm = 2 * beams.BARE.half_size_mm / 10
     return value_and_error(
         lambda cm: np.minimum(cm, world_cm).sum() / np.isfinite(cm).sum(), distance
@@ -224,7 +228,7 @@ def photon_path(distance: np.ndarray) -> tuple[float, float]:
 
 
 def check_showers(samples: Samples) -> list[Check]:
-    """Depth of the maximum. How wide a shower is has no published number at these energies."""
+    """Check the depth of the shower maximum. For the width there is no published number."""
     return [
         _between(
             "depth of the maximum of showers, 1 GeV", "radiation lengths",
@@ -235,8 +239,10 @@ def check_showers(samples: Samples) -> list[Check]:
 
 
 def check_decays_at_rest(samples: Samples) -> list[Check]:
-    """The chain pi+ to mu+ to e+, the Michel spectrum of mu+ (no capture, no binding), and the
-    share of mu- that decay."""
+    """Check the chain pi+ -> mu+ -> e+, the Michel spectrum of mu+ and the decays of mu-.
+
+    mu+ are not captured and not bound, so that their spectrum is the one of free muons.
+    """
     energy = samples[beams.STOPPED_ANTIMUONS.name]["energy"]
     endpoint = published.MICHEL_ENDPOINT_MEV
     source = published.MICHEL_SOURCE
@@ -249,7 +255,7 @@ def check_decays_at_rest(samples: Samples) -> list[Check]:
             "energy of the muon of pi+ decay", "MeV", published.PION_DECAY_MUON_MEV, 0.005,
             published.PION_DECAY_SOURCE, *mean_and_error(pions["muon_energy"][pions["chain"]]),
         ),
-        # 1.2 in 10,000 decay otherwise: no more than 1 % of 300.
+        # 1.2 of 10,000 decay differently: less than 1 % of 300.
         Check(
             "share of stopped pi+ that end in a positron", "", 1.0, 0.99, 1.0,
             "pi+ and mu+ decay to one positron: PDG 2024", *mean_and_error(pions["chain"]),
@@ -275,10 +281,10 @@ def check_decays_at_rest(samples: Samples) -> list[Check]:
 
 
 def check_pions(samples: Samples) -> list[Check]:
-    """Mean path between nuclear reactions of pions of 200 to 177 MeV, as many pi+ as pi-.
+    """Check the mean path between nuclear reactions of pions from 200 to 177 MeV, pi+ and pi-.
 
-    Geant4's cross sections descend from the same evaluation: this shows that they hold in our
-    argon, to the accuracy of carrying them over from neighbouring nuclei.
+    Geant4's cross sections come from the same evaluation. The check shows that they are used for
+    argon; its tolerance is that of the interpolation between neighbouring nuclei.
     """
     both = [samples[beam.name] for beam in beams.PIONS.values()]
     path = np.concatenate([sample["path"] for sample in both])
@@ -293,8 +299,10 @@ def check_pions(samples: Samples) -> list[Check]:
 
 
 def check_nuclei(samples: Samples) -> list[Check]:
-    """Quenching of argon recoils, slow ones that Geant4 doesn't track and faster ones; the gammas
-    of argon-40's first level in inelastic scattering."""
+    """Check the quenching of argon recoils and the gammas of argon-40's first level.
+
+    The recoils include slow ones, which Geant4 does not track.
+    """
     sample = samples[beams.NEUTRONS.name]
     checks = []
     for (lowest, highest), measured in published.RECOIL_SHARE.items():
@@ -339,7 +347,7 @@ def _check(
     measured: float,
     error: float,
 ) -> Check:
-    """A check with a relative tolerance."""
+    """Make a check with a relative tolerance."""
     margin = expected * tolerance + SIGMAS * error
     low, high = float(expected - margin), float(expected + margin)
     return Check(title, unit, float(expected), low, high, source, measured, error)
@@ -348,18 +356,18 @@ def _check(
 def _between(
     title: str, unit: str, lowest: float, highest: float, source: str, measured: float, error: float
 ) -> Check:
-    """A check against the lowest and the highest of several published numbers."""
+    """Make a check against the lowest and the highest of several published numbers."""
     limits = lowest - SIGMAS * error, highest + SIGMAS * error
     return Check(title, unit, (lowest + highest) / 2, *limits, source, measured, error)
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Mean of independent values and its standard deviation."""
+    """Return the mean of independent values (n,) and its standard error."""
     return float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def value_and_error(statistic: Callable[..., float], *arrays: np.ndarray) -> tuple[float, float]:
-    """The statistic of all rows, and its standard deviation by bootstrap (B. Efron, 1979)."""
+    """Return the statistic of all rows, and its standard error by bootstrap (B. Efron, 1979)."""
     rng = np.random.default_rng(0)
     n = len(arrays[0])
     rows = [rng.integers(n, size=n) for _ in range(RESAMPLES)]
@@ -368,9 +376,9 @@ def value_and_error(statistic: Callable[..., float], *arrays: np.ndarray) -> tup
 
 
 def peak_and_width(values: np.ndarray) -> tuple[float, float]:
-    """Most probable value and full width at half maximum of `values`, MeV.
+    """Return the most probable value and the full width at half maximum of `values`, in MeV.
 
-    From a histogram smoothed by 8 keV, which adds 1 % to a width of 125 keV.
+    The histogram is smoothed by 8 keV, which adds 1 % to a width of 125 keV.
     """
     bin_mev, smoothing_mev = 0.002, 0.008
     counts, edges = np.histogram(values, np.arange(0, 2, bin_mev))
@@ -384,22 +392,26 @@ def peak_and_width(values: np.ndarray) -> tuple[float, float]:
 
 
 def rank_correlation(slices: np.ndarray, lag: int) -> float:
-    """Spearman's correlation of slices `lag` apart; slices (tracks, slices)."""
+    """Return Spearman's correlation of slices (tracks, slices) at a distance of `lag`."""
     found: Any = stats.spearmanr(slices[:, :-lag].ravel(), slices[:, lag:].ravel())
     return float(found.statistic)
 
 
 def radius_holding_90(radial: np.ndarray) -> float:
-    """Radius in cm that holds 90 % of the mean energy; radial (showers, RADIUS_BINS_CM)."""
+    """Return the radius in cm that contains 90 % of the mean energy.
+
+    radial: (showers, bins of RADIUS_BINS_CM), MeV.
+    """
     contained = np.cumsum(radial.sum(axis=0))
     contained /= contained[-1]
     return float(np.interp(0.9, contained, RADIUS_BINS_CM[1:]))
 
 
 def shower_shape(depth: np.ndarray) -> tuple[float, Callable[[np.ndarray], np.ndarray]]:
-    """Maximum in radiation lengths of the gamma distribution fitted to the mean profile, and it.
+    """Fit a gamma distribution to the mean profile; return its maximum and the fitted function.
 
-    depth (showers, DEPTH_BINS_X0); the profile is the share of energy a radiation length.
+    depth: (showers, bins of DEPTH_BINS_X0), MeV. The maximum is in radiation lengths; the function
+    gives the share of energy per radiation length.
     """
     edges = DEPTH_BINS_X0[:-1]
     centre, width = (edges[:-1] + edges[1:]) / 2, np.diff(edges)

@@ -1,6 +1,6 @@
-"""What is kept of one simulated particle: each function makes named numbers or arrays of its steps.
+"""Observers: each function turns the steps of one simulated particle into named numbers or arrays.
 
-The primary is the first row of the tracks. Lengths in cm, energies in MeV.
+The primary particle is the first track. Lengths in cm, energies in MeV.
 """
 
 import numpy as np
@@ -14,16 +14,16 @@ RESIDUAL_BINS_CM = np.arange(0, 41, 1.0)
 SLICE_EDGES_MM = np.arange(-33, 34) * VOXEL_SIZE_MM  # 66 slices of a voxel's size
 RECOIL_BINS_KEV = np.arange(0, 201, 10.0)
 LINE_BINS_MEV = np.linspace(1.35, 1.55, 101)
-DELTA_MEV = 1.0  # delta electrons above are counted
-SCATTERING_MM = 50.0  # way in which a crossing track is scattered
+DELTA_MEV = 1.0  # delta electrons above this energy are counted
+SCATTERING_MM = 50.0  # path length for the multiple scattering of a crossing track
 RADIUS_BINS_CM = np.append(np.arange(0, 100.1, 0.5), np.inf)
 DEPTH_BINS_X0 = np.append(np.arange(0, 20.1, 0.25), np.inf)
 
 
 def stopping_track(steps: Steps) -> dict:
-    """Path length, and energy lost and path in bins of residual range.
+    """Return the path length, and the energy loss and path in bins of residual range.
 
-    Lost: what the particle leaves and what it gives to those that it sets free.
+    Energy loss = deposited energy + kinetic energy of secondaries.
     """
     primary = steps.track == 0
     end_of_step = np.cumsum(steps.length_mm[primary]) / 10
@@ -43,13 +43,16 @@ def stopping_track(steps: Steps) -> dict:
 
 
 def track_length(steps: Steps) -> dict:
-    """Path length to where the particle stops."""
+    """Return the path length until the particle stops."""
     return {"length": steps.length_mm[steps.track == 0].sum() / 10}
 
 
 def crossing_track(steps: Steps) -> dict:
-    """Energy lost, path and delta electrons in the world; energy in slices of a voxel's size along
-    z; how far (x, y) the track lies from a straight one after SCATTERING_MM."""
+    """Return the energy loss, path and delta electrons in the world, and more of a crossing track.
+
+    slices: energy in slices of a voxel's size along z. aside_mm: displacement (x, y) from a
+    straight line after SCATTERING_MM.
+    """
     primary = steps.track == 0
     given_away = steps.tracks.kinetic_energy_mev[_children(steps)].sum()
     is_delta = _children(steps) & (steps.tracks.creator == "muIoni")
@@ -67,7 +70,7 @@ def crossing_track(steps: Steps) -> dict:
 
 
 def first_interaction(steps: Steps) -> dict:
-    """Distance to the primary's first secondary, infinite if none; whether that is of a pair."""
+    """Return the distance to the first secondary (infinite if none), and if it is from a pair."""
     children = np.flatnonzero(_children(steps))
     way = np.linalg.norm(steps.tracks.vertex_mm[children] - steps.tracks.vertex_mm[0], axis=1) / 10
     if not len(way):
@@ -77,7 +80,7 @@ def first_interaction(steps: Steps) -> dict:
 
 
 def shower(steps: Steps) -> dict:
-    """Energy that stays in the world, by distance from the axis and by depth."""
+    """Return the deposited energy in bins of distance from the axis and of depth."""
     where_cm, energy = steps.end_mm / 10, steps.energy_mev
     radius = np.hypot(where_cm[:, 0], where_cm[:, 1])
     depth = np.maximum(where_cm[:, 2], 0) / RADIATION_LENGTH_CM
@@ -88,14 +91,14 @@ def shower(steps: Steps) -> dict:
 
 
 def decay_electron(steps: Steps) -> dict:
-    """Total energy of the electron or positron of the primary's decay."""
+    """Return the total energy of the electron or positron from the primary's decay."""
     tracks = steps.tracks
     electron = _children(steps) & (np.abs(tracks.pdg) == 11) & (tracks.creator == "Decay")
     return {"energy": tracks.kinetic_energy_mev[electron].sum() + ELECTRON_MASS_MEV}
 
 
 def pion_decay(steps: Steps) -> dict:
-    """Kinetic energy of the primary's decay muon (0: none), and whether it made a positron."""
+    """Return the kinetic energy of the decay muon (0: none), and whether it gave a positron."""
     tracks = steps.tracks
     muon = np.flatnonzero(_children(steps) & (tracks.pdg == -13) & (tracks.creator == "Decay"))
     from_muon = np.isin(tracks.parent_id, tracks.track_id[muon]) & (tracks.creator == "Decay")
@@ -106,12 +109,12 @@ def pion_decay(steps: Steps) -> dict:
 
 
 def muon_decay(steps: Steps) -> dict:
-    """Whether a mu- decayed: the electron's antineutrino tells; capture makes a neutrino only."""
+    """Return whether a mu- decayed: only a decay gives an antineutrino, a capture does not."""
     return {"decayed": (steps.tracks.pdg[_children(steps)] == -12).any()}
 
 
 def pion_reaction(steps: Steps) -> dict:
-    """Path in the world, and whether a nuclear reaction (not elastic) ended it."""
+    """Return the path in the world, and whether an inelastic nuclear reaction ended it."""
     creators = steps.tracks.creator[_children(steps)]
     return {
         "path": steps.length_mm[steps.track == 0].sum() / 10,
@@ -120,15 +123,18 @@ def pion_reaction(steps: Steps) -> dict:
 
 
 def neutron_reactions(steps: Steps) -> dict:
-    """Energy and ionisation of argon recoils by their energy; the primary's inelastic reactions (at
-    most one) and the energies of their gammas."""
+    """Return the energy and ionisation of argon recoils, and gammas of inelastic reactions.
+
+    recoil, recoil_ionising: in bins of the recoil's energy, keV. reacted: whether the primary had
+    an inelastic reaction. gammas: number in bins of energy.
+    """
     tracks = steps.tracks
     recoil = tracks.pdg == ARGON_40
     total, ionising = (
         np.bincount(steps.track, energy, len(tracks.pdg))[recoil]
         for energy in (steps.energy_mev, steps.ionising_mev)
     )
-    # Slower ones are left by the neutron itself.
+    # The energy of slower recoils is in the steps of the neutron.
     untracked = tracks.pdg[steps.track] == 2112
     total = np.append(total, steps.energy_mev[untracked]) * 1e3
     ionising = np.append(ionising, steps.ionising_mev[untracked]) * 1e3
@@ -147,7 +153,7 @@ def _children(steps: Steps) -> np.ndarray:
 
 
 def _nearest(points: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Row of `among` nearest to each point."""
+    """Return the row of `among` that is nearest to each point."""
     return np.array(
         [np.argmin(((among - point) ** 2).sum(axis=1)) for point in points], dtype=np.int64
     )

@@ -1,4 +1,4 @@
-"""The figures of the report: samples as points or histograms, published numbers as lines."""
+"""Draw the figures of the report: samples as points or histograms, published numbers as lines."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +24,7 @@ from organizer.physics.observe import (
     RESIDUAL_BINS_CM,
 )
 from organizer.physics.runs import Samples
+from organizer.simulate.argon_data import log_log
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
 from organizer.simulate.voxels import VOXEL_SIZE_MM
 
@@ -42,7 +43,10 @@ PUBLISHED = {"color": "black", "lw": 1.2, "ls": "--"}
 def all_figures(
     samples: Samples, shares: Mapping[str, Mapping[str, float]]
 ) -> dict[str, tuple[Figure, str]]:
-    """Name -> figure and its caption, in the report's order; shares: event file -> class_shares."""
+    """Draw all figures: name -> figure and its caption, in the order of the report.
+
+    shares: name of an event file -> its `class_shares`.
+    """
     with plt.rc_context(STYLE):
         figures = {
             "ranges": _draw_ranges(samples),
@@ -96,7 +100,7 @@ def _draw_stopping(samples: Samples) -> tuple[Figure, str]:
         loss, path = sample["residual_loss"].sum(axis=0), sample["residual_path"].sum(axis=0)
         energy, stopping, _ = table.T
         at_residual = [published.energy_at_residual_range(pdg, cm) for cm in fine]
-        curve = np.exp(np.interp(np.log(at_residual), np.log(energy), np.log(stopping)))
+        curve = log_log(at_residual, energy, stopping)
         axes.plot(fine, curve * LAR_DENSITY_G_CM3, color=COLOUR[pdg], lw=1)
         axes.plot(
             centre[1:],
@@ -113,7 +117,7 @@ def _draw_stopping(samples: Samples) -> tuple[Figure, str]:
     axes.set_yticks([2, 3, 5, 10, 20], ["2", "3", "5", "10", "20"])
     axes.minorticks_off()
     axes.legend(title="points: simulated, lines: published")
-    return figure, "Mean energy loss against the way still to go, in bins of 1 cm."
+    return figure, "Mean energy loss against the residual range, in bins of 1 cm."
 
 
 def _draw_fluctuation(samples: Samples) -> tuple[Figure, str]:
@@ -171,7 +175,7 @@ def _draw_photons(samples: Samples) -> tuple[Figure, str]:
     right.set(xscale="log", xlabel="photon energy (MeV)", ylabel="share of pair production")
     left.legend()
     right.legend()
-    return figure, "A photon's first interaction: where it is, and how often it makes a pair."
+    return figure, "First interaction of photons: mean free path, and share of pair production."
 
 
 def _draw_showers(samples: Samples) -> tuple[Figure, str]:
@@ -262,7 +266,10 @@ def _draw_class_shares(shares: Mapping[str, Mapping[str, float]]) -> tuple[Figur
 
 
 def class_shares(path: Path) -> Mapping[str, float]:
-    """Class name -> share of the file's voxels. Raises ChallengeError for a file without labels."""
+    """Return the share of each class in a file's voxels: class name -> share.
+
+    Raises ChallengeError for a file without labels.
+    """
     with EventFile(path, labelled=True) as events:
         counts = np.bincount(events.column("label"), minlength=events.cycle.n_labels)
         return {

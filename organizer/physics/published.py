@@ -1,6 +1,7 @@
-"""Published numbers that the simulation must meet, each with its source; none was made by our code.
+"""Published numbers for the checks, each with its source. None comes from our own code.
 
-Ranges and stopping powers of PDG and PSTAR are per mass: divide or multiply by LAR_DENSITY_G_CM3.
+Ranges and stopping powers of PDG and PSTAR are per mass density: divide or multiply them by
+LAR_DENSITY_G_CM3.
 """
 
 import numpy as np
@@ -50,41 +51,39 @@ PSTAR_PROTON = np.array(
     ]
 )  # fmt: skip
 
-# A pion loses as a muon of the same velocity does: energies and ranges grow with the mass
+# A pion loses energy like a muon of the same velocity: energies and ranges scale with the mass
 # (PDG 2024, Passage of particles through matter: R/M is a function of beta gamma = p/M).
 PION_SOURCE = f"scaled by mass from the muon's: {PDG_MUON_SOURCE}"
 PDG_PION = PDG_MUON * (PION_MASS_MEV / MUON_MASS_MEV, 1, PION_MASS_MEV / MUON_MASS_MEV)
 
 STOPPING = {13: PDG_MUON, 211: PDG_PION, 2212: PSTAR_PROTON}
 STOPPING_SOURCE = {13: PDG_MUON_SOURCE, 211: PION_SOURCE, 2212: PSTAR_SOURCE}
-# Rows of the tables above whose ranges are measured.
+# Rows of the tables above that are checked.
 RANGE_ROWS = {13: (8, 10, 13), 211: (7, 9, 12), 2212: (5, 9, 15)}
 
 
 def range_cm(pdg: int, row: int) -> float:
-    """Published range in cm of row `row` of STOPPING[pdg]."""
+    """Return the published range in cm in row `row` of STOPPING[pdg]."""
     return STOPPING[pdg][row, 2] / LAR_DENSITY_G_CM3
 
 
 def energy_at_residual_range(pdg: int, residual_cm: float) -> float:
-    """Kinetic energy in MeV of a particle that can still go `residual_cm`; log-log between rows."""
+    """Return the kinetic energy in MeV of a particle with a residual range of `residual_cm`."""
     energy, _, reach = STOPPING[pdg].T
-    return float(
-        np.exp(np.interp(np.log(residual_cm * LAR_DENSITY_G_CM3), np.log(reach), np.log(energy)))
-    )
+    return float(log_log(residual_cm * LAR_DENSITY_G_CM3, reach, energy))
 
 
-# Electrons: collision stopping power of S. M. Seltzer, M. J. Berger (ICRU report 37, 1984), which
-# is ESTAR's, with the constants for liquid argon below, and ESTAR's radiative one.
+# Electrons: collision stopping power of S. M. Seltzer, M. J. Berger (ICRU report 37, 1984), as in
+# ESTAR, with the constants for liquid argon below; radiative stopping power of ESTAR.
 ELECTRON_SOURCE = "CSDA range, integral of ESTAR's stopping powers: ICRU report 37 and NISTIR 4999"
 
 
 def electron_range_cm(kinetic_energy_mev: float) -> float:
-    """CSDA range of an electron in liquid argon."""
+    """Return the CSDA range of an electron in liquid argon, in cm."""
     energy = np.geomspace(1e-3, kinetic_energy_mev, 2000)
     radiative = log_log(energy, ESTAR_ENERGY_MEV, ESTAR_RADIATIVE_MEV_CM2_G)
     inverse = 1 / (_electron_collision_mev_cm2_g(energy) + radiative)
-    # Below 1 keV, where the formula ends, an electron goes another 0.1 um.
+    # Below 1 keV, where the formula is not valid, the range is 0.1 um.
     return float(np.trapezoid(inverse, energy) / LAR_DENSITY_G_CM3)
 
 
@@ -100,7 +99,7 @@ def _electron_collision_mev_cm2_g(energy_mev: np.ndarray) -> np.ndarray:
 # Energy loss of 3 mm: Landau's distribution, L. D. Landau, J. Phys. USSR 8 (1944) 201, with the
 # density effect: PDG 2024, "Passage of particles through matter", density effect and fluctuations
 # in energy loss; constants for liquid argon from R. M. Sternheimer, M. J. Berger, S. M. Seltzer,
-# At. Data Nucl. Data Tables 30 (1984) 261, as PDG's muon table has them.
+# At. Data Nucl. Data Tables 30 (1984) 261, as in PDG's muon table.
 LANDAU_SOURCE = (
     "Landau's distribution with density effect: PDG 2024, Passage of particles through matter, "
     "fluctuations in energy loss; constants of Sternheimer et al. (1984)"
@@ -111,7 +110,7 @@ _STERNHEIMER = {"c": 5.2146, "x0": 0.2, "x1": 3.0, "a": 0.19559, "k": 3.0}
 
 
 def landau_of_muon(kinetic_energy_mev: float, thickness_cm: float) -> tuple[float, float]:
-    """Most probable energy loss and xi (MeV) of a muon in `thickness_cm` of liquid argon."""
+    """Return the most probable energy loss and xi, in MeV, of a muon in liquid argon."""
     gamma = 1 + kinetic_energy_mev / MUON_MASS_MEV
     beta2_gamma2 = gamma**2 - 1
     beta2 = beta2_gamma2 / gamma**2
@@ -128,7 +127,7 @@ def landau_of_muon(kinetic_energy_mev: float, thickness_cm: float) -> tuple[floa
 
 
 def _density_effect(beta_gamma: np.ndarray) -> np.ndarray:
-    """Sternheimer's density correction, twice the delta/2 of the Bethe formula."""
+    """Return Sternheimer's density correction delta (the Bethe formula has delta/2)."""
     s, x = _STERNHEIMER, np.log10(beta_gamma)
     below_x1 = s["a"] * np.maximum(s["x1"] - x, 0) ** s["k"]
     return np.where(x < s["x0"], 0, 2 * np.log(10) * x - s["c"] + below_x1)
@@ -140,7 +139,7 @@ DELTA_SOURCE = (
 
 
 def delta_rays_per_cm(kinetic_energy_mev: float, above_mev: float) -> float:
-    """Electrons above a kinetic energy that a muon knocks out in 1 cm of liquid argon."""
+    """Return the number of delta electrons above `above_mev` per cm of a muon in liquid argon."""
     total = kinetic_energy_mev + MUON_MASS_MEV
     gamma = total / MUON_MASS_MEV
     beta2 = 1 - 1 / gamma**2
@@ -157,7 +156,7 @@ HIGHLAND_SOURCE = "PDG 2024, Passage of particles through matter, multiple scatt
 
 
 def highland_angle(kinetic_energy_mev: float, thickness_cm: float) -> float:
-    """Width (rad) of the plane scattering angle's central 98 % of a muon; accurate to 11 %."""
+    """Return the width of a muon's plane scattering angle (central 98 %) in rad, within 11 %."""
     momentum = np.sqrt(kinetic_energy_mev * (kinetic_energy_mev + 2 * MUON_MASS_MEV))
     beta = momentum / (kinetic_energy_mev + MUON_MASS_MEV)
     x = thickness_cm / RADIATION_LENGTH_CM
@@ -170,22 +169,25 @@ XCOM_SOURCE = (
     "NISTIR 5632 (0.02802 and 0.02453 cm2/g)"
 )
 XCOM_BARN: dict[float, float] = {5: 1.859, 20: 1.627, 100: 2.036, 1000: 2.488}
-PAIR_SOURCE = f"what the Klein-Nishina formula leaves of the total: {XCOM_SOURCE}"
+PAIR_SOURCE = f"total cross section minus that of Klein-Nishina: {XCOM_SOURCE}"
 ATOMS_PER_BARN_CM = LAR_DENSITY_G_CM3 * AVOGADRO / ARGON_MOLAR_MASS_G * 1e-24
 
 
 def photon_path_cm(energy_mev: float) -> float:
-    """Mean free path of a photon to its first interaction."""
+    """Return the mean free path in cm of a photon to its first interaction."""
     return 1 / (XCOM_BARN[energy_mev] * ATOMS_PER_BARN_CM)
 
 
 def pair_share(energy_mev: float) -> float:
-    """Share of a photon's first interactions that make a pair: what isn't Compton scattering."""
+    """Return the share of pair production in first interactions: all except Compton scattering."""
     return 1 - ARGON_Z * klein_nishina_barn(energy_mev) / XCOM_BARN[energy_mev]
 
 
 def klein_nishina_barn(energy_mev: float) -> float:
-    """Total cross section of Compton scattering off a free electron: O. Klein, Y. Nishina, 1929."""
+    """Return the cross section of Compton scattering off a free electron, in barn.
+
+    O. Klein, Y. Nishina, Z. Phys. 52 (1929) 853.
+    """
     k = energy_mev / ELECTRON_MASS_MEV
     logarithm = np.log(1 + 2 * k)
     first = (1 + k) / k**2 * (2 * (1 + k) / (1 + 2 * k) - logarithm / k)
@@ -204,7 +206,10 @@ SHOWER_MAXIMUM_SOURCE = (
 
 
 def shower_maximum(energy_mev: float) -> tuple[float, float]:
-    """Earliest and latest published depth of the maximum, in radiation lengths, for an electron."""
+    """Return the lowest and highest published depth of an electron shower's maximum.
+
+    In radiation lengths.
+    """
     logarithm = float(np.log(energy_mev / CRITICAL_ENERGY_MEV))
     return logarithm - 1.0, logarithm - 0.5
 
@@ -217,19 +222,19 @@ MICHEL_MEAN_MEV = 0.7 * MICHEL_ENDPOINT_MEV
 
 
 def michel_density(energy_mev: np.ndarray) -> np.ndarray:
-    """Density of the electron's total energy, per MeV."""
+    """Return the probability density per MeV of the electron's total energy."""
     x = energy_mev / MICHEL_ENDPOINT_MEV
     return 2 * x**2 * (3 - 2 * x) / MICHEL_ENDPOINT_MEV
 
 
 def michel_share_above(energy_mev: float) -> float:
-    """Share of electrons above a total energy."""
+    """Return the share of electrons with a higher total energy."""
     x = energy_mev / MICHEL_ENDPOINT_MEV
     return 1 - x**3 * (2 - x)
 
 
-# A stopped mu- decays or is captured: the share that decays is the ratio of its lifetime in argon
-# to the free one (within 1.5 %, the slower decay of a bound muon).
+# A stopped mu- decays or is captured. The share that decays is its lifetime in argon divided by the
+# free one (within 1.5 %, because a bound muon decays more slowly).
 FREE_MUON_LIFETIME_NS = 2197.0  # PDG 2024
 ARGON_MUON_LIFETIME_NS, ARGON_MUON_LIFETIME_ERROR_NS = 537.0, 32.0
 ARGON_MUON_SOURCE = (
@@ -237,9 +242,9 @@ ARGON_MUON_SOURCE = (
     "Phys. Rev. C 35 (1987) 2212), over 2197 ns; limits: three of its errors"
 )
 
-# Reaction (inelastic) cross sections at 190 MeV, interpolated between the evaluation's 180 and
-# 200 MeV, of the neighbours of argon: mass number -> mb; read in Geant4's G4PiNuclearCrossSection,
-# which has the evaluation's tables. They scale with A^(2/3).
+# Reaction (inelastic) cross sections of the neighbours of argon at 190 MeV, interpolated between
+# 180 and 200 MeV: mass number -> mb. The tables of the evaluation are in Geant4's
+# G4PiNuclearCrossSection. They scale with A^(2/3).
 PION_REACTION_SOURCE = (
     "evaluated reaction cross sections of Al, Ca, Fe scaled by A^(2/3): V. S. Barashenkov, "
     "Cross sections of interactions of particles and nuclei with nuclei, JINR, Dubna (1993)"
@@ -251,7 +256,7 @@ PION_REACTION_MB = {
 
 
 def pion_path_cm() -> float:
-    """Mean free path of 190 MeV pions, half of them pi+, half pi-, to their first reaction."""
+    """Return the mean free path in cm to the first reaction of 190 MeV pions, pi+ and pi- alike."""
     barn = [
         mb / 1000 * (ARGON_MOLAR_MASS_G / mass) ** (2 / 3)
         for neighbours in PION_REACTION_MB.values()
@@ -260,11 +265,11 @@ def pion_path_cm() -> float:
     return float(1 / (np.mean(barn) * ATOMS_PER_BARN_CM))
 
 
-# A pi+ at rest: PDG 2024, "pi+ decay modes": 99.988 % to mu+ nu, of one energy by the masses.
+# A pi+ at rest: PDG 2024, "pi+ decay modes": 99.988 % to mu+ nu, energy fixed by the masses.
 PION_DECAY_SOURCE = "decay at rest into two: (m_pi - m_mu)^2 / (2 m_pi), masses of PDG 2024"
 PION_DECAY_MUON_MEV = (PION_MASS_MEV - MUON_MASS_MEV) ** 2 / (2 * PION_MASS_MEV)
 
-# Nuclear recoils in liquid argon at no field: light relative to electrons' of the same energy, that
+# Nuclear recoils in liquid argon without field: light relative to electrons of equal energy, that
 # is, the share of the energy that excites and ionises. Lowest and highest of the measurements.
 RECOIL_SOURCE = (
     "D. Gastler et al., Phys. Rev. C 85 (2012) 065811 (0.25 from 20 keV on); SCENE, H. Cao et al., "
@@ -274,8 +279,8 @@ RECOIL_SHARE = {(20, 60): (0.25, 0.32), (70, 120): (0.25, 0.36)}  # recoil energ
 
 ARGON_LINE_MEV = 1.46085
 ARGON_LINE_SOURCE = "first excited level of argon-40: J. Chen, Nuclear Data Sheets 140 (2017) 1"
-# Nearly all inelastic scattering passes that level. The cascade model leaves nuclei with energies
-# between the levels, whose first gamma takes what doesn't fit: part of the line is a continuum.
+# Nearly all inelastic scattering passes through that level. The cascade model leaves nuclei with
+# energies between the levels; their first gamma has any energy, so part of it is a continuum.
 ARGON_LINE_SHARE = (0.25, 1.0)
 ARGON_LINE_SHARE_SOURCE = (
     f"{ARGON_LINE_SOURCE}: nearly all reactions would show it; without levels 0.01"

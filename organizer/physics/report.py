@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML file with the table of checks and the figures."""
+"""Make the report: one self-contained HTML file with the table of checks and the figures."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ _HEADINGS = ("what", "published", "limits", "measured", "odds", "", "source")
 
 
 def page(checks: Sequence[Check], figures: dict[str, tuple[Figure, str]], how: str) -> str:
-    """The whole page. `how`: one sentence on how the samples were made."""
+    """Return the page as HTML. figures: name -> figure, caption. how: how the samples were made."""
     failed = [check for check in checks if not check.passed]
     verdict = (
         f"{len(failed)} of {len(checks)} checks failed"
@@ -37,17 +37,17 @@ def page(checks: Sequence[Check], figures: dict[str, tuple[Figure, str]], how: s
     images = "\n".join(_figure(name, *drawn) for name, drawn in figures.items())
     content = (
         f"<h1>Physics of the simulation</h1>\n<p><strong>{verdict}.</strong> {escape(how)}</p>\n"
-        "<p>Measured: with one standard deviation, statistical. Limits: allow for the accuracy of "
-        "the published number, of Geant4's models, and for chance. Odds: of failing for a "
-        "simulation with exactly the published mean; over all checks "
-        f"{sum(check.odds for check in checks):.1g}.</p>\n"
+        "<p>Measured: in the simulation, with one statistical standard deviation. Limits: they "
+        "include the accuracy of the published number and of Geant4's models, and statistics. "
+        "Odds: the probability that a simulation with exactly the published mean fails; for all "
+        f"checks together {sum(check.odds for check in checks):.1g}.</p>\n"
         f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>\n{images}"
     )
     return document("Physics of the simulation", _STYLE, content)
 
 
 def line(check: Check) -> str:
-    """The check in one line of text."""
+    """Return the check as one line of text."""
     return (
         f"{'passed' if check.passed else 'FAILED'}  {check.title}: {_measured(check)} {check.unit}"
         f" (published {check.published:.4g}, limits {check.low:.4g} to {check.high:.4g})"

@@ -1,4 +1,4 @@
-"""Shoot beams: every world in processes of its own (Geant4 allows one world per process)."""
+"""Simulate the beams, each world in its own processes (Geant4 allows one world per process)."""
 
 import dataclasses
 import tempfile
@@ -14,8 +14,8 @@ from organizer.physics.beams import BEAMS, Beam
 from organizer.simulate.geant4 import LiquidArgon
 
 Sample = dict[str, np.ndarray]  # quantity (see observe) -> array (particles, ...)
-Samples = dict[str, Sample]  # by the beam's name
-Shots = list[tuple[str, int, int]]  # beam's name, first particle, last (excluded)
+Samples = dict[str, Sample]  # name of the beam -> its sample
+Shots = list[tuple[str, int, int]]  # name of the beam, first particle, last particle + 1
 
 
 def shoot(
@@ -27,11 +27,11 @@ def shoot(
     progress: Callable[[], object] = lambda: None,
     changes: dict | None = None,
 ) -> Samples:
-    """Samples of the beams at `size`, "quick" or "full"; the same for any number of `jobs`.
+    """Simulate the beams and return their samples, which do not depend on `jobs`.
 
-    progress: called whenever a process of the `plan` has ended. changes: fields of Settings that
-    replace the beams' own, to see which checks notice.
-    Raises ChallengeError where a process ends without its result.
+    size: "quick" or "full". jobs: number of processes. progress: is called when a process of the
+    `plan` has ended. changes: fields of Settings to change, for tests of the checks.
+    Raises ChallengeError if a process ends without a result.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -54,9 +54,10 @@ def shoot(
 
 
 def plan(size: str, jobs: int, only: Sequence[Beam] = BEAMS) -> list[Shots]:
-    """What each process shoots: a share of all beams of a world, one of `jobs` in the full set.
+    """Return the particles that each process simulates: a share of all beams of one world.
 
-    The quick set takes a world as a whole: it is shot as quickly as another process starts.
+    In the full set a world is split into `jobs` shares. In the quick set it is not split, because
+    starting a process takes as long as simulating the world.
     """
     shares = jobs if size == "full" else 1
     worlds = {beam.settings: [] for beam in only}
@@ -75,7 +76,10 @@ def plan(size: str, jobs: int, only: Sequence[Beam] = BEAMS) -> list[Shots]:
 def shoot_world(
     shots: Shots, seed: int, changes: dict, data_directory: Path
 ) -> dict[tuple[str, int], Sample]:
-    """Samples of beams of one world, by beam and first particle. For a process of its own."""
+    """Simulate beams of one world: (name of the beam, first particle) -> sample.
+
+    Its process can simulate only one Geant4 world.
+    """
     beams = {beam.name: beam for beam in BEAMS}
     settings = dataclasses.replace(beams[shots[0][0]].settings, **changes)
     argon = LiquidArgon(settings, data_directory)
@@ -85,7 +89,7 @@ def shoot_world(
 
 
 def _shoot(argon: LiquidArgon, beam: Beam, seed: int, first: int, last: int) -> Sample:
-    # An event's seed does not depend on who simulates it.
+    # The seed of an event does not depend on the process that simulates it.
     particle, observer = beam.particle(), getattr(observe, beam.observer)
     place = [b.name for b in BEAMS].index(beam.name)
     events = []

@@ -1,1 +1,1 @@
-"""Scores submissions in the folders of both platforms' workers."""
+"""Score submissions in the same way as the platforms' workers."""

@@ -1,11 +1,11 @@
-"""Scores submissions as both platforms would: builds the bundles and runs what is in them.
+"""Score submissions as both platforms would: build the bundles and run their scoring programs.
 
   python -m organizer.score                          the shipped baseline, in all phases
   python -m organizer.score --submissions build/run --phase 1 --phase 2
 
-The scoring program, its command and the references come out of the built zips, and each submission
-is scored in the folders of a Codabench worker and of a CodaLab v1.5 worker. The exit status is 0
-if every run finished and both platforms gave equal scores.
+The scoring program, its command and the references are taken from the built zips. Each submission
+is scored in the folder layouts of a Codabench worker and of a CodaLab v1.5 worker. The exit status
+is 0 if all runs finished and both platforms gave equal scores.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _run(options) -> None:
             print(row(results[-1]), flush=True)
     problems = [complaint for result in results for complaint in complaints(result)]
     if problems:
-        raise ChallengeError("not every run finished alike\n" + "\n".join(problems))
+        raise ChallengeError("runs failed or their scores differ\n" + "\n".join(problems))
     print(f"Scores agree: {' and '.join(platform.name for platform in PLATFORMS)}.")
 
 
@@ -67,10 +67,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         help="score DIR/cycleN/submission.zip (default: the baseline's)",
     )
     parser.add_argument(
-        "--phase", type=int, action="append", metavar="N", help="this phase only; repeatable"
+        "--phase", type=int, action="append", metavar="N", help="only this phase; repeatable"
     )
     parser.add_argument(
-        "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
+        "--data", type=Path, help="folder of make data (default: the demonstration data)"
     )
     add_competition(parser)
     return parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Scores submissions as both platforms would: builds the bundles and runs what is in them."""
+"""Score submissions as both platforms would, and print the leaderboard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from organizer.score.worker import CODABENCH, CODALAB, PLATFORMS, Run, Task, run
 
 @dataclass(frozen=True)
 class Result:
-    """One submission to one phase on both platforms. n_events: how many the phase scores."""
+    """The result of a submission to a phase on both platforms. n_events: events of the phase."""
 
     phase: Phase
     submission: Path
@@ -28,7 +28,7 @@ class Result:
 
     @property
     def problem(self) -> str:
-        """What is wrong with it, in a word; empty if nothing is."""
+        """The problem in one or two words; empty if there is none."""
         if not all(run.finished for run in self.runs.values()):
             return "Failed"
         codabench, *others = (run.scores for run in self.runs.values())
@@ -37,13 +37,13 @@ class Result:
 
 @dataclass(frozen=True)
 class BuiltCompetition:
-    """A built competition, unpacked. tasks: platform's name -> number of a phase -> task."""
+    """An unpacked bundle. tasks: platform's name -> number of a phase -> task."""
 
     tasks: dict[str, dict[int, Task]]
 
 
 def unpack_competition(request: BundleRequest, folder: Path) -> BuiltCompetition:
-    """Build the bundles of `request` below `folder` and read them as each platform would."""
+    """Build the bundles in `folder`, unpack them, and read them as the platforms do."""
     built = build(request, folder / "dist")
     for path, name in ((built.codabench, "codabench"), (built.codalab, "codalab")):
         with zipfile.ZipFile(path) as archive:
@@ -92,7 +92,10 @@ def _task(folder: Path, files: dict, phase: dict, columns: tuple) -> Task:
 def score_phase(
     competition: BuiltCompetition, phase: Phase, submission: Path, reference: Path
 ) -> Result:
-    """Score `submission` in `phase` on both platforms. ChallengeError where the bundle is wrong."""
+    """Score `submission` in `phase` on both platforms.
+
+    Raises ChallengeError if the submission is missing or the bundle is wrong.
+    """
     if not submission.is_file():
         raise ChallengeError(
             f"{submission}: no such file; predict the events of cycle "
@@ -110,13 +113,13 @@ def score_phase(
 
 
 def header() -> str:
-    """The line above the rows of the leaderboard."""
+    """Return the header line of the leaderboard."""
     scores = "".join(f"{name:>11}" for name in METRICS)
     return f"{'phase':<11}{'status':<15}{scores}{'events':>8}{'seconds':>14}{'peak memory':>18}"
 
 
 def row(result: Result) -> str:
-    """A line of the leaderboard; seconds and memory are Codabench's and v1.5's."""
+    """Return a line of the leaderboard, with seconds and memory on Codabench / v1.5."""
     runs = list(result.runs.values())
     scores = "".join(f"{runs[0].scores.get(name, math.nan):>11.4f}" for name in METRICS)
     seconds = " / ".join(f"{run.seconds:.1f}" for run in runs)
@@ -128,7 +131,7 @@ def row(result: Result) -> str:
 
 
 def complaints(result: Result) -> list[str]:
-    """What a participant would see of runs that failed; what differs between the platforms."""
+    """Return the messages of failed runs, or the scores if they differ between platforms."""
     failed = {name: run for name, run in result.runs.items() if not run.finished}
     if result.problem and not failed:
         return [

@@ -1,14 +1,14 @@
-"""Runs a scoring program as a platform's worker does, without the platform.
+"""Run a scoring program in the same way as a platform's worker, without the platform.
 
 Goal
-    The folders, the command and the reading of scores are the platforms' own, so that what a run
-    says here is what a participant would see there.
+    The folders, the command and the reading of scores are those of the platforms, so that a run
+    gives the same messages and scores as on the platform.
 
 Source
     Codabench c7dbc756, compute_worker/compute_worker.py and apps/api/views/submissions.py.
     CodaLab v1.5: competitions-v1-compute-worker 04534012, worker.py, and codalab-competitions
-    c7ef5e28, apps/web/tasks.py. What is left out is the container: `python3` is the interpreter
-    that runs this.
+    c7ef5e28, apps/web/tasks.py. There is no container: `python3` is the interpreter that runs this
+    module.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from organizer.scratch import scratch_folder
 
 @dataclass(frozen=True)
 class Platform:
-    """How one platform lays out a run. Paths are relative to the run's `folder`.
+    """The layout of a run on one platform. Paths are relative to `folder`.
 
-    extra_folders, extra_files: what the platform puts beside program, input and output.
-    split: from a command to its words. read_scores: from the text of scores.txt to names and
-    values; ValueError where it can't.
+    extra_folders, extra_files: those of the platform in addition to program, input and output.
+    split: splits a command into words. read_scores: parses scores.txt into names and values, and
+    raises ValueError if that fails.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Platform:
 
 @dataclass(frozen=True)
 class Task:
-    """What a platform runs for each submission of a phase: two zips, seconds, column keys."""
+    """The files and settings of a phase: two zips, a time limit in seconds, leaderboard columns."""
 
     scoring_program: Path
     reference_data: Path
@@ -64,10 +64,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Run:
-    """What a platform makes of a submission, and what it shows of it.
+    """The result of running a scoring program on a submission.
 
-    status: Finished or Failed. reason: why it failed, empty otherwise. scores: column -> value.
-    seconds and peak_bytes are those of the scoring program with its children.
+    status: Finished or Failed. reason: why it failed, else empty. scores: column -> value.
+    seconds, peak_bytes: time and peak memory of the scoring program with its children.
     """
 
     status: str
@@ -105,7 +105,7 @@ CODABENCH = Platform(
     working_folder="program",
     metadata_names=("metadata.yaml", "metadata"),
     extra_folders=("shared",),
-    # What the step before scoring leaves, in which no program ran.
+    # The file of the ingestion step, in which no program ran.
     extra_files={
         "input/res/metadata": "elapsedTime: null\nexitCode: null\n"
         "ingestionElapsedTime: null\ningestionExitCode: null\n"
@@ -127,7 +127,7 @@ PLATFORMS = (CODABENCH, CODALAB)
 
 
 def run_submission(platform: Platform, task: Task, submission: Path) -> Run:
-    """Score the zip `submission` as `platform` would. ChallengeError where the task is at fault."""
+    """Score the zip `submission` as `platform` would. Raises ChallengeError for a wrong task."""
     with scratch_folder("worker") as folder:
         root = folder / platform.folder
         _unpack(task.scoring_program, root / "program")
@@ -150,14 +150,14 @@ def _unpack(path: Path, target: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(target)
-    # What a damaged zip raises, an encrypted one, an unknown compression.
+    # The exceptions for damaged and encrypted zips and for unknown compression methods.
     except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, ValueError) as reason:
         raise ChallengeError(f"{path}: can't be unpacked: {reason}") from reason
-    target.mkdir(exist_ok=True)  # an empty zip makes no folder
+    target.mkdir(exist_ok=True)  # an empty zip creates no folder
 
 
 def _command(platform: Platform, root: Path) -> str:
-    """The command in the scoring program's metadata, with the run's own paths."""
+    """Return the command in the scoring program's metadata, with the paths of the run."""
     program = root / "program"
     for path in (program / name for name in platform.metadata_names):
         if path.is_file():
@@ -179,9 +179,9 @@ def _command(platform: Platform, root: Path) -> str:
 
 @contextlib.contextmanager
 def _untouched(*folders: Path) -> Iterator[None]:
-    """Make the folders read-only, and raise ChallengeError if something changed in them still.
+    """Make the folders read-only in the block. Raises ChallengeError if a file has changed.
 
-    Nothing stops root from writing; a platform may mount them read-only all the same.
+    Root can write to read-only folders, but on a platform they may be mounted read-only.
     """
 
     def entries() -> list[Path]:
@@ -205,10 +205,10 @@ def _untouched(*folders: Path) -> Iterator[None]:
 
 
 def _execute(command: list[str], working_folder: Path, time_limit: int) -> Run:
-    """Run a command with a time limit, its output kept aside."""
+    """Run a command with a time limit, and return its status, output, time and memory."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder("program"))
-        # A venv's interpreter finds its packages by the path that it is called by.
+        # The interpreter of a virtual environment finds its packages by its own path.
         python = folder / "python3"
         python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
         python.chmod(0o755)
@@ -246,7 +246,7 @@ def _execute(command: list[str], working_folder: Path, time_limit: int) -> Run:
 
 
 def _wait(process: subprocess.Popen, time_limit: int) -> tuple[int, int, bool]:
-    """Exit status, peak memory in bytes, and whether the process ended by itself in time."""
+    """Wait for a process; return its exit status, peak memory in bytes, and if it was in time."""
     late = threading.Event()
 
     def stop() -> None:
@@ -269,13 +269,13 @@ def _wait(process: subprocess.Popen, time_limit: int) -> tuple[int, int, bool]:
 
 
 def _kill(process: subprocess.Popen) -> None:
-    """End the process and all that it started."""
+    """Kill the process and its children."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def _with_scores(run: Run, platform: Platform, task: Task, output: Path) -> Run:
-    """The run with what the platform reads from its scores.txt, or failed where it can't."""
+    """Return the run with the scores from its scores.txt, or as failed if they can't be read."""
     path = output / "scores.txt"
     if not path.is_file():
         return replace(run, status="Failed", reason="it wrote no scores.txt")

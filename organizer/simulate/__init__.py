@@ -1,7 +1,7 @@
-"""Events from Geant4.
+"""Simulate events with Geant4.
 
-argon_data -> geant4 <- primaries     particles through liquid argon
-geant4 -> voxels -> response          what the detector reads out, and whose it was
-event -> store                        one event from its seed; the file they are kept in
-chunks -> process -> child            many events, on all cores or on a cluster
+argon_data -> geant4 <- primaries     particles in liquid argon
+geant4 -> truth, voxels -> response   the class of each deposit, and the detector's read-out
+event -> store                        one event from its seed, and the file format
+chunks                                many events, on all cores or on a Dask cluster
 """

@@ -2,14 +2,13 @@
 
     python -m organizer.simulate --cycle 1 --events 1000 --out build/cycle1.h5
 
-It can be stopped, or killed, at any time: the same command goes on where it was. The same seed
-gives the same file, whatever the number of processes. Without --seed it takes 128 bits from the
-operating system, and nobody can make the events again who doesn't have the file: keep it secret,
-its labels are the competition's hidden truth. With --seed the file is for demonstration only, and
-says so.
+It can be stopped or killed at any time: run the same command again to continue. The same seed gives
+the same file, for any number of processes. Without --seed a secret seed of 128 bits comes from the
+operating system and is kept in the file. Keep the file secret: its labels are the hidden truth of a
+competition. With --seed the file is marked as demonstration data.
 
-With --dask the same work is done by a cluster whose workers have this package installed with
-its extra `simulation`. The seed travels to them: use a scheduler at tls:// where others listen.
+With --dask a Dask cluster does the work. Its workers need this package with the extra `simulation`.
+The seed is sent to them: use a scheduler at tls:// if others can read the network.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from organizer.simulate.chunks import MOST_EVENTS, SimulationRequest, kept_seed,
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     return run(
-        "simulate", lambda: _run(options), stopped="stopped; the same command goes on from here"
+        "simulate", lambda: _run(options), stopped="stopped; run the same command to continue"
     )
 
 
@@ -51,17 +50,17 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--cycle", type=cycle_option, metavar="N|NAME", required=True, help="its number or name"
     )
     parser.add_argument(
-        "--events", type=at_least(1, MOST_EVENTS), required=True, help="how many to accept"
+        "--events", type=at_least(1, MOST_EVENTS), required=True, help="number of events"
     )
     parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
-    parser.add_argument("--seed", type=at_least(0), help="any whole number, for demonstration")
+    parser.add_argument("--seed", type=at_least(0), help="any whole number, for demonstration data")
     parser.add_argument(
         "--jobs",
         type=at_least(1, MOST_PROCESSES),
         default=os.cpu_count(),
-        help="processes (all cores)",
+        help="number of processes (default: all cores)",
     )
-    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="a Dask scheduler's address")
+    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="address of a Dask scheduler")
     return parser.parse_args(arguments)
 
 

@@ -1,16 +1,16 @@
-"""The data directories that Geant4 needs for a world of pure argon, written from public tables.
+"""Write the data directories that Geant4 needs for pure argon, from public tables.
 
-Geant4's own data sets (some 2 GB) hold every element. A world of argon with the standard
-electromagnetic physics, decay, FTFP_BERT and stopping needs but a few small tables:
+Geant4's official data sets (about 2 GB) contain all elements. Pure argon with the standard
+electromagnetic physics, decay, FTFP_BERT and stopping needs only a few small tables:
 
 - bremsstrahlung: Tsai's screened spectrum, scaled energy by energy to ESTAR's radiative stopping
   power (G4SeltzerBergerModel's format);
 - photoelectric effect and Rayleigh scattering: XCOM's cross sections (EPICS2017's format);
-- the levels that excited nuclei de-excite through (`levels.txt`);
-- neutron cross sections below 20 MeV, smooth (resonances leave no trace in 3 mm voxels). Those of
-  inelastic scattering are asked for at every Z, although only argon's are ever used.
+- the levels of excited nuclei (`levels.txt`);
+- neutron cross sections below 20 MeV, smoothed (resonances are invisible in 3 mm voxels). Geant4
+  reads those of inelastic scattering for every Z, although it uses only argon's.
 
-Where the environment names the official data sets, those are used.
+If the environment names the official data sets, those are used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from lartpc_challenge.files import write_text
 from organizer.simulate.constants import ARGON_MOLAR_MASS_G, ARGON_Z, AVOGADRO, ELECTRON_MASS_MEV
 
-# Geant4 11.4 with geant4_pybind 0.1.3 looks for these; the folder names below a directory of ours.
+# The environment variables of Geant4 11.4 with geant4_pybind 0.1.3 -> the names of our folders.
 DATA_FOLDERS = {
     "G4LEDATA": "EMLOW",
     "G4ENSDFSTATEDATA": "ENSDFSTATE",
@@ -40,13 +40,13 @@ DATA_FOLDERS = {
     "G4CHANNELINGDATA": "CHANNELING",
 }
 
-# Names a folder with all official sets; Geant4 asks it for what the variables above don't name.
+# Names a folder with all official sets; Geant4 uses it for variables above that are not set.
 INSTALLED_DATA = "GEANT4_DATA_DIR"
 
 FINE_STRUCTURE = 7.2973525693e-3  # CODATA 2018
 ELECTRON_RADIUS_CM = 2.8179403262e-13  # CODATA 2018
 MM2_PER_BARN = 1e-22
-PROMPT_S = 1e-12  # lifetime of every level: nothing happens within the event's read-out
+PROMPT_S = 1e-12  # lifetime of every level: much shorter than the read-out
 
 # NIST ESTAR (NISTIR 4999, 2017), argon: electron kinetic energy and radiative stopping power.
 ESTAR_ENERGY_MEV, ESTAR_RADIATIVE_MEV_CM2_G = np.array(
@@ -57,7 +57,7 @@ ESTAR_ENERGY_MEV, ESTAR_RADIATIVE_MEV_CM2_G = np.array(
     ]
 ).T  # fmt: skip
 
-# NIST XCOM (NBSIR 87-3597, version 1.5), argon: photon energy in MeV, cross section in barn an
+# NIST XCOM (NBSIR 87-3597, version 1.5), argon: photon energy in MeV, cross section in barn per
 # atom. The K edge is at 3.2029 keV.
 XCOM_PHOTOELECTRIC = np.array(
     [
@@ -74,8 +74,8 @@ XCOM_COHERENT = np.array(
     ]
 )  # fmt: skip
 
-# Neutrons on argon-40, MeV and barn: ENDF/B-VIII.0 (Nuclear Data Sheets 148 (2018) 1) in a few
-# points, its resonances smoothed away. Inelastic scattering starts at the first level, 1.46 MeV.
+# Neutrons on argon-40, MeV and barn: ENDF/B-VIII.0 (Nuclear Data Sheets 148 (2018) 1) at a few
+# points, without resonances. Inelastic scattering starts at the first level, 1.46 MeV.
 NEUTRON_ARGON = {
     "el": (
         [1e-5, 0.01, 0.05, 0.1, 0.5, 1, 3, 6, 10, 14, 20],
@@ -93,10 +93,9 @@ NEUTRON_ARGON = {
 
 
 def provide_data_directories(directory: Path) -> None:
-    """Let Geant4 find its data: the official sets where the environment names them, else ours.
+    """Set the environment variables of Geant4's data: the official sets if they are set, else ours.
 
-    Writes ours below `directory` and sets the environment's variables. Must run before
-    geant4_pybind is imported.
+    Our data are written below `directory`. Call it before geant4_pybind is imported.
     """
     if INSTALLED_DATA in os.environ:
         return
@@ -104,14 +103,14 @@ def provide_data_directories(directory: Path) -> None:
         write_argon_data(directory)
         for name, folder in DATA_FOLDERS.items():
             os.environ[name] = str(directory / folder)
-    # Else the import asks on the terminal whether to download 2 GB or, where CI=true, just does it.
+    # Else the import asks whether to download 2 GB, or does so without asking if CI=true.
     os.environ[INSTALLED_DATA] = str(directory)
 
 
 def write_argon_data(directory: Path) -> None:
-    """Write the argon-only data directories (under a megabyte) below `directory`.
+    """Write the argon-only data directories (less than 1 MB) below `directory`.
 
-    Several processes may do so at once: they write the same, and each file appears whole.
+    Several processes may do so at the same time: each file is written atomically.
     """
     for folder in DATA_FOLDERS.values():
         (directory / folder).mkdir(parents=True, exist_ok=True)
@@ -129,10 +128,10 @@ def write_argon_data(directory: Path) -> None:
 
 
 def level_files() -> dict[tuple[int, int], str]:
-    """(Z, A) -> text of G4LevelReader's file of a nuclide, from `levels.txt`.
+    """Return G4LevelReader's files from `levels.txt`: (Z, A) of a nuclide -> text.
 
-    A level: its number, a mark, energy (keV), lifetime (s), spin, number of gammas; then for each
-    gamma: the level it leads to, energy, intensity, multipolarity, mixing and conversion (none).
+    A level's line: number, mark, energy (keV), lifetime (s), spin, number of gammas. A gamma's
+    line: final level, energy, intensity, multipolarity, mixing and conversion (none).
     """
     files: dict[tuple[int, int], str] = {}
     levels = Path(__file__).with_name("levels.txt").read_text(encoding="utf-8")
@@ -156,9 +155,9 @@ def level_files() -> dict[tuple[int, int], str]:
 
 
 def bremsstrahlung_table() -> str:
-    """Text of G4SeltzerBergerModel's table: scaled cross section (mb) over k/E and ln(E/MeV).
+    """Return G4SeltzerBergerModel's table: scaled cross section (mb) over k/E and ln(E/MeV).
 
-    Each energy's spectrum (`bremsstrahlung_spectrum_mb`) is scaled so that its integral gives
+    The spectrum of each energy (`bremsstrahlung_spectrum_mb`) is scaled so that its integral gives
     ESTAR's radiative stopping power.
     """
     x = np.array([*np.arange(0, 0.9, 0.05), 0.9, 0.925, 0.95, 0.97, 0.99, 0.995, 0.999, 1.0])
@@ -169,7 +168,7 @@ def bremsstrahlung_table() -> str:
     atoms_per_g = AVOGADRO / ARGON_MOLAR_MASS_G
     from_spectrum = atoms_per_g * energy * ARGON_Z**2 / beta2 * integral
     wanted = log_log(energy, ESTAR_ENERGY_MEV, ESTAR_RADIATIVE_MEV_CM2_G)
-    # Above ESTAR's last energy the stopping power grows with the energy, as the spectrum has it.
+    # Above ESTAR's last energy the stopping power grows like that of the spectrum.
     last = ESTAR_ENERGY_MEV[-1]
     at_last = log_log(last, energy, from_spectrum)
     above = from_spectrum * ESTAR_RADIATIVE_MEV_CM2_G[-1] / at_last
@@ -180,12 +179,12 @@ def bremsstrahlung_table() -> str:
 
 
 def bremsstrahlung_spectrum_mb(energy_mev: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Photon energy times cross section over Z^2, mb, at x = k/E; shape (energies, x).
+    """Return photon energy times cross section over Z^2 in mb at x = k/E: (energies, x).
 
     Y.-S. Tsai, Rev. Mod. Phys. 46 (1974) 815, eq. 3.83 with the Thomas-Fermi screening functions
-    of eqs. 3.38-3.41, as in Geant4's G4eBremsstrahlungRelModel. From 5 MeV up it is within 2 % of
-    Seltzer and Berger's argon spectrum (k/E 0.05-0.95); complete screening would make 20-40 % too
-    few soft photons there.
+    of eqs. 3.38-3.41, as in Geant4's G4eBremsstrahlungRelModel. Above 5 MeV it agrees within 2 %
+    with Seltzer and Berger's argon spectrum (k/E 0.05-0.95); with complete screening there would be
+    20-40 % too few soft photons.
     """
     z = ARGON_Z
     coupling2 = (FINE_STRUCTURE * z) ** 2
@@ -212,14 +211,14 @@ def bremsstrahlung_spectrum_mb(energy_mev: np.ndarray, x: np.ndarray) -> np.ndar
 
 
 def physics_vector(energy_mev: np.ndarray, value: np.ndarray) -> str:
-    """Text of a Geant4 physics vector: edges and size, size, then rows of energy and value."""
+    """Return the text of a Geant4 physics vector: edges and size, size, rows of energy, value."""
     rows = "".join(f"{e:.10g} {v:.8g}\n" for e, v in zip(energy_mev, value, strict=True))
     count = len(energy_mev)
     return f"{energy_mev[0]:.10g} {energy_mev[-1]:.10g} {count}\n{count}\n{rows}"
 
 
 def log_log(at: ArrayLike, x: ArrayLike, y: ArrayLike) -> np.ndarray:
-    """Interpolate y(x) at `at` with straight lines in logarithms, constant beyond the ends."""
+    """Interpolate y(x) at `at` linearly in the logarithms; constant beyond the ends."""
     return np.exp(np.interp(np.log(at), np.log(x), np.log(y)))
 
 
@@ -227,11 +226,11 @@ def _write_photon_tables(directory: Path) -> None:
     energy = np.union1d(np.geomspace(1e-3, 1e5, 200), XCOM_PHOTOELECTRIC[:, 0])
     photoelectric = log_log(energy, *XCOM_PHOTOELECTRIC.T)
     coherent = log_log(energy, *XCOM_COHERENT.T) * MM2_PER_BARN
-    # Geant4 keeps them times powers of the energy, which makes the vectors smooth.
+    # Geant4 expects them multiplied by powers of the energy, which makes them smooth.
     z = ARGON_Z
     write_text(directory / f"phot/pe-cs-{z}.dat", physics_vector(energy, photoelectric * energy**3))
     write_text(directory / f"rayl/re-cs-{z}.dat", physics_vector(energy, coherent * energy**2))
-    # One shell, whose parametrisation starts beyond reach (1e12 MeV).
+    # One shell, with a parametrisation that starts at 1e12 MeV, so that it is never used.
     parametrisation = f"1 1 1e12\n{energy[0]:.6g} 0 0 0 0 0 0\n"
     for kind in ("high", "low"):
         write_text(directory / f"phot/pe-{kind}-{z}.dat", parametrisation)

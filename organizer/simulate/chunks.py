@@ -1,7 +1,7 @@
-"""Many events: chunks of them, made by child processes on all cores or on a Dask cluster.
+"""Simulate many events in chunks, in child processes on all cores or on a Dask cluster.
 
-A chunk is a file of CHUNK_EVENTS events in OUT.parts/ beside the output. What was stopped goes on
-with the chunks that are there. Which process made which chunk leaves no trace in the output.
+A chunk is a file of CHUNK_EVENTS events in the folder OUT.parts/. A simulation that was stopped
+continues with the chunks in that folder. The output does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from organizer.simulate.event import simulate_event
 from organizer.simulate.geant4 import LiquidArgon, Settings
 from organizer.simulate.store import SimulationWriter
 
-CHUNK_EVENTS = 100  # some seconds: what a kill loses, and little against a process's start of 1 s
-MAX_CHUNKS_A_TASK = 5  # of a Dask cluster, each of which starts a process
-MOST_EVENTS = 10**8  # of one file: the list of its chunks must stay small, and event_id 32 bits
-CRASHES_FORGIVEN = 2  # of one chunk: Geant4 can crash, but the same event would crash again
+CHUNK_EVENTS = 100  # some seconds of work, the most that a kill loses; starting a process takes 1 s
+MAX_CHUNKS_PER_TASK = 5  # on a Dask cluster; every task starts a process
+MOST_EVENTS = 10**8  # per file: event_id has 32 bits, and the list of chunks must stay small
+CRASHES_FORGIVEN = 2  # per chunk: Geant4 can crash, but an event that always crashes must end
 
 _REQUEST = "request.json"
-Progress = Callable[[int], object]  # called with a number of events that have become ready
+Progress = Callable[[int], object]  # called with the number of events that are newly ready
 
 
 @dataclass(frozen=True)
 class SimulationRequest:
-    """What to simulate: the first `events` of those that the secret `seed` defines for `cycle`."""
+    """A request for the first `events` events that the secret `seed` defines for `cycle`."""
 
     cycle: int
     events: int
@@ -48,24 +48,24 @@ class SimulationRequest:
     scale: str
 
     def chunks(self) -> list[Chunk]:
-        """The chunks it takes, in order."""
+        """Return the chunks of the request, in order."""
         firsts = range(0, self.events, CHUNK_EVENTS)
         return [Chunk(first, min(first + CHUNK_EVENTS, self.events)) for first in firsts]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """The events first..last - 1."""
+    """A chunk: the events first..last - 1."""
 
     first: int
     last: int
 
     def file_in(self, directory: Path) -> Path:
-        """Where the directory holds it."""
+        """Return the path of the chunk's file in `directory`."""
         return directory / f"{self.first:08d}-{self.last:08d}.h5"
 
     def is_in(self, directory: Path) -> bool:
-        """Whether the directory holds the chunk, whole and readable."""
+        """Return whether the directory contains the chunk, complete and readable."""
         path = self.file_in(directory)
         if not path.exists():
             return False
@@ -82,9 +82,10 @@ class Chunk:
 def simulate(
     out: Path, request: SimulationRequest, *, jobs: int, dask: str | None = None, progress: Progress
 ) -> None:
-    """Simulate `request` into the file `out`, or finish what was begun there.
+    """Simulate `request` into the file `out`, or continue a simulation that was stopped.
 
-    Raises ChallengeError for what the user can mend; the finished chunks stay for the next start.
+    jobs: number of processes. dask: address of a scheduler to use instead. Raises ChallengeError
+    for errors that the user can fix; finished chunks are kept for the next run.
     """
     parts = parts_directory(out)
     if out.exists():
@@ -103,12 +104,12 @@ def simulate(
 
 
 def parts_directory(out: Path) -> Path:
-    """Where the chunks of `out` are kept until it is whole."""
+    """Return the folder that holds the chunks of `out` until it is complete."""
     return out.with_name(f"{out.name}.parts")
 
 
 def kept_seed(out: Path) -> int | None:
-    """The seed of the file `out`, or with which it was begun; None where nothing is there."""
+    """Return the seed of `out`, or of its unfinished simulation; None if there is neither."""
     if out.exists():
         with open_h5(out) as file:
             return _seed_of(file, out)
@@ -125,8 +126,8 @@ def _check_same(out: Path, request: SimulationRequest) -> None:
         found = (events.cycle.number, len(events), events.scale, _seed_of(file, out))
     if found != (request.cycle, request.events, request.scale, request.seed):
         raise ChallengeError(
-            f"{out}: is there with {found[1]} events of cycle {found[0]}, made for another "
-            "request; remove it or give another name"
+            f"{out}: exists, with {found[1]} events of cycle {found[0]} of another request; remove "
+            "it or give another name"
         )
 
 
@@ -134,19 +135,19 @@ def _seed_of(file: h5py.File, path: Path) -> int:
     try:
         return int(file.attrs["seed"], 16)
     except (KeyError, TypeError, ValueError) as reason:
-        raise ChallengeError(f"{path}: is there, and no file of this simulation") from reason
+        raise ChallengeError(f"{path}: exists and is not a file of this simulation") from reason
 
 
 @contextlib.contextmanager
 def _locked(parts: Path, request: SimulationRequest) -> Iterator[None]:
-    """Keep the request in `parts`, or check that it is the one kept; nobody else works there."""
+    """Lock the folder `parts`, and write the request there or compare it with the one there."""
     wanted = {
         **asdict(request),
         "seed": f"{request.seed:x}",
         "configuration": PRODUCTIONS[request.cycle].hash,
     }
-    del wanted["events"]  # more of them can be asked for later
-    parts.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in there is secret
+    del wanted["events"]  # a later run may ask for more
+    parts.mkdir(mode=0o700, parents=True, exist_ok=True)  # its contents are secret
     with alone_in(parts):
         kept = parts / _REQUEST
         if not kept.exists():
@@ -158,7 +159,7 @@ def _locked(parts: Path, request: SimulationRequest) -> Iterator[None]:
 
 def _unusable(parts: Path) -> ChallengeError:
     return ChallengeError(
-        f"{parts}: was begun with another cycle, seed or version; remove it or give another name"
+        f"{parts}: was made with another cycle, seed or version; remove it or give another name"
     )
 
 
@@ -206,7 +207,7 @@ def simulate_here(
 
 
 def simulate_chunk(request: SimulationRequest, chunk: Chunk, directory: Path) -> None:
-    """Write a chunk's file. For a process of its own, which then simulates in one world only."""
+    """Simulate a chunk and write its file. Its process can simulate only one Geant4 world."""
     argon = _argon(PRODUCTIONS[request.cycle].world, directory / "geant4_data")
     path = chunk.file_in(directory)
     with SimulationWriter(path, request.cycle, request.scale, request.seed) as out:
@@ -229,9 +230,9 @@ def simulate_on_dask(
     directory: Path,
     progress: Progress,
 ) -> None:
-    """Simulate chunks on the cluster whose scheduler listens at `address`, into `directory` here.
+    """Simulate chunks on the cluster of the scheduler at `address`, into the local `directory`.
 
-    The workers need this package and geant4_pybind, and no folder in common with this machine.
+    The workers need this package and geant4_pybind, but no shared folder.
     """
 
     def keep(task: Task, contents: list[bytes]) -> None:
@@ -243,13 +244,13 @@ def simulate_on_dask(
     with dask_client(address) as client:
         threads: Any = client.nthreads()
         lanes = max(1, sum(threads.values()))
-        size = max(1, min(MAX_CHUNKS_A_TASK, len(missing) // lanes))
+        size = max(1, min(MAX_CHUNKS_PER_TASK, len(missing) // lanes))
         groups = [missing[i : i + size] for i in range(0, len(missing), size)]
         run_on_dask(client, simulate_task, [(request, group) for group in groups], keep)
 
 
 def simulate_task(request: SimulationRequest, chunks: Sequence[Chunk]) -> list[bytes]:
-    """What a Dask worker does: simulate chunks in a process of their own, return their files."""
+    """Simulate chunks in a child process of a Dask worker; return the contents of their files."""
     with scratch_folder("simulation") as folder:
         simulate_here(request, chunks, folder, jobs=1, progress=lambda events: None)
         return [chunk.file_in(folder).read_bytes() for chunk in chunks]

@@ -1,4 +1,4 @@
-"""One event from its seed: draw, simulate, read out, accept. The same whatever ran before it."""
+"""Simulate one event from its seed. The result does not depend on earlier events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEED_SCHEME = (
 
 @dataclass(frozen=True)
 class SimulatedEvent:
-    """`attempts`: how many draws it took to have one that was accepted."""
+    """A simulated event. attempts: number of draws until one was accepted."""
 
     event_id: int
     particles: list[Particle]
@@ -32,7 +32,10 @@ class SimulatedEvent:
 def event_streams(
     seed: int, cycle: int, event_id: int, attempt: int
 ) -> tuple[np.random.SeedSequence, ...]:
-    """Primaries, Geant4, detector: see SEED_SCHEME. `attempt` counts from 0."""
+    """Return the random streams of primaries, Geant4 and detector (SEED_SCHEME).
+
+    attempt: counts from 0.
+    """
     sequence = np.random.SeedSequence(seed, spawn_key=(cycle, event_id, attempt))
     return tuple(sequence.spawn(3))
 
@@ -40,9 +43,9 @@ def event_streams(
 def simulate_event(
     argon: LiquidArgon, cycle: int, seed: int, event_id: int, production: Production | None = None
 ) -> SimulatedEvent:
-    """Event `event_id` of those that the secret `seed` defines for `cycle`.
+    """Simulate event `event_id` of those that the secret `seed` defines for `cycle`.
 
-    production: the cycle's own, if None. `argon` must be made with its world.
+    production: settings to use; by default those of the cycle. argon: made with their `world`.
     """
     task, production = CYCLES[cycle], production or PRODUCTIONS[cycle]
     attempt = 0
@@ -63,6 +66,6 @@ def simulate_event(
 
 
 def is_accepted(label: np.ndarray, production: Production) -> bool:
-    """Whether (V,) labels hold enough voxels of enough classes."""
+    """Return whether an event has enough voxels of enough classes. label: (V,)."""
     is_enough = np.bincount(label) >= production.min_class_voxels
     return bool(np.count_nonzero(is_enough) >= production.min_classes)

@@ -1,8 +1,8 @@
-"""Geant4 in a block of liquid argon: particles in, energy deposits and tracks out.
+"""Run Geant4 in a block of liquid argon: particles in, energy deposits and tracks out.
 
-The only module that imports geant4_pybind. Geant4 allows one run manager in a process, so that a
-process makes one `LiquidArgon`. It then simulates any number of events, each from its own seed
-words, the same whatever came before it.
+This is the only module that imports geant4_pybind. Geant4 allows one run manager per process, so a
+process can make only one `LiquidArgon`. It simulates any number of events, each from its own seed
+words; an event does not depend on earlier ones.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from organizer.simulate.argon_data import provide_data_directories
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
 from organizer.simulate.quenching import ionising_share, is_quenched
 
-# Below argon-40's first excited level at 1.461 MeV (ENSDF) a neutron can only recoil, or be
-# captured after some 100 us, when the event has been read out.
+# Below argon-40's first excited level at 1.461 MeV (ENSDF) a neutron can only scatter elastically,
+# or be captured after about 100 us, when the event has been read out.
 NEUTRON_LIMIT_MEV = 1.4
 ARGON_40 = 1000180400  # PDG code
 
@@ -29,16 +29,17 @@ ELECTROMAGNETIC_PHYSICS = ("G4EmStandardPhysics", "G4StepLimiterPhysics")
 DECAY_PHYSICS = ("G4DecayPhysics",)
 HADRONIC_PHYSICS = ("G4HadronElasticPhysics", "G4HadronPhysicsFTFP_BERT", "G4StoppingPhysics")
 
-# Excited nuclei then emit the gammas of `levels.txt`. Bertini's own de-excitation, Geant4's
-# default, knows no levels and emits a continuum.
+# With this, excited nuclei emit the gammas of `levels.txt`. Bertini's own de-excitation, Geant4's
+# default, has no levels and emits a continuum.
 DE_EXCITATION = {"G4CASCADE_USE_PRECOMPOUND": "1"}
 
 
 @dataclass(frozen=True)
 class Particle:
-    """A particle to start with; positions count from the world's centre, directions are unit.
+    """A primary particle.
 
-    is_cosmic: it crosses the detector, and comes from no vertex.
+    position_mm: from the world's centre. direction: a unit vector. is_cosmic: a muon that crosses
+    the detector, not from a vertex.
     """
 
     pdg: int
@@ -50,53 +51,53 @@ class Particle:
 
 @dataclass(frozen=True)
 class Settings:
-    """The world, a cube around the origin, and the physics in it.
+    """The world, a cube around the origin, and its physics.
 
-    Tracks end at the world's walls: it is the crop and 10 cm around it by default, so that what
-    leaves the crop can come back a little, and time isn't spent on what is far away.
+    Tracks end at the world's walls. By default the world is 10 cm larger than the crop on each
+    side: particles that leave the crop can come back, and no time is spent on distant ones.
     """
 
     half_size_mm: float = 388.0
-    # Of charged particles. Geant4's own steps are several cm long: voxels that share one would
-    # share one perfectly smooth dE/dx, which a classifier learns at once.
+    # Longest step of charged particles. Geant4's own steps are several cm long: then all voxels of
+    # a step have the same dE/dx, and a classifier would learn that.
     max_step_mm: float = 1.0
     production_cut_mm: float = 0.7  # Geant4's default
     hadronic: bool = True
     decay: bool = True
     neutron_limit_mev: float = NEUTRON_LIMIT_MEV
-    gamma_lines: bool = True  # excited nuclei go through known levels, not a continuum
-    quenching: bool = True  # of nuclei: else all their energy ends as ionisation
+    gamma_lines: bool = True  # excited nuclei have known levels, not a continuum
+    quenching: bool = True  # of nuclei; without it all their energy becomes ionisation
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Every track of an event in the order of tracking, parents before children. T tracks."""
+    """The T tracks of an event in the order of tracking: parents before children."""
 
-    track_id: np.ndarray  # (T,) int32, Geant4's; primaries are 1, 2, ... in the order given
+    track_id: np.ndarray  # (T,) int32, Geant4's; primaries are 1, 2, ... in the given order
     parent_id: np.ndarray  # (T,) int32, 0 for primaries
     pdg: np.ndarray  # (T,) int64
-    kinetic_energy_mev: np.ndarray  # (T,) float64, at its start
+    kinetic_energy_mev: np.ndarray  # (T,) float64, at the track's start
     vertex_mm: np.ndarray  # (T, 3) float64
     creator: np.ndarray  # (T,) str, Geant4's process name, "" for primaries
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Every step that left energy, track after track. S is the number of steps."""
+    """The S steps of an event that left energy, track after track."""
 
     start_mm: np.ndarray  # (S, 3) float64
     end_mm: np.ndarray  # (S, 3) float64
     energy_mev: np.ndarray  # (S,) float64, > 0
-    ionising_mev: np.ndarray  # (S,) float64, the part of it that ends as ionisation: see quenching
+    ionising_mev: np.ndarray  # (S,) float64, the part that becomes ionisation (quenching.py)
     length_mm: np.ndarray  # (S,) float64, along the true (scattered) path
-    track: np.ndarray  # (S,) int64, row of `tracks`
+    track: np.ndarray  # (S,) int64, index in `tracks`
     tracks: Tracks = field(repr=False)
 
 
 class LiquidArgon:
     """Geant4's run manager with a world of liquid argon.
 
-    data_directory: where the argon-only data are written if the environment names no others.
+    data_directory: the folder for the argon-only data, if the environment names no others.
     """
 
     def __init__(self, settings: Settings, data_directory: Path):
@@ -108,23 +109,23 @@ class LiquidArgon:
         self._g4, self._quenching = g4, settings.quenching
         self._manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
         self._manager.SetVerboseLevel(0)
-        # Geant4 keeps pointers only; the attributes keep the objects alive. The actions must be
-        # made after the physics list is known.
+        # Geant4 keeps only pointers; the attributes keep the objects alive. Geant4 requires the
+        # physics list before the actions.
         self._detector, self._actions = _user_classes(g4, settings)
         self._physics = _physics_list(g4, settings)
         for part in (self._detector, self._physics, self._actions):
             self._manager.SetUserInitialization(part)
         self._manager.Initialize()
-        # The physics list's SetDefaultCutValue has no effect through the bindings, the command has.
+        # In the bindings SetDefaultCutValue of the physics list has no effect; this command has.
         interface = g4.G4UImanager.GetUIpointer()
         interface.ApplyCommand(f"/run/setCut {settings.production_cut_mm} mm")
-        # Geant4 11.4 tracks the very first electron of a process a little differently (and the
-        # tables are made now): so that it is no event's, here is one to throw away.
+        # Geant4 11.4 tracks the first electron of a process a little differently, and it makes its
+        # tables now. So simulate one electron that belongs to no event.
         self.simulate([Particle(11, 10.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0))], (1, 2, 3, 4))
 
     def simulate(self, particles: Sequence[Particle], seed_words: Sequence[int]) -> Steps:
-        """Track `particles` and all that they set free. seed_words: four words of 32 bits."""
-        # The bindings read the words up to a zero: none may be zero, and one must follow.
+        """Track `particles` and their secondaries. seed_words: four words of 32 bits."""
+        # The bindings read the words up to a zero: no word may be zero, and a zero must follow.
         words = [max(1, int(word)) for word in seed_words]
         self._g4.G4Random.setTheSeeds([*words, 0], len(words))
         stepping, tracking = self._actions.stepping, self._actions.tracking
@@ -150,14 +151,14 @@ def _physics_list(g4, settings: Settings):
         neutrons = g4.G4NeutronTrackingCut()
         neutrons.SetKineticEnergyLimit(settings.neutron_limit_mev * g4.MeV)
         physics.RegisterPhysics(neutrons)
-    # After the constructors above, which set their own.
+    # After the constructors above, which set their own verbosity.
     g4.G4HadronicParameters.Instance().SetVerboseLevel(0)
     g4.G4EmParameters.Instance().SetVerbose(0)
     return physics
 
 
 def _user_classes(g4, settings: Settings):
-    """Geant4's detector and actions; their bases exist only once geant4_pybind is imported."""
+    """Return Geant4's detector and actions. Their base classes need the import of geant4_pybind."""
 
     class Detector(g4.G4VUserDetectorConstruction):
         def Construct(self):
@@ -189,7 +190,7 @@ def _user_classes(g4, settings: Settings):
                 self.gun.GeneratePrimaryVertex(event)
 
     class Stepping(g4.G4UserSteppingAction):
-        """Called thousands of times an event: it does the least possible."""
+        """Records steps. Called thousands of times per event, so it does as little as possible."""
 
         def __init__(self):
             super().__init__()
@@ -273,10 +274,10 @@ def _ionising_mev(
     recoil_mev: np.ndarray,
     length_mm: np.ndarray,
 ) -> np.ndarray:
-    """(S,) MeV of each step's energy that end as ionisation.
+    """Return the part of each step's energy that becomes ionisation: (S,) MeV.
 
-    recoil_mev: (S,) energy of argon nuclei too slow to be tracked, which Geant4 leaves where an
-    elastic reaction happened.
+    recoil_mev: (S,) energy of argon nuclei that are too slow to be tracked; Geant4 deposits it at
+    the point of an elastic reaction.
     """
     ionising = energy_mev - recoil_mev
     hit = np.flatnonzero(recoil_mev)

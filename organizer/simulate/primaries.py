@@ -1,11 +1,11 @@
-"""What is drawn for an event: species, energies, directions, vertices.
+"""Draw the primary particles of an event: species, energies, directions, vertices.
 
 organizer/cycles.py has a recipe per cycle.
 
-Directions are isotropic and kinetic energies flat, as in the open LArTPC sample behind the
-competition of 2018 (a random number of e, gamma, mu, pi, p from one vertex; arXiv:2006.01993).
-Unlike there, every vertex starts at least one shower and one track, of energies that let no class
-dominate: one label per event must not score well (`python -m organizer.data.table` says).
+Directions are isotropic and kinetic energies flat, as in the open LArTPC sample of the competition
+of 2018 (a random number of e, gamma, mu, pi, p from one vertex; arXiv:2006.01993). Unlike there,
+every vertex has at least one shower and one track, with energies for which no class dominates: one
+label per event must not score well (`python -m organizer.data.table` prints that score).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from organizer.simulate.voxels import HALF_CROP_MM
 
 @dataclass(frozen=True)
 class Group:
-    """Species with equal odds; kinetic energies are flat between the limits."""
+    """Species with equal probability, and the limits of their flat kinetic energy."""
 
     pdgs: tuple[int, ...]
     lowest_mev: float
@@ -29,37 +29,37 @@ class Group:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The particles of one cycle's events."""
+    """The primary particles of a cycle's events. Groups of a tuple have equal probability."""
 
-    required: tuple[tuple[Group, ...], ...]  # at a vertex one particle of each, of an even group
-    extra: tuple[Group, ...]  # further particles are of one of these, with equal odds
-    extra_odds: tuple[float, ...]  # of 0, 1, 2, ... further particles at a vertex
-    vertex_odds: tuple[float, ...] = (0.0, 1.0)  # of 0, 1, 2, ... vertices
-    cosmic_odds: tuple[float, ...] = (1.0,)  # of 0, 1, 2, ... crossing muons
+    required: tuple[tuple[Group, ...], ...]  # one particle of each tuple at every vertex
+    extra: tuple[Group, ...]  # groups of additional particles
+    extra_odds: tuple[float, ...]  # probabilities of 0, 1, 2, ... additional particles per vertex
+    vertex_odds: tuple[float, ...] = (0.0, 1.0)  # probabilities of 0, 1, 2, ... vertices
+    cosmic_odds: tuple[float, ...] = (1.0,)  # probabilities of 0, 1, 2, ... crossing muons
 
 
-# These balance: a shower fills about 1.6 voxels a MeV, a track 5 a cm, in a crop of 58 cm.
+# Balanced energies: a shower has about 1.6 voxels per MeV, a track 5 per cm, in a crop of 58 cm.
 ELECTRON = Group((11, -11), 50, 450)
 PHOTON = Group((22,), 100, 450)
 MUON = Group((13, -13), 100, 1000)
 PION = Group((211, -211), 100, 1000)
 PROTON = Group((2212,), 100, 400)
 
-# Of so many places the vertex takes the one from which its particles can travel farthest: that is
-# how the crop, the part of a large detector that an event is cut to, holds most of the energy.
+# The vertex is the best of this many random places: the one from which its particles can travel
+# farthest inside the crop. So the crop contains most of the energy.
 VERTEX_TRIES = 8
-VERTEX_REACH_MM = 0.9 * HALF_CROP_MM  # from the crop's centre, along each axis
-USEFUL_LENGTH_MM = 400.0  # in which a particle leaves most of its energy
-# Crossing muons at the ground: a zenith angle as cos^2, a mean of some 4 GeV (PDG 2024, 30.3.1);
-# their dE/dx hardly depends on the energy, so that flat in its logarithm will do.
+VERTEX_REACH_MM = 0.9 * HALF_CROP_MM  # largest distance from the crop's centre along each axis
+USEFUL_LENGTH_MM = 400.0  # a particle leaves most of its energy within this length
+# Crossing muons at ground level: zenith angle as cos^2, mean energy about 4 GeV (PDG 2024, 30.3.1).
+# dE/dx depends little on the energy, so a flat distribution of its logarithm is sufficient.
 COSMIC_LOWEST_MEV, COSMIC_HIGHEST_MEV = 1e3, 1e4
-COSMIC_REACH_MM = 0.7 * HALF_CROP_MM  # they pass at most so far from the crop's centre
+COSMIC_REACH_MM = 0.7 * HALF_CROP_MM  # largest distance from the crop's centre at which they pass
 
 
 def draw_primaries(rng: np.random.Generator, recipe: Recipe | tuple[Recipe, ...]) -> list[Particle]:
-    """Draw an event's particles, positions in mm around the crop's centre.
+    """Draw the primary particles of an event. Positions are relative to the crop's centre.
 
-    Of several recipes the event gets one, each with the same odds.
+    If there are several recipes, one of them is used; all have the same probability.
     """
     chosen: Recipe = _choose(rng, recipe) if isinstance(recipe, tuple) else recipe
     particles = []
@@ -93,13 +93,13 @@ def _draw_vertex_place(rng: np.random.Generator, directions: np.ndarray) -> np.n
 
 
 def _distance_to_wall_mm(position_mm: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """How far it is from (..., 3) positions in the crop along (..., 3) directions to its walls."""
+    """Return the distance in mm from positions (..., 3) along directions (..., 3) to the walls."""
     return np.min((np.sign(direction) * HALF_CROP_MM - position_mm) / direction, axis=-1)
 
 
 def _draw_cosmic(rng: np.random.Generator) -> Particle:
-    """A muon that enters the crop through its walls, from above; y points up."""
-    cosine = rng.uniform() ** (1 / 4)  # cos^2 times the cosine of a horizontal plane's flux
+    """Draw a muon that enters the crop through its walls, from above (y points up)."""
+    cosine = rng.uniform() ** (1 / 4)  # cos^2 times the cosine of a flux through a horizontal plane
     sine, azimuth = np.sqrt(1 - cosine**2), rng.uniform(0, 2 * np.pi)
     direction = np.array([sine * np.cos(azimuth), -cosine, sine * np.sin(azimuth)])
     through = rng.uniform(-COSMIC_REACH_MM, COSMIC_REACH_MM, 3)

@@ -1,8 +1,9 @@
-"""Quenching: the part of a nucleus's energy that ends as ionisation.
+"""Quenching: the part of the energy of a nucleus that becomes ionisation.
 
-A slow nucleus gives most of its energy to other nuclei, as heat (Lindhard), and the dense track of
-any nucleus loses excitations to one another (Birks). Both factors are those of the model that ARIS
-fits to nuclear recoils in liquid argon (P. Agnes et al., Phys. Rev. D 97 (2018) 112005):
+A slow nucleus loses most of its energy to other nuclei, as heat (Lindhard). In the dense track of a
+nucleus, excitations are lost in collisions with each other (Birks). Both factors are those of the
+model that ARIS fits to nuclear recoils in liquid argon (P. Agnes et al., Phys. Rev. D 97 (2018)
+112005):
 
     ionisation / kinetic energy = f_nuclear * f_dense
 
@@ -11,7 +12,7 @@ fits to nuclear recoils in liquid argon (P. Agnes et al., Phys. Rev. D 97 (2018)
 - f_dense: the mean of 1 / (1 + kB dE/dx) while the nucleus slows down, with its electronic dE/dx:
   D.-M. Mei et al., Astropart. Phys. 30 (2008) 12.
 
-Hydrogen nuclei count as the protons that they are like: they are not quenched here.
+Hydrogen nuclei are treated like protons: they are not quenched here.
 """
 
 from __future__ import annotations
@@ -22,26 +23,26 @@ from organizer.simulate.constants import ARGON_MOLAR_MASS_G, ARGON_Z, AVOGADRO
 
 BIRKS_G_CM2_MEV = 5.2e-4  # kB: ARIS, ibid.
 ARGON_MASS_NUMBER = 40
-# Electronic stopping of slow nuclei, proportional to their velocity: J. Lindhard, M. Scharff,
-# Phys. Rev. 124 (1961) 128: 8 pi e^2 a0 = 191.5 eV Angstrom^2, at the velocity of 25 keV a nucleon.
+# Electronic stopping of slow nuclei is proportional to their velocity: J. Lindhard, M. Scharff,
+# Phys. Rev. 124 (1961) 128: 8 pi e^2 a0 = 191.5 eV Angstrom^2 at 25 keV per nucleon.
 _SCHARFF_MEV_CM2 = 191.5e-6 * 1e-16
 _BOHR_VELOCITY_MEV = 0.025
 HELIUM_Z = 2
 
 
 def is_quenched(pdg: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether PDG codes (n,) are those of nuclei beyond hydrogen."""
+    """Return (n,) bool: whether PDG codes (n,) are those of nuclei heavier than hydrogen."""
     return _charge(pdg) >= HELIUM_Z
 
 
 def ionising_share(
     pdg: np.ndarray, kinetic_energy_mev: np.ndarray, dedx_mev_cm2_g: np.ndarray
 ) -> np.ndarray:
-    """(n,) share of a nucleus's kinetic energy that ends as ionisation, 0 to 1.
+    """Return the share of a nucleus's kinetic energy that becomes ionisation: (n,), 0 to 1.
 
-    pdg: (n,) PDG codes of nuclei; kinetic_energy_mev: (n,) at the track's start; dedx_mev_cm2_g:
-    (n,) mean electronic energy loss on its way, used for helium. Heavier nuclei follow Lindhard and
-    Scharff, below 1 MeV a nucleon, as all recoils are.
+    pdg: (n,) PDG codes of nuclei. kinetic_energy_mev: (n,) at the track's start. dedx_mev_cm2_g:
+    (n,) mean electronic energy loss, used for helium. For heavier nuclei it follows Lindhard and
+    Scharff, valid below 1 MeV per nucleon, where all recoils are.
     """
     z, mass_number = _charge(pdg), pdg // 10 % 1000
     dense = np.where(
@@ -55,7 +56,10 @@ def ionising_share(
 def lindhard_share(
     z: np.ndarray, mass_number: np.ndarray, kinetic_energy_mev: np.ndarray
 ) -> np.ndarray:
-    """Share of the energy of nuclei (z, mass_number) in argon that electrons get, not nuclei."""
+    """Return the share of the energy of nuclei in argon that goes to electrons, not to nuclei.
+
+    z, mass_number, kinetic_energy_mev: (n,).
+    """
     zs = z ** (2 / 3) + ARGON_Z ** (2 / 3)
     masses = mass_number + ARGON_MASS_NUMBER
     # 30.7 eV = e^2 / (0.8853 a0): Lindhard's energy in units of the screened Coulomb energy.
@@ -68,7 +72,7 @@ def lindhard_share(
 
 
 def _dense_share(z: np.ndarray, mev_per_nucleon: np.ndarray) -> np.ndarray:
-    """Mean of 1 / (1 + kB dE/dx) over the energies of a nucleus that stops, dE/dx ~ velocity."""
+    """Return the mean of 1 / (1 + kB dE/dx) of stopping nuclei, with dE/dx ~ velocity: (n,)."""
     atoms_per_g = AVOGADRO / ARGON_MOLAR_MASS_G
     velocity = np.sqrt(mev_per_nucleon / _BOHR_VELOCITY_MEV)
     zs = z ** (2 / 3) + ARGON_Z ** (2 / 3)
@@ -78,5 +82,5 @@ def _dense_share(z: np.ndarray, mev_per_nucleon: np.ndarray) -> np.ndarray:
 
 
 def _charge(pdg: np.ndarray) -> np.ndarray:
-    """Z of nuclei by their PDG code 10LZZZAAAI, 0 of all other particles."""
+    """Return Z of nuclei from their PDG codes 10LZZZAAAI, and 0 for all other particles."""
     return np.where(pdg > 1_000_000_000, pdg // 10_000 % 1000, 0)

@@ -1,19 +1,19 @@
-"""The simulator's file: an events file of kind `simulation`, with what only the organiser may know.
+"""Write the simulator's file: an event file of kind `simulation`, for the organiser only.
 
-Besides the columns of every events file it holds
+It has the columns of every event file and
 
-    particle                      (M,) int16     row of the event's particles, see FORMAT.md
+    particle                      (M,) int16     index in the event's particles, see FORMAT.md
     origin                        (M,) uint8     a voxel's `Origin`; attribute `origins` names them
     second_share                  (M,) float32   share of its energy that the second class left
-    attempts                      (N,) uint8     draws that an event took until one was accepted
-    particles/offset              (N+1,) int64   bounds of an event's particles
+    attempts                      (N,) uint8     number of draws until an event was accepted
+    particles/offset              (N+1,) int64   first particle of each event
     particles/pdg                 (P,) int32
     particles/kinetic_energy_mev  (P,) float32
     particles/vertex              (P, 3) float32, in voxels from the grid's corner
     particles/direction           (P, 3) float32
 
-and the attributes `seed` (hexadecimal) with `seed_scheme`: all that is random follows from it; and
-`configuration`: changes with anything that the events depend on.
+and the attributes `seed` (hexadecimal) and `seed_scheme`, which define all random numbers, and
+`configuration`, the hash of the cycle's settings.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PARTICLE_COLUMNS = {
 
 
 class SimulationWriter(EventWriter):
-    """Writes the simulator's file event by event; it takes its name when the block ends well."""
+    """Write the simulator's file, event by event. The file appears when the block ends."""
 
     def __init__(self, path: Path, cycle: int, scale: str, seed: int):
         super().__init__(
@@ -61,7 +61,7 @@ class SimulationWriter(EventWriter):
         self._particles, self._attempts = [], []
 
     def append_simulated(self, event: SimulatedEvent) -> None:
-        """Add an event as `simulate_event` returns it."""
+        """Add an event of `simulate_event`."""
         voxels = event.voxels
         self.append(
             Event(event.event_id, voxels.coords, voxels.energy, voxels.label, voxels.particle),
@@ -72,7 +72,7 @@ class SimulationWriter(EventWriter):
         self._attempts.append(event.attempts)
 
     def append_file(self, path: Path) -> None:
-        """Add all events of another of the simulator's files."""
+        """Add all events of another file of this kind."""
         with EventFile(path, kind="simulation") as events:
             columns = {name: events.column(name) for name in _COLUMNS}
             bounds = zip(events.offset[:-1], events.offset[1:])
@@ -94,9 +94,9 @@ class SimulationWriter(EventWriter):
 
 
 def iter_particles(file: h5py.File) -> Iterator[dict[str, np.ndarray]]:
-    """Event by event the particles that were drawn, column by name. For train files too.
+    """Yield the particle table of each event: name of a column -> values (p,) or (p, 3).
 
-    ValueError, or what h5py raises, for a damaged table.
+    file: a simulation or train file. Raises ValueError or an exception of h5py for a damaged table.
     """
     group = file["particles"]
     offset = group["offset"][:]

@@ -1,8 +1,8 @@
-"""What is known of the track behind each deposit, and which class it belongs to.
+"""Find the true class of each deposit.
 
-A cycle's rule is an ordered table of classes and conditions: a track's deposits belong to the first
-class whose condition holds. A condition takes `TrackFacts` and returns (T,) bool, so that it can
-ask for the track itself, its ancestry, its origin, and the size and energy of its fragment.
+The rule of a cycle is an ordered list of classes and conditions: the deposits of a track belong to
+the first class whose condition is true. A condition is a function of `TrackFacts` (the track, its
+ancestors, its origin, the size and energy of its fragment) and returns (T,) bool.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ _FIRST_NUCLEUS = 10**9  # PDG codes of nuclei are 10LZZZAAAI
 
 
 class Origin(IntEnum):
-    """How the particle that left most of a voxel's energy came to be."""
+    """How the particle that left most of a voxel's energy was produced."""
 
     PRIMARY = 1  # drawn by the recipe
-    DELTA = 2  # electron knocked out by a muon, hadron or nucleus, and what follows from it
-    MICHEL = 3  # electron of a muon's decay, and what follows
-    CONVERSION = 4  # electron or positron that a photon set free, and what follows
-    HADRONIC = 5  # hadron of a nuclear reaction, and the slow recoils that neutrons leave
-    DECAY = 6  # muon or hadron of a decay
-    NUCLEUS = 7  # nucleus of a reaction, deuterons and alphas among them, or one that recoils
+    DELTA = 2  # electron knocked out by a muon, hadron or nucleus, with its descendants
+    MICHEL = 3  # electron from a muon decay, with its descendants
+    CONVERSION = 4  # electron or positron from a photon, with its descendants
+    HADRONIC = 5  # hadron from a nuclear reaction, and slow recoils from neutrons
+    DECAY = 6  # muon or hadron from a decay
+    NUCLEUS = 7  # nucleus from a reaction (also deuteron, alpha), or a recoil
 
 
 @dataclass(frozen=True)
 class TrackFacts:
-    """What a condition can ask for; every property is (T,), a value per track.
+    """The facts about tracks that a condition can use; every property is (T,), a value per track.
 
-    particles: the primaries in the order in which they were drawn. The last three describe each
-    deposit: the row of its track, the flat index of its voxel in GRID_SHAPE, its energy in MeV.
+    particles: the primary particles in the order of the recipe. deposit_track, deposit_voxel,
+    deposit_energy_mev: (P,), for each deposit the index of its track, the flat index of its voxel
+    in GRID_SHAPE, and its energy.
     """
 
     tracks: Tracks
@@ -55,7 +56,7 @@ class TrackFacts:
 
     @cached_property
     def parent(self) -> np.ndarray:
-        """(T,) int64: the row of the track's parent; its own for a primary."""
+        """(T,) int64: index of the track's parent; of the track itself for a primary."""
         row_of_id = np.zeros(self.tracks.track_id.max(initial=0) + 1, np.int64)
         row_of_id[self.tracks.track_id] = np.arange(len(self.pdg))
         is_primary = self.tracks.parent_id == 0
@@ -63,8 +64,8 @@ class TrackFacts:
 
     @cached_property
     def primary(self) -> np.ndarray:
-        """(T,) int64: the row in `particles` of the one that the track descends from."""
-        # Geant4 numbers the primaries 1, 2, ... in the order given.
+        """(T,) int64: index in `particles` of the primary that the track descends from."""
+        # Geant4 numbers the primaries 1, 2, ... in the given order.
         return self.tracks.track_id[_followed(self.parent, np.ones(len(self.pdg), bool))] - 1
 
     @cached_property
@@ -77,7 +78,7 @@ class TrackFacts:
         """(T,) int64: `Origin`, from the track's creator process and its parent's origin."""
         origins = np.empty(len(self.pdg), np.int64)
         rows = zip(self.parent.tolist(), self.pdg.tolist(), self.tracks.creator.tolist())
-        # Geant4 tracks a parent before its children: one pass in the order of tracking is enough.
+        # Geant4 tracks a parent before its children, so one pass is enough.
         for row, (parent, pdg, creator) in enumerate(rows):
             is_primary = parent == row
             origins[row] = (
@@ -89,17 +90,18 @@ class TrackFacts:
 
     @cached_property
     def fragment(self) -> np.ndarray:
-        """(T,) int64: the row of the track that the track's fragment begins with.
+        """(T,) int64: index of the first track of the track's fragment.
 
-        A fragment is a connected piece of ionisation: a track together with the electrons that it
-        or they knock out, except that delta rays of tracks begin fragments of their own.
+        A fragment is a connected piece of ionisation: an electron with all electrons that descend
+        from it by electrons only. Any other track is a fragment of its own, and the electrons that
+        it knocks out begin new fragments.
         """
         is_electron = np.abs(self.pdg) == ELECTRON
         return _followed(self.parent, is_electron & is_electron[self.parent])
 
     @cached_property
     def fragment_voxels(self) -> np.ndarray:
-        """(T,) int64: the number of voxels in which the track's fragment left energy."""
+        """(T,) int64: number of voxels in which the track's fragment left energy."""
         fragment = self.fragment[self.deposit_track]
         pair = np.unique(fragment * np.prod(GRID_SHAPE) + self.deposit_voxel)
         count = np.bincount(pair // np.prod(GRID_SHAPE), minlength=len(self.pdg))
@@ -107,14 +109,14 @@ class TrackFacts:
 
     @cached_property
     def fragment_energy_mev(self) -> np.ndarray:
-        """(T,) float64: the energy that the track's fragment left."""
+        """(T,) float64: energy that the track's fragment left, MeV."""
         fragment = self.fragment[self.deposit_track]
         energy = np.bincount(fragment, self.deposit_energy_mev, minlength=len(self.pdg))
         return energy[self.fragment]
 
 
 def _followed(parent: np.ndarray, goes_on: np.ndarray) -> np.ndarray:
-    """(T,) int64: from each row the way up through `parent`, as long as `goes_on` holds."""
+    """Follow `parent` upwards from each row while `goes_on` is true; return the last row (T,)."""
     top = np.where(goes_on, parent, np.arange(len(parent)))
     while (top != top[top]).any():
         top = top[top]
@@ -130,20 +132,20 @@ def _origin(pdg: int, creator: str, parent_pdg: int, parent_origin: Origin) -> O
         return parent_origin
     if parent_pdg == PHOTON:
         return Origin.CONVERSION
-    # A mu- decays from the orbit of an argon atom: Geant4 has that in the capture process.
+    # A mu- decays in the orbit of an argon atom: Geant4 does that in the capture process.
     if abs(parent_pdg) == MUON and creator in ("Decay", "muMinusCaptureAtRest"):
         return Origin.MICHEL if abs(pdg) == ELECTRON else Origin.CONVERSION
     return Origin.DELTA if creator.endswith("Ioni") else Origin.CONVERSION
 
 
 Condition = Callable[[TrackFacts], np.ndarray]
-Rule = tuple[tuple[str, Condition], ...]  # class name, condition; the first that holds decides
+Rule = tuple[tuple[str, Condition], ...]  # class name, condition; the first true one decides
 
 
 def labels_of_tracks(facts: TrackFacts, rule: Rule, cycle: Cycle) -> np.ndarray:
-    """(T,) int64: the label that the cycle's rule gives to the deposits of each track.
+    """Return the label of the deposits of each track, by the rule of the cycle: (T,) int64.
 
-    Raises ValueError where the rule names a class that the cycle does not have, or decides nothing.
+    Raises ValueError if the rule names an unknown class, or if no condition is true for a track.
     """
     conditions = [np.broadcast_to(condition(facts), facts.pdg.shape) for _, condition in rule]
     labels = [cycle.label(name) for name, _ in rule]
@@ -172,31 +174,31 @@ def is_proton(facts: TrackFacts) -> np.ndarray:
 
 
 def is_proton_or_nucleus(facts: TrackFacts) -> np.ndarray:
-    """Protons and nuclei, deuterons and alphas among them."""
+    """Protons and nuclei, including deuterons and alphas."""
     return is_proton(facts) | (facts.pdg >= _FIRST_NUCLEUS)
 
 
 def is_delta(facts: TrackFacts) -> np.ndarray:
-    """Electrons knocked out by tracks, with all that follows."""
+    """Electrons knocked out by tracks, with their descendants."""
     return is_electromagnetic(facts) & (facts.origin == Origin.DELTA)
 
 
 def is_michel(facts: TrackFacts) -> np.ndarray:
-    """Electrons of decaying muons, with all that follows."""
+    """Electrons from muon decays, with their descendants."""
     return is_electromagnetic(facts) & (facts.origin == Origin.MICHEL)
 
 
 def is_cosmic(facts: TrackFacts) -> np.ndarray:
-    """Crossing muons, with all that follows."""
+    """Crossing muons, with their descendants."""
     return facts.is_cosmic
 
 
-# PILArNet calls a shower's fragment a low-energy deposit below about this size.
+# In PILArNet a shower's fragment below about this size is a low-energy deposit.
 LOW_ENERGY_VOXELS = 10
 
 
 def is_low_energy(facts: TrackFacts) -> np.ndarray:
-    """Small fragments of what photons and neutrons set free away from the tracks."""
+    """Small fragments of secondaries of photons and neutrons, away from the tracks."""
     is_small = facts.fragment_voxels < LOW_ENERGY_VOXELS
     is_secondary = np.isin(facts.origin, (Origin.CONVERSION, Origin.HADRONIC, Origin.NUCLEUS))
     return is_small & is_secondary

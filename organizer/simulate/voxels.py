@@ -1,4 +1,4 @@
-"""Geant4's steps -> energy at points in the crop -> voxels with label and origin."""
+"""Convert Geant4's steps to energy deposits in the crop, and these to voxels with labels."""
 
 from __future__ import annotations
 
@@ -14,65 +14,65 @@ from organizer.simulate.quenching import is_quenched
 from organizer.simulate.truth import NEUTRON, PHOTON, Origin, TrackFacts, labels_of_tracks
 
 HALF_CROP_MM = GRID_SIZE * VOXEL_SIZE_MM / 2
-POINT_SPACING_MM = 0.5  # a step is split into points no farther apart
+POINT_SPACING_MM = 0.5  # a step is split into points with at most this distance
 
 
 @dataclass(frozen=True)
 class Deposits:
-    """Energy left as ionisation at points in the crop. P is the number of points."""
+    """Deposits of ionisation energy at P points in the crop."""
 
     position_mm: np.ndarray  # (P, 3) float64, from the crop's lower corner
-    energy_mev: np.ndarray  # (P,) float64, what ends as ionisation
-    length_mm: np.ndarray  # (P,) float64, length of the step that left it, 0 for neutral particles
-    is_nucleus: np.ndarray  # (P,) bool, left by a nucleus beyond hydrogen
-    track: np.ndarray  # (P,) int64, row of the track that left it
+    energy_mev: np.ndarray  # (P,) float64, the part that becomes ionisation
+    length_mm: np.ndarray  # (P,) float64, step length for this energy, 0 for neutral particles
+    is_nucleus: np.ndarray  # (P,) bool, left by a nucleus heavier than hydrogen
+    track: np.ndarray  # (P,) int64, index of the track that left it
 
     @property
     def voxel(self) -> np.ndarray:
-        """(P,) int64: flat index into GRID_SHAPE of the voxel that each lies in."""
+        """(P,) int64: flat index in GRID_SHAPE of the deposit's voxel."""
         index = np.floor(self.position_mm / VOXEL_SIZE_MM).astype(np.int64)
         return np.asarray(np.ravel_multi_index(tuple(index.T), GRID_SHAPE))
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What each track's deposits belong to. T is the number of tracks.
+    """The label, origin and primary particle of the deposits of each of T tracks.
 
-    n_labels: the cycle's, EMPTY included. precedence: see `read_out`.
+    n_labels: number of labels of the cycle, with EMPTY. precedence: see `read_out`.
     """
 
     label: np.ndarray  # (T,) int64
     origin: np.ndarray  # (T,) int64, `Origin`
-    primary: np.ndarray  # (T,) int64, row of the event's particles that it descends from
+    primary: np.ndarray  # (T,) int64, index of the primary particle that it descends from
     n_labels: int
     precedence: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What each voxel got, and from where. V is the number of voxels."""
+    """The energy (or charge) in each of V voxels, split by label, origin and primary particle."""
 
-    key: np.ndarray  # (V,) int64, ascending: flat index into GRID_SHAPE
-    parts: np.ndarray  # (V, labels, origins) float64, in the unit of what was tallied
-    by_primary: np.ndarray  # (V, primaries) float64, the same by the event's particles
+    key: np.ndarray  # (V,) int64, ascending: flat index in GRID_SHAPE
+    parts: np.ndarray  # (V, labels, origins) float64, MeV or electrons
+    by_primary: np.ndarray  # (V, primaries) float64, MeV or electrons
 
 
 @dataclass(frozen=True)
 class Voxels:
-    """What a file keeps of an event. V is the number of voxels, in order of x, y, z."""
+    """The V voxels of an event as a file stores them, in order of x, y, z."""
 
     coords: np.ndarray  # (V, 3) uint8
     energy: np.ndarray  # (V,) float32, MeV
     label: np.ndarray  # (V,) uint8, the class that left most, see `read_out`
-    particle: np.ndarray  # (V,) int16, row of the particle whose descendants left most
-    origin: np.ndarray  # (V,) uint8, the commonest within that class
-    second_share: np.ndarray  # (V,) float32, 0 to 0.5: what the second class left
+    particle: np.ndarray  # (V,) int16, index of the primary whose descendants left most
+    origin: np.ndarray  # (V,) uint8, the `Origin` with most energy within that class
+    second_share: np.ndarray  # (V,) float32, 0 to 0.5: the share of the second class
 
 
 def deposits_in_crop(steps: Steps) -> Deposits:
-    """Split the steps into points and keep those in the crop, the cube around the world's centre.
+    """Split the steps into points and return those in the crop, a cube at the world's centre.
 
-    A charged particle leaves its energy along the step, a neutral one only where the step ends.
+    A charged particle leaves its energy along the step, a neutral one at the end of the step.
     """
     is_neutral = np.isin(steps.tracks.pdg, (PHOTON, NEUTRON))[steps.track]
     start = np.where(is_neutral[:, None], steps.end_mm, steps.start_mm)
@@ -98,7 +98,7 @@ def deposits_in_crop(steps: Steps) -> Deposits:
 def find_truth(
     steps: Steps, deposits: Deposits, particles: Sequence[Particle], cycle: Cycle, production
 ) -> Truth:
-    """What the deposits belong to, by the rule of the cycle's `Production`."""
+    """Return the truth of each track, by the rule of the cycle's `Production`."""
     facts = TrackFacts(steps.tracks, particles, deposits.track, deposits.voxel, deposits.energy_mev)
     return Truth(
         label=labels_of_tracks(facts, production.rule, cycle),
@@ -110,15 +110,18 @@ def find_truth(
 
 
 def ideal_readout(deposits: Deposits, truth: Truth, threshold_mev: float) -> Voxels:
-    """The voxels whose true energy is above the threshold."""
+    """Return the voxels whose true energy is above the threshold."""
     tallied = tally(deposits.voxel, deposits.energy_mev, deposits.track, truth)
     energy = tallied.parts.sum(axis=(1, 2))
     return read_out(tallied, energy, energy > threshold_mev, truth.precedence)
 
 
 def tally(key: np.ndarray, weight: np.ndarray, track: np.ndarray, truth: Truth) -> Tally:
-    """Sum (n,) weights by voxel and by the label, origin and primary of their tracks."""
-    is_hit = np.zeros(GRID_SIZE**3, bool)  # a table of the whole grid: quicker than sorting keys
+    """Sum weights by voxel and by the label, origin and primary of their tracks.
+
+    key: (n,) flat voxel indices. weight: (n,) MeV or electrons. track: (n,) indices of tracks.
+    """
+    is_hit = np.zeros(GRID_SIZE**3, bool)  # a table of the whole grid is faster than np.unique
     is_hit[key] = True
     hit = np.flatnonzero(is_hit)
     row_of_key = np.empty(GRID_SIZE**3, np.int32)
@@ -140,11 +143,10 @@ def tally(key: np.ndarray, weight: np.ndarray, track: np.ndarray, truth: Truth) 
 def read_out(
     tallied: Tally, energy_mev: np.ndarray, is_kept: np.ndarray, precedence: tuple[int, ...] = ()
 ) -> Voxels:
-    """The voxels where is_kept (V,), with energy_mev (V,) as measured.
+    """Return the voxels for which is_kept (V,) is true, with energy_mev (V,) as measured.
 
-    A voxel's label is the one that left most of what was tallied: ionising energy, or with a
-    detector the charge that arrives, in each voxel that it reached; with a `precedence` the first
-    of these labels that left anything.
+    A voxel's label is the class that left most ionisation energy or, with a detector, most of the
+    arriving charge. precedence: labels; the first of them that left anything has priority.
     """
     parts = tallied.parts[is_kept]
     by_label = parts.sum(axis=2)

@@ -1,7 +1,7 @@
-"""The challenge's one definition of formats, labels, submissions, metrics and report.
+"""The challenge's cycles, file formats, submissions, metrics and page of detailed results.
 
-Organisers, participants and the platforms' workers import this same package. It needs numpy and
-h5py alone and runs from Python 3.9 and numpy 1.22 on, the versions of the platforms' image.
+Organisers, participants and the platforms' workers use this same package. It needs only numpy
+(1.22 or newer), h5py and Python 3.9 or newer, the versions on the platforms' workers.
 """
 
 __version__ = "1.0.0"

@@ -1,4 +1,4 @@
-"""The platform's parser and scorer at home: python -m lartpc_challenge check|score|verify."""
+"""Check and score submissions locally: python -m lartpc_challenge check|score|verify."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ from lartpc_challenge.submission.upload import open_upload
 from lartpc_challenge.verify import WHOLE, verify
 
 DESCRIPTION = """\
-Checks and scores submissions to the LArTPC challenge at home, with the code that the platform runs.
+Checks and scores submissions to the LArTPC challenge locally, with the code that the platform runs.
 
-A submission is a zip (or the bare file) that holds one of
+A submission is a zip with one of these files, or the file itself:
   an HDF5 file with event_id, offset and pred, as lartpc_challenge.submission writes it (preferred)
-  an HDF5 file with a dense pred (N, 192, 192, 192) of any integer type, events in the file's order
-  a CSV file with event,x,y,z and label (or pred)
-FORMAT.md, beside this package, describes them.
+  an HDF5 file with a dense pred (N, 192, 192, 192) of any integer type, in the test file's order
+  a CSV file with the columns event, x, y, z and label (or pred)
+FORMAT.md in this package describes them.
 """
 CHECK = """\
-Reads SUBMISSION as the platform will and says what it found, or what is wrong: each kind of problem
-with its first ten cases. Nothing of the truth is needed or known: labels are counted, not scored.
+Reads SUBMISSION as the platform will, and prints its contents or its problems: each kind of problem
+with its first ten cases. The truth is not needed: labels are counted, not scored.
 
   python -m lartpc_challenge check submission.zip --events cycle1_test.h5
 """
 SCORE = """\
-Scores SUBMISSION as the platform does and prints what scores.txt would hold, then the means over
-classes of F1 and IoU, which the platform shows on its page alone.
+Scores SUBMISSION as the platform does. Prints the contents of scores.txt, then the means of F1 and
+IoU over the classes, which the platform shows only on the page of detailed results.
 
-The test file's truth is with the organisers. To score at home, hold events of the train file back,
-predict them, and give the file that holds them, with labels, as the reference: SUBMISSION must then
-cover that file's events and voxels, as it would cover a test file's. A whole train file serves too.
+Only the organisers have the truth of the test file. To score locally, keep some events of the train
+file as a hold-out, predict them, and give the hold-out file with its labels as the reference.
+SUBMISSION must then cover all events and voxels of that file. A whole train file works too.
 
   python -m lartpc_challenge score submission.zip --reference my_holdout.h5 --html page.html
 
-Organisers give a phase's reference.h5 and see the details of what is wrong with it, which a
-platform never shows.
+Organisers give a phase's reference.h5. Errors in that file are then shown in detail, which a
+platform never does.
 """
 VERIFY = """\
-Says of each FILE whether it is as it was written, bit by bit: events, references, submissions,
-models, and zips of them. Files of format version 2 and models end with a seal, a digest of all
-bytes before it; zips have sums of their own. Exit status 0 where all files are whole, else 1.
+Checks whether each FILE is unchanged since it was written: events, references, submissions, models,
+and zips of them. Files of format version 2 and models end with a seal, a digest of all bytes before
+it; zips have checksums. The exit status is 0 if all files are whole, else 1.
 
   python -m lartpc_challenge verify cycle1_train.h5 model.pt dist/codabench.zip
 """
@@ -74,11 +74,11 @@ def check(options: argparse.Namespace) -> None:
     is_dense = form(options.submission) == "dense HDF5"
     print(class_table(pred, manifest.cycle, is_dense=is_dense))
     if options.submission.suffix in (".h5", ".csv"):
-        print("Zip it before you upload it: platforms take nothing else.")
+        print("Zip it before you upload it: platforms accept only zip files.")
 
 
 def form(path: Path) -> str:
-    """Which of the three forms a submission that has been read is of."""
+    """Return the form of a valid submission: "CSV", "sparse HDF5" or "dense HDF5"."""
     with open_upload(path) as upload:
         if not upload.is_hdf5:
             return "CSV"
@@ -133,8 +133,8 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(command=name, action=action)
         return added
 
-    checking = command("check", check, "is this submission complete and readable?", CHECK)
-    scoring = command("score", score_submission, "what does it score?", SCORE)
+    checking = command("check", check, "check that a submission is complete and readable", CHECK)
+    scoring = command("score", score_submission, "score a submission", SCORE)
     for added in (checking, scoring):
         added.add_argument("submission", type=Path, metavar="SUBMISSION", help="zip, .h5 or .csv")
     checking.add_argument(
@@ -142,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="TEST.h5",
-        help="the file that it predicts: the cycle's test file, or events of your own",
+        help="the file that it predicts: the cycle's test file, or your own events",
     )
     scoring.add_argument(
         "--reference",
@@ -154,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
     scoring.add_argument(
         "--html", type=Path, metavar="PAGE", help="also write the page of detailed results"
     )
-    verifying = command("verify", verify_files, "are these files as they were written?", VERIFY)
+    verifying = command("verify", verify_files, "check that files are unchanged", VERIFY)
     verifying.add_argument("files", type=Path, nargs="+", metavar="FILE")
     return top
 

@@ -1,4 +1,4 @@
-"""What command lines share: numbers in range, and an end in one sentence, never a traceback."""
+"""Shared code of the command lines: argument types, and errors as one sentence, not a traceback."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if sys.platform != "win32":
 
 
 def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
-    """Run `command` and return the exit status: 0, 1 for the user to mend, 130 for Ctrl-C.
+    """Run `command` and return the exit status.
 
-    `program` begins every sentence to the user: the command's own name, without its package.
-    `stopped` says what Ctrl-C leaves behind; a polite kill (143) or the terminal's end (129) leaves
-    the same.
+    0: success. 1: an error that the user can fix, printed on stderr. 130, 143, 129: stopped by
+    SIGINT (Ctrl-C), SIGTERM or SIGHUP. program: the command's name, the first word of every
+    message. stopped: the message after a signal; it says what is left behind.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file's name can be no text, or none of here
+        if isinstance(stream, io.TextIOWrapper):  # a file name may not be valid text here
             stream.reconfigure(errors="backslashreplace")
     if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
-        # Inherited from a careless parent: the exit status of child processes would be lost.
+        # Inherited from the parent process: the exit status of child processes would be lost.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         with interrupting():
             command()
             print(end="", flush=True)
-    except BrokenPipeError:  # `head` has read enough
+    except BrokenPipeError:  # the reader of the output, `head` for example, has ended
         _drop_output()
         return 1
     except OSError as reason:
@@ -57,7 +57,7 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
 
 
 def _drop_output() -> None:
-    """Where the output can't be written, keep Python from trying again at its end."""
+    """If stdout can't be written, redirect it, so that Python does not fail again at exit."""
     try:
         print(end="", flush=True)
     except OSError:
@@ -67,7 +67,7 @@ def _drop_output() -> None:
 def begin() -> None:
     """Let Ctrl-C end the program without a traceback until `run` begins.
 
-    For the top of a module that imports for seconds, PyTorch above all, when it is run:
+    Call it at the top of a module whose imports take seconds (PyTorch):
     `if __name__ == "__main__": begin()`.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -75,7 +75,7 @@ def begin() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses empty arguments: an empty shell or make variable, never somebody's wish."""
+    """An argument parser that refuses empty arguments: they come from empty shell variables."""
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[override]
         words = sys.argv[1:] if args is None else list(args)
@@ -87,14 +87,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def new_parser(call: str, manual: str | None) -> argparse.ArgumentParser:
-    """A parser for what is called as `call`; its help begins with `manual` as it stands."""
+    """Return a parser. call: how the program is called. manual: the first part of its help."""
     return _Parser(
         prog=call, description=manual, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
 
 def cycle_option(text: str) -> Cycle:
-    """A type for argparse: a cycle by its number or name."""
+    """Convert a cycle's number or name to a Cycle: a type for argparse."""
     try:
         return find_cycle(text)
     except ChallengeError as problem:
@@ -102,7 +102,7 @@ def cycle_option(text: str) -> Cycle:
 
 
 def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
-    """A type for argparse: whole numbers from `least` on, up to `most` if given."""
+    """Return a type for argparse: whole numbers from `least` to `most` (no limit by default)."""
 
     def whole_number(text: str) -> int:
         try:
@@ -121,16 +121,16 @@ def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other runs out of the folder in the block. ChallengeError where one is at work there.
+    """Lock the folder in the block. Raises ChallengeError if another process has locked it.
 
-    The folder is made where it is missing, and then goes again if it stays empty.
+    The folder is created if it is missing; if it is still empty at the end, it is removed again.
     """
     if folder.exists() and not folder.is_dir():
-        raise ChallengeError(f"{folder}: can't be written into: is no folder")
+        raise ChallengeError(f"{folder}: can't be written into: is not a folder")
     is_ours = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Windows opens no folders.
+        # On Windows a folder can't be opened.
         lock = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
     except OSError as reason:
         raise ChallengeError(f"{folder}: can't be written: {reason.strerror}") from reason
@@ -140,7 +140,7 @@ def alone_in(folder: Path) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ChallengeError(f"{folder}: another process is at work there") from None
-            except OSError:  # a file system that knows no locks
+            except OSError:  # a file system without locks
                 pass
         try:
             yield

@@ -1,9 +1,8 @@
-"""The cycles: each is a task of its own. This is what participants and scorers know of them.
+"""The cycles, as participants and scorers need them: names and classes.
 
-A cycle is declared here, with its classes, and once more in organizer/cycles.py, with how its
-events are made. Label i of a cycle is its i-th class; 0 is no class: it means empty. Nothing else
-in the project names a class or counts cycles, and which of them a competition has is said by its
-competition.yaml.
+A cycle is one task with its data. It is declared here with its classes, and in organizer/cycles.py
+with the settings of its simulation. Label i of a cycle is its i-th class; label 0 means empty.
+competition.yaml lists the cycles of a competition.
 """
 
 from __future__ import annotations
@@ -18,7 +17,11 @@ Rgb = tuple[int, int, int]  # sRGB, 0..255
 
 @dataclass(frozen=True)
 class SemanticClass:
-    """A class of voxels: its name, what belongs to it, its colours on light and on dark ground."""
+    """A class of voxels.
+
+    meaning: the particles that belong to it. on_light, on_dark: its colour on a light and on a
+    dark background.
+    """
 
     name: str
     meaning: str
@@ -30,9 +33,9 @@ class SemanticClass:
 class Cycle:
     """A task with its data.
 
-    number, name: either finds it. title: what sets it apart, in a few words. classes: label i is
-    classes[i - 1]. has_dead_planes: some planes of the detector are not read out, other ones in
-    each event.
+    number, name: both are unique (see `find_cycle`). title: the task in a few words. classes:
+    label i is classes[i - 1]. has_dead_planes: in every event some planes of the detector are not
+    read out.
     """
 
     number: int
@@ -48,12 +51,12 @@ class Cycle:
 
     @property
     def predictable(self) -> tuple[int, ...]:
-        """The labels that a prediction may hold: EMPTY, and `labels` after it."""
+        """The labels that a prediction may have: EMPTY, then `labels`."""
         return (EMPTY, *self.labels)
 
     @property
     def n_labels(self) -> int:
-        """The number of `predictable` labels; they are 0 to n_labels - 1."""
+        """The number of `predictable` labels, which are 0 to n_labels - 1."""
         return len(self.predictable)
 
     @property
@@ -63,11 +66,11 @@ class Cycle:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The names of `predictable`: label_names[label], as every file repeats them."""
+        """The names of `predictable` labels: label_names[label]. Every file contains them."""
         return ("empty", *self.class_names)
 
     def label(self, class_name: str) -> int:
-        """The label of the class with this name. ValueError where the cycle has none."""
+        """Return the label of the class with this name. Raises ValueError if there is none."""
         return self.label_names.index(class_name)
 
     def labels_in(self, other: Cycle) -> tuple[int, ...] | None:
@@ -97,7 +100,7 @@ _PART_OF = {
     "Michel": "shower",
 }
 
-# Told apart by people who see fewer colours: (on light, on dark).
+# (on light, on dark); also distinct for people with colour blindness.
 _BLUE = (36, 104, 180), (102, 164, 234)
 _GREEN = (22, 128, 108), (82, 192, 168)
 _ORANGE = (200, 90, 16), (242, 152, 86)
@@ -105,25 +108,27 @@ _PURPLE = (126, 72, 170), (190, 148, 234)
 _ROSE = (190, 40, 92), (242, 124, 162)
 
 _ELECTROMAGNETIC = SemanticClass(
-    "electron/positron", "electrons and positrons, also those that photons set free", *_BLUE
+    "electron/positron", "electrons and positrons, including those from photons", *_BLUE
 )
 _OTHER = SemanticClass("other", "all other particles", *_GREEN)
 _OTHER_THAN_PROTONS = SemanticClass(
-    "other", "muons, pions and all other particles, nuclei among them", *_GREEN
+    "other", "muons, pions, nuclei and all other particles", *_GREEN
 )
-_PROTON = SemanticClass("proton", "protons, also those of nuclear reactions", *_ORANGE)
+_PROTON = SemanticClass("proton", "protons, including those from nuclear reactions", *_ORANGE)
 _THREE = (_ELECTROMAGNETIC, _OTHER_THAN_PROTONS, _PROTON)
 
 _SHOWER = SemanticClass(
-    "shower", "electrons, positrons and photons of showers, with all that follows", *_BLUE
+    "shower", "electrons, positrons and photons of showers, with their descendants", *_BLUE
 )
-_DELTA = SemanticClass("delta", "electrons knocked out by a track, with all that follows", *_PURPLE)
-_MICHEL = SemanticClass("Michel", "electrons of decaying muons, with all that follows", *_ROSE)
+_DELTA = SemanticClass(
+    "delta", "electrons knocked out by a track, with their descendants", *_PURPLE
+)
+_MICHEL = SemanticClass("Michel", "electrons from muon decays, with their descendants", *_ROSE)
 
 _DECLARED = (
     Cycle(1, "two_classes", "electrons and positrons against the rest", (_ELECTROMAGNETIC, _OTHER)),
     Cycle(2, "three_classes", "protons are a class of their own", _THREE),
-    Cycle(3, "dense", "dense events, cosmic muons, a real detector's gaps", _THREE, True),
+    Cycle(3, "dense", "dense events, cosmic muons, dead planes", _THREE, True),
     Cycle(
         4,
         "track_shower",
@@ -133,10 +138,10 @@ _DECLARED = (
     Cycle(
         5,
         "beam_cosmic",
-        "what comes from the vertex against crossing muons",
+        "particles from the vertex against crossing muons",
         (
-            SemanticClass("beam", "particles of the vertex, with all that follows", *_ORANGE),
-            SemanticClass("cosmic", "crossing muons, with all that follows", *_BLUE),
+            SemanticClass("beam", "particles from the vertex, with their descendants", *_ORANGE),
+            SemanticClass("cosmic", "crossing muons, with their descendants", *_BLUE),
         ),
         True,
     ),
@@ -145,8 +150,8 @@ _DECLARED = (
         "five_classes",
         "the classes of MicroBooNE's SparseSSNet",
         (
-            SemanticClass("HIP", "highly ionising: protons and nuclei", *_ORANGE),
-            SemanticClass("MIP", "minimum ionising: muons, pions, kaons", *_GREEN),
+            SemanticClass("HIP", "highly ionising particles: protons and nuclei", *_ORANGE),
+            SemanticClass("MIP", "minimum ionising particles: muons, pions, kaons", *_GREEN),
             _SHOWER,
             _DELTA,
             _MICHEL,
@@ -161,7 +166,7 @@ _DECLARED = (
             SemanticClass("track", "muons and hadrons", *_GREEN),
             _MICHEL,
             _DELTA,
-            SemanticClass("low-energy", "small deposits away from everything else", *_ORANGE),
+            SemanticClass("low-energy", "small isolated deposits", *_ORANGE),
         ),
     ),
     Cycle(8, "general", "three classes in events of every kind", _THREE, True),
@@ -170,7 +175,7 @@ CYCLES = {cycle.number: cycle for cycle in _DECLARED}
 
 
 def find_cycle(key: int | str) -> Cycle:
-    """The cycle with this number or name. ChallengeError where there is none."""
+    """Return the cycle with this number or name. Raises ChallengeError if there is none."""
     for cycle in _DECLARED:
         if str(key) in (str(cycle.number), cycle.name):
             return cycle

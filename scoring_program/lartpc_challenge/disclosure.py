@@ -1,9 +1,9 @@
-"""How fine a figure of a public phase may be, so that a submission can't read the truth off it.
+"""Limit the precision of a public phase's figures, so that submissions can't reveal the truth.
 
-A participant chooses the predictions, and with them what a figure counts. Here every figure gets
-enough voxels and events that one voxel moves it by at most half of its last digit. Whether a figure
-is shown depends only on the truth and on what the participant knows anyway (the prediction of the
-whole test file): if it depended on which events are public, the dash itself would tell it.
+A participant chooses the predictions, and so the voxels that a figure counts. The bounds here
+ensure that one voxel changes a figure by at most half of its last digit. Whether a figure is shown
+depends only on the truth and on facts that the participant knows (the prediction of the whole test
+file). It must not depend on which events are public, because a missing figure would reveal that.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ _EVENT_STEPS = (SHARE_STEPS, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 
 @dataclass(frozen=True)
 class Bound:
-    """What must be behind a figure.
+    """The smallest numbers of voxels and events that a figure may be made of.
 
-    voxels: how many of a class the phase's truth holds; one of them moves a ratio of voxels by at
-    most 1 / voxels, and the mean of two classes' F1 by 1.25 / voxels.
-    voxels_per_event: how many of them one event counts for, so that several events are behind it.
-    predicted: how many voxels of the whole test file, public and hidden, are predicted as a class.
-    step_events: how many events are behind one step of a share of events; 0 for any number.
+    voxels: voxels of a class in the phase's truth; one voxel changes a ratio of voxels by at most
+    1 / voxels, and the mean F1 of two classes by at most 1.25 / voxels.
+    voxels_per_event: the largest number of them that one event counts for, so that several events
+    are behind a figure.
+    predicted: voxels of the whole test file (public and hidden) that are predicted as a class.
+    step_events: events per rounding step of a share of events; 0 for no limit.
     """
 
     voxels: int
@@ -33,24 +34,33 @@ class Bound:
     step_events: int
 
     def holds(self, counts: np.ndarray) -> np.ndarray:
-        """(C,) bool: whether the truth's voxels per event and class, counts (N, C), are enough."""
+        """Return (C,) bool: whether each class has enough voxels in the truth.
+
+        counts: (N, C), the truth's voxels per event and class.
+        """
         return self._capped(counts) >= self.voxels
 
     def holds_predicted(self, counts: np.ndarray) -> np.ndarray:
-        """(C,) bool: the same for predicted voxels of all test events."""
+        """Return (C,) bool: whether enough voxels are predicted as each class.
+
+        counts: (N, C), the predicted voxels per event and class, of all test events.
+        """
         return self._capped(counts) >= self.predicted
 
     def _capped(self, counts: np.ndarray) -> np.ndarray:
         return np.minimum(counts, self.voxels_per_event).sum(axis=0)
 
     def holds_mean(self, labelled: np.ndarray) -> bool:
-        """Whether the mean accuracy of events with these labelled voxels (n,) may be shown."""
+        """Return whether the mean accuracy of some events may be shown.
+
+        labelled: (n,), the labelled voxels of each event.
+        """
         return len(labelled) > 0 and len(labelled) * int(labelled.min()) >= self.voxels
 
     def event_shares(self, counts: np.ndarray, n_events: int) -> np.ndarray:
-        """counts / n_events, rounded so that one event is at most half a step.
+        """Return counts / n_events, rounded so that one event changes it by at most half a step.
 
-        A tie goes to the nearer of 0 and 1: one event among many can't be told from none.
+        A tie is rounded towards the nearer of 0 and 1, so that one event and none look the same.
         """
         most = n_events // self.step_events if self.step_events else SHARE_STEPS
         n_steps = next((steps for steps in _EVENT_STEPS if steps <= most), 1)
@@ -61,8 +71,8 @@ class Bound:
         )
 
 
-# 2,500 voxels: one moves macro F1 by 1.25 / 2,500 = 0.0005, half of its last digit. About half of
-# the test file is public; a factor of three leaves room for chance.
+# 2,500 voxels: one changes macro F1 by 1.25 / 2,500 = 0.0005, half of its last digit. About half of
+# the test file is public, so a factor of three is enough for `predicted`.
 PUBLIC = Bound(voxels=2500, voxels_per_event=100, predicted=7500, step_events=2)
-# On events of one's own nothing is to be hidden.
+# A participant's own events have no secrets.
 OWN = Bound(voxels=1, voxels_per_event=1 << 62, predicted=1, step_events=0)

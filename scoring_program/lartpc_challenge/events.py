@@ -1,11 +1,11 @@
-"""Event files: voxels with charge, ragged by offsets (FORMAT.md, "Events").
+"""Read and write event files: the voxels with charge, ragged by offsets (FORMAT.md, "Events").
 
 Read:   with EventFile("cycle1_train.h5") as events:
             for event in events: event.coords, event.energy, event.label
 Write:  with EventWriter("mine.h5", kind="train", cycle=1, scale="full") as out:
             out.append(Event(7, coords, energy, label))
 
-Both hold a block of events in memory, never the file.
+Both keep a block of events in memory, never the whole file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pandas
 
 _CHUNK_ROWS = 1 << 15
-DEFLATE_RATIO = 1032  # deflate's best: 258 bytes in 2 bits
+DEFLATE_RATIO = 1032  # the highest compression of deflate: 258 bytes in 2 bits
 _BLOCK_VOXELS = 1 << 20
 COMPRESSION = {"compression": "gzip", "compression_opts": 6, "shuffle": True}
 _COLUMNS = {
@@ -52,11 +52,11 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Event:
-    """The voxels of one event that hold charge.
+    """The voxels with charge of one event.
 
-    coords (n, 3) uint8 x, y, z; energy (n,) float32 MeV; label (n,) uint8 >= 1, None if unknown;
-    particle (n,) int16: the row of the event's particles that the voxel's energy comes from, -1 for
-    none of them, None if unknown.
+    coords (n, 3) uint8: x, y, z. energy (n,) float32: MeV. label (n,) uint8: at least 1; None if
+    unknown. particle (n,) int16: index of the primary particle that left most of the voxel's
+    energy, in the event's particle table; -1 for none of them; None if unknown.
     """
 
     event_id: int
@@ -70,13 +70,13 @@ class Event:
 
 
 def offset_of(lengths) -> np.ndarray:
-    """(N+1,) int64: where each of N pieces of these lengths begins, and where the last one ends."""
+    """Return the offsets (N+1,) int64 of N consecutive parts with these lengths."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def has_repeats(values: np.ndarray) -> bool:
-    """Whether a value stands in `values` (n,) more than once."""
-    # np.unique imports numpy.ma when it is called first: 50 ms, as long as scoring itself.
+    """Return whether a value occurs more than once in `values` (n,)."""
+    # The first call of np.unique imports numpy.ma: 50 ms, as long as scoring itself.
     ordered = np.sort(values)
     return bool((ordered[1:] == ordered[:-1]).any())
 
@@ -92,11 +92,11 @@ def check_offsets(offset: np.ndarray, n_events: int, n_voxels: int, where: str, 
 
 
 class EventFile:
-    """An event file opened for reading: a sequence of `Event`, with its attributes.
+    """An event file, open for reading: a sequence of `Event`.
 
     event_id (N,) uint32 and offset (N+1,) int64 are in memory; voxels are read on demand.
-    Raises ChallengeError, one sentence, for what is not such a file. `kind` asks for one kind,
-    `labelled` for a file of whatever kind that holds labels.
+    kind: the expected kind of file, any kind by default. labelled: the file must have labels.
+    Raises ChallengeError for any other file.
     """
 
     def __init__(self, path, kind: str | None = None, *, labelled: bool = False):
@@ -133,12 +133,15 @@ class EventFile:
         check_offsets(self.offset, n_events, n_voxels, str(self.path), error=ChallengeError)
 
     def _check_stored(self, name: str) -> None:
-        """Before memory is taken for what the file says that it holds."""
-        said, stored = self._file[name].nbytes, self._file[name].id.get_storage_size()
-        if said > DEFLATE_RATIO * stored:
+        """Raise ChallengeError if the data set's declared size is impossible.
+
+        Checked before memory is allocated for it.
+        """
+        declared, stored = self._file[name].nbytes, self._file[name].id.get_storage_size()
+        if declared > DEFLATE_RATIO * stored:
             raise ChallengeError(
-                f"{self.path}: {name} says that it holds {said:,} bytes, which can't be packed "
-                f"into the {stored:,} that are there; the file is damaged"
+                f"{self.path}: {name} declares {declared:,} bytes, but the {stored:,} stored bytes "
+                "can't hold as many; the file is damaged"
             )
 
     def _check_column(self, name: str, dtype: type, shape: tuple[int, ...]) -> None:
@@ -151,7 +154,7 @@ class EventFile:
 
     @property
     def n_voxels(self) -> int:
-        """M, of all events."""
+        """M, the number of voxels of all events."""
         return int(self.offset[-1])
 
     def __len__(self) -> int:
@@ -169,7 +172,7 @@ class EventFile:
             start = stop
 
     def _block_end(self, start: int) -> int:
-        """As many events from `start` as fit into a block, at least one."""
+        """Return the end of the block of events that begins at `start`: at least one event."""
         end = np.searchsorted(self.offset, self.offset[start] + _BLOCK_VOXELS, side="right") - 1
         return max(start + 1, int(end))
 
@@ -183,7 +186,10 @@ class EventFile:
             )
 
     def column(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """A per-voxel column of the events start..stop (all by default), as stored."""
+        """Return a per-voxel column of the events start..stop (all by default), as stored.
+
+        Raises ChallengeError if it is missing or damaged.
+        """
         stop = len(self) if stop is None else stop
         if name not in self._file:
             raise ChallengeError(f"{self.path}: data set {name} is missing")
@@ -198,12 +204,12 @@ class EventFile:
         return column
 
     def to_frame(self, start: int = 0, stop: int | None = None) -> pandas.DataFrame:
-        """The voxels of the events start..stop (all by default) as a pandas data frame.
+        """Return the voxels of the events start..stop (all by default) as a pandas data frame.
 
-        One row per voxel, with the columns event_id, x, y, z, energy and, where the file has them,
+        One row per voxel, with the columns event_id, x, y, z, energy and, if the file has them,
         label and particle. Needs pandas, which scoring does not.
         """
-        import pandas  # a platform's worker has none
+        import pandas  # not installed on a platform's worker
 
         stop = len(self) if stop is None else stop
         length = np.diff(self.offset[start : stop + 1])
@@ -226,13 +232,13 @@ class EventFile:
 
 
 class EventWriter:
-    """Writes an event file event by event; the file takes its name when the block ends well.
+    """Write an event file, event by event. The file appears at `path` when the block ends.
 
-    ValueError at the block's end where two events have the same event_id.
-
-    columns: further per-voxel columns, name -> dtype, given to `append` by keyword. `particle` is
-    written where they name it, and may come with the events.
-    attributes: further root attributes. `file` is the open h5py.File, for further groups.
+    columns: additional per-voxel columns, name -> dtype; give their values to `append` by keyword.
+    For the column `particle` the values may be in the events instead. attributes: additional root
+    attributes. The attribute `file` is the open h5py.File, for additional groups.
+    Raises ValueError at the end of the block if two events have the same event_id, ChallengeError
+    if the file can't be written.
     """
 
     def __init__(
@@ -248,7 +254,7 @@ class EventWriter:
         if kind not in EVENT_KINDS or cycle not in CYCLES or scale not in SCALES:
             raise ValueError(f"kind {kind!r}, cycle {cycle!r} or scale {scale!r} is unknown")
         if kind == "test" and "particle" in (columns or {}):
-            raise ValueError("a test file must not tell of particles")
+            raise ValueError("a test file must not have the column particle")
         names = ("coords", "energy") if kind == "test" else ("coords", "energy", "label")
         self._columns = {name: _COLUMNS[name] for name in names}
         self._columns.update({name: (dtype, ()) for name, dtype in (columns or {}).items()})
@@ -270,9 +276,9 @@ class EventWriter:
         self._waiting, self._n_waiting = [], 0
 
     def append(self, event: Event, **columns: np.ndarray) -> None:
-        """Add one event. Raises ValueError for arrays of other shapes, dtypes or values.
+        """Add one event. Raises ValueError for arrays with a wrong shape, dtype or value.
 
-        Signals that ask to stop take effect here: writing holds them back.
+        Signals (Ctrl-C) take effect in this call only; while the file is open they are deferred.
         """
         let_in()
         values = {"coords": event.coords, "energy": event.energy}
@@ -293,9 +299,9 @@ class EventWriter:
         if (event.coords >= GRID_SIZE).any():
             raise ValueError(f"event {event.event_id}: a voxel lies outside the grid")
         if event.label is not None and (event.label == 0).any():
-            raise ValueError(f"event {event.event_id}: a voxel in a file has a label of at least 1")
+            raise ValueError(f"event {event.event_id}: label holds 0, expected at least 1")
         if "particle" in values and (values["particle"] < -1).any():
-            raise ValueError(f"event {event.event_id}: a particle is a row of the table, or -1")
+            raise ValueError(f"event {event.event_id}: particle is below -1")
         self._event_id.append(event.event_id)
         self._length.append(len(event))
         self._waiting.append(values)
@@ -332,7 +338,7 @@ class EventWriter:
 
 
 def write_format(file: h5py.File, *, kind: str, cycle: int, scale: str) -> None:
-    """Write the attributes that every file of the challenge carries."""
+    """Write the attributes of every file of the challenge (FORMAT.md, "Attributes")."""
     file.attrs.update(
         {
             "format": FORMAT,
@@ -348,7 +354,7 @@ def write_format(file: h5py.File, *, kind: str, cycle: int, scale: str) -> None:
 
 
 def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
-    """Raise `error` unless the file's attributes are those of a file of one of `kinds`."""
+    """Raise `error` unless the file has valid attributes and is of one of `kinds`."""
     names = ("format", "format_version", "kind", "cycle", "scale")
     with reading(f"{path}: an attribute", error=error):
         found = {name: _scalar(file.attrs.get(name)) for name in names}
@@ -357,7 +363,7 @@ def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
     if found["format_version"] not in range(1, FORMAT_VERSION + 1):
         raise error(
             f"{path}: format_version {found['format_version']} is not readable by this package, "
-            f"which reads versions up to {FORMAT_VERSION}; take the package that came with the file"
+            f"which reads versions up to {FORMAT_VERSION}; use the package that came with the file"
         )
     if found["kind"] not in kinds:
         raise error(f"{path}: is a {found['kind']} file, expected {' or '.join(kinds)}")
@@ -369,19 +375,19 @@ def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
 
 
 def _check_class_names(file: h5py.File, path, cycle: Cycle, error) -> None:
-    """Raise `error` where the file says other classes than the cycle has: labels would change."""
+    """Raise `error` unless the file has the class names of the cycle."""
     with reading(f"{path}: the attribute class_names", error=error):
         found = np.asarray(file.attrs["class_names"]).tolist()
         names = [n.decode() if isinstance(n, bytes) else n for n in found]
     if names != list(cycle.label_names):
         raise error(
             f"{path}: its classes are {', '.join(map(str, names))}, but those of cycle "
-            f"{cycle.number} {cycle.name} are {', '.join(cycle.label_names)}; take the package "
+            f"{cycle.number} {cycle.name} are {', '.join(cycle.label_names)}; use the package "
             "that came with the file"
         )
 
 
 def _scalar(attribute):
-    """A scalar attribute as a Python value; text that equals nothing for anything else."""
+    """Return a scalar attribute as a Python value, and for an array a text with its shape."""
     value = np.asarray(attribute)
     return value.item() if value.shape == () else f"an array of shape {value.shape}"

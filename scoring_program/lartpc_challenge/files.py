@@ -1,4 +1,4 @@
-"""Files, read and written so that a fault is one sentence and no file is ever half-written."""
+"""Read files with clear errors, and write them completely or not at all."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _UMASK = os.umask(0o077)
 os.umask(_UMASK)
 _known_whole: set[tuple[int, ...]] = set()
 _at_work: set[Path] = set()  # temporary files of `replacing`
-NOT_AS_WRITTEN = f"is not as it was written: damaged, cut short or edited; {_AGAIN}"
+NOT_AS_WRITTEN = f"has changed since it was written: damaged, cut short or edited; {_AGAIN}"
 
 
 def check_file(path, *, error=ChallengeError) -> None:
-    """Raise `error` unless `path` is a regular file: a pipe's reader might wait for ever."""
+    """Raise `error` unless `path` is a regular file. Reading a pipe could block for ever."""
     path = Path(path)
     if not path.is_file():
         found = ", but a folder, pipe or device" if path.exists() else ""
@@ -39,7 +39,7 @@ def check_file(path, *, error=ChallengeError) -> None:
 
 
 def check_seal(path, *, error=ChallengeError) -> bool:
-    """Whether the file is sealed; `error` where it changed after that, or can't be read."""
+    """Return whether the file has a seal. Raises `error` if it has changed or can't be read."""
     check_file(path, error=error)
     try:
         with open(path, "rb") as file:
@@ -55,9 +55,10 @@ def check_seal(path, *, error=ChallengeError) -> bool:
 
 
 def note_whole(path) -> None:
-    """Check the seal of this file no more, here and in children, until somebody writes to it.
+    """Skip the check of this file's seal from now on, in this process and its children.
 
-    For a file that a child of this process has just checked: a digest takes as long as scoring.
+    For a file that a child process has just checked: the check takes as long as scoring. If the
+    file is written to, it is checked again.
     """
     _known_whole.add(_identity(path))
 
@@ -69,9 +70,9 @@ def _identity(path) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
-    """Open an HDF5 file; `error` with one sentence where that or reading in the block fails.
+    """Open an HDF5 file for reading. Raises `error` if it, or reading in the block, fails.
 
-    A sealed file is checked first: HDF5 itself hangs or crashes on some damage.
+    The seal is checked first, because HDF5 hangs or crashes on some damaged files.
     """
     path = Path(path)
     is_sealed = check_seal(path, error=error)
@@ -88,14 +89,14 @@ def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
 
 
 def _must_be_sealed(file: h5py.File) -> bool:
-    """Whether it is one of ours, of a version whose files all end with a seal."""
+    """Return whether it is a file of the challenge, of a version that requires a seal."""
     version = file.attrs.get("format_version") if file.attrs.get("format") == FORMAT else None
     return isinstance(version, numbers.Integral) and int(version) >= SEALED_SINCE
 
 
 @contextlib.contextmanager
 def reading(what: str, *, error=ChallengeError) -> Iterator[None]:
-    """Turn what HDF5 and h5py say of damaged bytes into one sentence about `what`."""
+    """Turn the exceptions of h5py for damaged bytes into `error` with a sentence about `what`."""
     try:
         yield
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as reason:
@@ -104,13 +105,14 @@ def reading(what: str, *, error=ChallengeError) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path, *, private: bool = False) -> Iterator[Path]:
-    """Atomic write: yields a temporary file, renamed to `path` on success, deleted on error.
+    """Write a file atomically: yield a temporary file, rename it to `path` on success.
 
-    It lies beside `path`, is empty, and its owner's alone; `private`: it stays so. Symbolic links
-    are followed. What a killed process left there of an earlier attempt is removed.
+    The temporary file is in the same folder, empty, and readable by its owner only; with `private`
+    it stays so. On error it is deleted. Symbolic links are followed. Temporary files of killed
+    processes are removed. Raises ChallengeError if the file can't be written.
     """
     target = Path(os.path.realpath(path))
-    if target in _at_work:  # the temporary file of a block around this one, which will rename it
+    if target in _at_work:  # the temporary file of an outer block, which will rename it
         yield target
         return
     temporary = target.parent / f".{target.name}.{os.getpid()}.tmp"
@@ -120,7 +122,7 @@ def replacing(path, *, private: bool = False) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
         lock = os.open(temporary, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
-        if not lock_file(lock) and os.name == "nt":  # which renames no file that is open
+        if not lock_file(lock) and os.name == "nt":  # Windows can't rename an open file
             os.close(lock)
             lock = None
         _at_work.add(temporary)
@@ -130,7 +132,7 @@ def replacing(path, *, private: bool = False) -> Iterator[Path]:
         os.replace(temporary, target)
     except OSError as reason:
         raise ChallengeError(f"{path}: can't be written: {reason.strerror or reason}") from reason
-    except ChallengeError as problem:  # perhaps of a writer that knows the temporary name alone
+    except ChallengeError as problem:  # its text may contain the temporary file's name
         raise type(problem)(str(problem).replace(str(temporary), str(path))) from problem
     finally:
         _at_work.discard(temporary)
@@ -141,9 +143,9 @@ def replacing(path, *, private: bool = False) -> Iterator[Path]:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove temporary files of `target` whose process is gone: it holds their lock no more."""
+    """Remove temporary files of `target` that no running process has locked."""
     pattern = re.compile(rf"\.{re.escape(target.name)}\.[0-9]+\.tmp")
-    with contextlib.suppress(OSError):  # a folder that can be written and not listed
+    with contextlib.suppress(OSError):  # no permission to list the folder
         for path in target.parent.iterdir():
             if pattern.fullmatch(path.name):
                 with contextlib.suppress(OSError), open(path, "rb") as file:
@@ -152,44 +154,46 @@ def _remove_leftovers(target: Path) -> None:
 
 
 def lock_file(descriptor: int) -> bool:
-    """Lock an open file or folder until it is closed; False where that can't be done, or another
-    process has locked it."""
+    """Lock an open file or folder until it is closed. Return whether it is locked now.
+
+    False if another process has locked it or the system has no locks.
+    """
     if fcntl is None:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # locked, or a file system that knows no locks
+    except OSError:  # locked, or a file system without locks
         return False
     return True
 
 
 def check_writable(path) -> None:
-    """ChallengeError where `replacing` would fail: before an hour's work, not after."""
+    """Raise ChallengeError if `replacing` would fail. Call it before long work."""
     _check_replaceable(path)
     folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
     if not folder.is_dir():
-        raise ChallengeError(f"{path}: can't be written: {folder} is no folder")
+        raise ChallengeError(f"{path}: can't be written: {folder} is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ChallengeError(f"{path}: can't be written: no permission in {folder}")
 
 
 def _check_replaceable(path) -> None:
-    # Not even /dev/null: root would replace it. An empty name is that of the folder one is in.
+    # Root could replace even /dev/null. An empty path means the current folder.
     target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):
         raise ChallengeError(f"{path}: can't be written: is a folder, pipe or device")
 
 
 def write_text(path, text: str, *, private: bool = False) -> None:
-    """Write a text file as UTF-8, whole or not at all. ChallengeError where that is impossible."""
+    """Write a text file as UTF-8, atomically. Raises ChallengeError if that fails."""
     with replacing(path, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 class _PatientFile(io.FileIO):
-    """A file that takes all that HDF5 writes, and keeps what the disk refused as `failure`.
+    """A file whose writes never fail for HDF5; the first error is kept in `failure`.
 
-    HDF5 must not meet a full disk itself: it can't close the file then, and crashes the process.
+    If a write fails (full disk), HDF5 can't close the file and crashes the process.
     """
 
     failure = None
@@ -214,11 +218,11 @@ class _PatientFile(io.FileIO):
 
 @contextlib.contextmanager
 def new_h5(path, *, private: bool = False) -> Iterator[h5py.File]:
-    """A new HDF5 file that is sealed and takes the name `path` when the block ends well, else goes.
+    """Write a new HDF5 file atomically, with a seal.
 
-    ChallengeError where it can't be written, a full disk included. `private`: for its owner alone,
-    from its first byte. Signals are held back in the
-    block, except where it calls `let_in`: HDF5 calls Python to write, and loses exceptions there.
+    private: only its owner can read it, from the first byte on. Signals are deferred in the block
+    until it calls `let_in`: HDF5 calls Python to write, and loses exceptions that are raised there.
+    Raises ChallengeError if the file can't be written, a full disk included.
     """
     with replacing(path, private=private) as temporary, _PatientFile(temporary, "w+") as disk:
         try:

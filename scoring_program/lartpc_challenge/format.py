@@ -1,7 +1,4 @@
-"""Constants and errors that every other module builds on.
-
-The file formats themselves are described in FORMAT.md, beside this file.
-"""
+"""Constants and exceptions of all modules. FORMAT.md describes the file formats."""
 
 from __future__ import annotations
 
@@ -17,17 +14,17 @@ SCALES = ("demonstration", "full")
 EVENT_KINDS = ("train", "test", "simulation")
 REFERENCE_KINDS = ("reference", "placeholder")
 
-# In the order of the leaderboard: the first one ranks.
+# In the order of the leaderboard, which is ranked by the first one.
 METRICS = ("acc_at_80", "acc_at_50", "acc_mean")
 
 
 class ChallengeError(Exception):
-    """Something the user can mend; its text is all that a command line shows."""
+    """An error that the user can fix. The command lines print only its text."""
 
 
 class SubmissionError(ChallengeError):
-    """The submission can't be scored: for a participant to mend, in words free of truth."""
+    """An error in the submission, for the participant to fix. Its text must not reveal truth."""
 
 
 class ReferenceDataError(ChallengeError):
-    """The reference data can't be used: for an organiser to mend, never shown to a participant."""
+    """An error in the reference data, for the organiser to fix. Never shown to participants."""

@@ -1,7 +1,7 @@
-"""Calls a function in a child process with limits: a hang, a crash or a bomb can't reach this one.
+"""Call a function in a child process with limits on time and memory.
 
-HDF5 hangs, crashes or takes all memory over damaged and hostile files. The child is forked, so that
-nothing is imported twice and it can work on what this process holds.
+HDF5 can hang, crash or use all memory when it reads damaged or hostile files. The child process is
+forked, so that it has the modules and data of this process.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from lartpc_challenge.format import ChallengeError, ReferenceDataError, Submissi
 if sys.platform != "win32":
     import resource
 
-MEMORY_LIMIT = 1 << 30  # bytes, on top of what the process has mapped when the call begins
-TIME_LIMIT = 240  # seconds, of the clock and of the processor
+MEMORY_LIMIT = 1 << 30  # bytes, in addition to the memory that is mapped when the call begins
+TIME_LIMIT = 240  # seconds, of wall time and of CPU time
 
-_MOST_RESULT_BYTES = 1 << 30  # of `read_in_child`: a manifest or scores
+_MOST_RESULT_BYTES = 1 << 30  # of a pickled manifest or of scores in `read_in_child`
 _Result = TypeVar("_Result")
 
-# What a child reports: one of these or the name of an error, a newline, and the rest.
+# The first line of a child's report is one of these or the name of an exception.
 _DONE, _NO_MEMORY, _FAILED = b"done", b"no memory", b"failed"
 _ERRORS = {
     kind.__name__.encode(): kind for kind in (ChallengeError, SubmissionError, ReferenceDataError)
@@ -39,21 +39,21 @@ _ERRORS = {
 
 
 class LimitError(Exception):
-    """The child ran into a limit, or died. The text says in what, as a clause."""
+    """The child exceeded a limit or crashed. The text is a clause that says why."""
 
 
 class TimeLimitError(LimitError):
-    """It took longer than it may."""
+    """The child exceeded the time limit."""
 
 
 class MemoryLimitError(LimitError):
-    """It needed more memory than it may take."""
+    """The child exceeded the memory limit."""
 
 
 def can_guard() -> bool:
-    """Whether this system can limit a process's memory and time: Linux alone can.
+    """Return whether this system can limit the memory and time of a process: only Linux can.
 
-    Elsewhere a participant reads a file of their own, against which nothing needs to be guarded.
+    On other systems participants read their own files, which need no limits.
     """
     return sys.platform == "linux" and hasattr(os, "fork")
 
@@ -65,10 +65,11 @@ def call_guarded(
     time_limit: float = TIME_LIMIT,
     most_bytes: int = 1 << 16,
 ) -> bytes:
-    """What `function` returns in a child process, cut after about `most_bytes`.
+    """Call `function` in a child process and return its result.
 
-    Raises the ChallengeError that `function` raises, or LimitError. What else it does is lost with
-    the child, but for what it writes into shared memory. Only where `can_guard`.
+    memory_limit: bytes. time_limit: seconds. most_bytes: the result is cut to this length. The only
+    other effects of `function` are those on shared memory. Raises the ChallengeError that
+    `function` raises, or LimitError. Call it only if `can_guard()`.
     """
     receiver, sender = os.pipe()
     child = _fork()
@@ -95,10 +96,10 @@ def call_guarded(
 def read_in_child(
     path: Path, function: Callable[[], _Result], *, error: type[ChallengeError] = ReferenceDataError
 ) -> _Result:
-    """What `function`, which reads the file at `path` alone, returns in a child where that can be.
+    """Call `function`, which reads only the file at `path`, in a child process if possible.
 
-    Raises the ChallengeError that `function` raises, and `error` where the child ran into a limit
-    or died.
+    Raises the ChallengeError that `function` raises, and `error` if the child exceeds a limit or
+    crashes.
     """
     if not can_guard():
         return function()
@@ -111,20 +112,20 @@ def read_in_child(
 
 
 def _text(report: bytes) -> str:
-    return report.decode("utf-8", "surrogateescape")  # a path can be no text
+    return report.decode("utf-8", "surrogateescape")  # a path may not be valid UTF-8
 
 
 def _fork() -> int:
     with warnings.catch_warnings():
-        # Python 3.12 warns of threads, which numpy's BLAS has: the child doesn't use it.
+        # Python 3.12 warns because numpy's BLAS has threads. The child does not use BLAS.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 
 def _end(child: int) -> int:
-    """The status with which the child has ended, or with which it ends now.
+    """Kill the child if it still runs, and return its wait status.
 
-    0 where SIGCHLD is ignored, as a parent may have left it: the system keeps no status then.
+    0 if SIGCHLD is ignored (inherited from the parent): then the system keeps no status.
     """
     try:
         os.kill(child, signal.SIGKILL)
@@ -134,7 +135,7 @@ def _end(child: int) -> int:
 
 
 def _receive(receiver: int, time_limit: float, most_bytes: int) -> bytes:
-    """What the child reports. TimeLimitError where it does not come to an end in time."""
+    """Return the child's report. Raises TimeLimitError if it takes too long."""
     deadline = time.monotonic() + time_limit
     poll, report = select.poll(), bytearray()
     poll.register(receiver, select.POLLIN)
@@ -164,7 +165,7 @@ def _death(status: int) -> str:
 def _work(
     sender: int, function: Callable[[], bytes], memory_limit: int, time_limit: float
 ) -> NoReturn:
-    """Call `function`, report, and end the process whatever happens."""
+    """Call `function`, send the report and end the process in every case."""
     try:
         with open(sender, "wb", buffering=0) as pipe:
             rest = memoryview(_report(function, memory_limit, time_limit))
@@ -183,12 +184,12 @@ def _report(function: Callable[[], bytes], memory_limit: int, time_limit: float)
         return f"{type(problem).__name__}\n{problem}".encode("utf-8", "surrogateescape")
     except MemoryError:
         return _NO_MEMORY
-    except BaseException as reason:  # a hostile file may find any; its text could be anything
+    except BaseException as reason:  # a hostile file can cause any error, with any text
         return _FAILED + f"\n{type(reason).__name__}".encode()
 
 
 def _silence() -> None:
-    """Let nothing that the C libraries print come through."""
+    """Discard everything that C libraries print."""
     faulthandler.disable()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
@@ -196,7 +197,7 @@ def _silence() -> None:
 
 
 def _limit(memory_limit: int, time_limit: float) -> None:
-    # The address space holds what the parent had mapped, hundreds of megabytes: count from there.
+    # The limit is on the address space, which already has hundreds of MB from the parent process.
     with contextlib.suppress(FileNotFoundError), open("/proc/self/statm") as sizes:
         mapped = int(sizes.read().split()[0]) * resource.getpagesize()
         _set_limit(resource.RLIMIT_AS, mapped + memory_limit)
@@ -205,7 +206,7 @@ def _limit(memory_limit: int, time_limit: float) -> None:
 
 
 def forbid_opening() -> None:
-    """Give up the right to open files: no link in a submission leads anywhere from here on."""
+    """Give up the right to open files, so that links in a submission can't be followed."""
     _set_limit(resource.RLIMIT_NOFILE, 0)
 
 

@@ -1,19 +1,20 @@
 """Metrics of semantic segmentation, event by event.
 
 Goal
-    Every event counts alike, however many voxels it has: the leaderboard asks how good a typical
-    event is and what the best fifth reaches, not how many voxels of a few large showers are right.
+    All events have the same weight, however many voxels they have. The leaderboard shows how good
+    a typical event is and the accuracy that the best fifth of the events reaches; a few large
+    showers do not dominate it.
 
 Conventions
     `true` and `pred` are (M,) integer labels of the same voxels in the same order, event after
-    event; `offset` (N+1,) bounds the events: event i is true[offset[i]:offset[i+1]].
-    Label 0 means empty. Where `true` is 0 the prediction does not count; where it is not, a
-    prediction of 0 is wrong. Events without a labelled voxel are skipped.
-    Tables of classes are indexed by the label itself: confusion[true, predicted].
+    event. `offset` is (N+1,): event i is true[offset[i]:offset[i+1]].
+    Label 0 means empty. If `true` is 0, the prediction does not count; else the voxel is labelled,
+    and a prediction of 0 is wrong. Events without labelled voxels are skipped.
+    Tables of classes are indexed by label: confusion[true, predicted].
 
 Metrics
     A_e of an event = voxels with true > 0 and pred == true / voxels with true > 0
-    acc_at_80, acc_at_50 = 80th and 50th percentile of A_e over events, linear between neighbours
+    acc_at_80, acc_at_50 = 80th and 50th percentile of A_e over events, linear interpolation
     acc_mean = mean of A_e over events
     recall, precision, F1 and intersection over union (IoU) of each class, over all labelled voxels;
     macro F1 and mean IoU are means over classes
@@ -22,7 +23,7 @@ Source
     The competition of the Machine Learning in High Energy Physics school 2018 (CodaLab 19818) had
     these three scores, ranked in the order of METRICS. Percentile: type 7 of R. J. Hyndman and
     Y. Fan, The American Statistician 50 (1996) 361. Macro F1: the mean of the classes' F1, the
-    first of the two that J. Opitz and S. Burst, arXiv:1911.03347, compare.
+    first of the two definitions in J. Opitz and S. Burst, arXiv:1911.03347.
 """
 
 from __future__ import annotations
@@ -50,11 +51,14 @@ def validate(true: np.ndarray, pred: np.ndarray, offset: np.ndarray) -> None:
 def count_correct(
     true: np.ndarray, pred: np.ndarray, offset: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Per event the labelled voxels predicted right, and the labelled voxels: both (N,) int64."""
+    """Count per event the correctly predicted labelled voxels, and all labelled voxels.
+
+    Returns two arrays (N,) int64. Raises ValueError for arrays against the conventions.
+    """
     validate(true, pred, offset)
     bounds = offset.tolist()
     counts = np.empty((2, len(bounds) - 1), np.int64)
-    # Event by event: whole-array temporaries cost more, and np.add.reduceat has no empty slices.
+    # A loop is faster than whole-array temporaries; np.add.reduceat can't handle empty events.
     for i, (start, stop) in enumerate(zip(bounds, bounds[1:])):
         event = true[start:stop]
         is_labelled = event > 0
@@ -64,9 +68,10 @@ def count_correct(
 
 
 def accuracy(correct: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """A_e of the events with labelled voxels, in their order: (n <= N,) float64 in 0..1.
+    """Return A_e of the events with labelled voxels: (n <= N,) float64 in 0..1, in event order.
 
-    Raises ReferenceDataError where no event has one: there is nothing to score then.
+    correct, labelled: (N,) counts of `count_correct`. Raises ReferenceDataError if no event has a
+    labelled voxel.
     """
     scored = labelled > 0
     if not scored.any():
@@ -75,22 +80,23 @@ def accuracy(correct: np.ndarray, labelled: np.ndarray) -> np.ndarray:
 
 
 def leaderboard(accuracy: np.ndarray) -> dict[str, float]:
-    """The scores of events with accuracies A_e (n,), named and ordered as METRICS."""
+    """Return the scores of events with accuracies A_e (n,): name -> value, in METRICS' order."""
     at_50, at_80 = np.percentile(accuracy, (50, 80))
     scores = {"acc_at_80": at_80, "acc_at_50": at_50, "acc_mean": np.mean(accuracy)}
     return {name: float(scores[name]) for name in METRICS}
 
 
 def evaluate(true: np.ndarray, pred: np.ndarray, offset: np.ndarray) -> dict[str, float]:
-    """The scores of predicted labels, named and ordered as METRICS.
+    """Return the scores of predicted labels: name -> value, in METRICS' order.
 
-    ValueError for arrays against the conventions, ReferenceDataError where nothing is labelled.
+    true, pred: (M,) integers. offset: (N+1,) integers. Raises ValueError for arrays against the
+    conventions, ReferenceDataError if no voxel is labelled.
     """
     return leaderboard(accuracy(*count_correct(true, pred, offset)))
 
 
 def count_classes(labels: np.ndarray, offset: np.ndarray, n_labels: int) -> np.ndarray:
-    """(N, n_labels) int64: voxels of each label in each event."""
+    """Count the voxels of each label in each event: (N, n_labels) int64."""
     counts = np.zeros((len(offset) - 1, n_labels), np.int64)
     for event, (start, stop) in zip(counts, zip(offset[:-1].tolist(), offset[1:].tolist())):
         event += np.bincount(labels[start:stop], minlength=n_labels)
@@ -98,9 +104,9 @@ def count_classes(labels: np.ndarray, offset: np.ndarray, n_labels: int) -> np.n
 
 
 def count_confusion(true: np.ndarray, pred: np.ndarray, n_labels: int) -> np.ndarray:
-    """confusion[true, predicted], (n_labels, n_labels) int64, over all labelled voxels.
+    """Return confusion[true, predicted], (n_labels, n_labels) int64, over all labelled voxels.
 
-    Row 0 is empty. Labels are 0..n_labels - 1; ValueError for others.
+    Row 0 is zero. Raises ValueError for labels outside 0..n_labels - 1.
     """
     validate(true, pred, np.array([0, true.size]))
     confusion = np.zeros(n_labels * n_labels, np.int64)
@@ -116,23 +122,23 @@ def count_confusion(true: np.ndarray, pred: np.ndarray, n_labels: int) -> np.nda
 
 
 def recall(confusion: np.ndarray) -> np.ndarray:
-    """Share of a class's voxels that are predicted as it: (n_labels,), NaN where it has none."""
+    """Return the share of each class's voxels that are predicted as it: (n_labels,) or NaN."""
     return _ratio(np.diag(confusion), confusion.sum(axis=1))
 
 
 def precision(confusion: np.ndarray) -> np.ndarray:
-    """Share of the voxels predicted as a class that are of it: (n_labels,), NaN without any."""
+    """Return the share of the voxels predicted as a class that belong to it: (n_labels,) or NaN."""
     return _ratio(np.diag(confusion), confusion.sum(axis=0))
 
 
 def iou(confusion: np.ndarray) -> np.ndarray:
-    """Voxels of a class predicted as it over those that are either: (n_labels,), NaN without."""
+    """Return the intersection over union of true and predicted voxels: (n_labels,) or NaN."""
     right = np.diag(confusion)
     return _ratio(right, confusion.sum(axis=0) + confusion.sum(axis=1) - right)
 
 
 def f1(confusion: np.ndarray) -> np.ndarray:
-    """Harmonic mean of precision and recall of each class: (n_labels,), NaN without voxels."""
+    """Return the harmonic mean of precision and recall of each class: (n_labels,) or NaN."""
     return _ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
 
 

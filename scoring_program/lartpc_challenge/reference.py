@@ -1,7 +1,7 @@
-"""Reference files: the hidden truth of one phase (FORMAT.md, "Reference").
+"""Read and write reference files: the truth of one phase (FORMAT.md, "Reference").
 
-Only the scorer reads them. `Manifest` is the part that is public anyway: which events and voxels
-the test file holds. A submission is validated against it whole, in every phase alike.
+Only the scorer reads them. `Manifest` is the public part: the events and voxels of the test file.
+Every submission is checked against the whole manifest, in all phases.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from lartpc_challenge.format import METRICS, REFERENCE_KINDS, ChallengeError, Re
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a submission must cover: the events and voxels of a cycle's test file, in its order.
+    """The events and voxels of a cycle's test file in its order, which a submission must cover.
 
-    event_id (N,) uint32; offset (N+1,) int64. Coordinates stay in the file until asked for.
-    kind: of the file, another one than test where a participant's own events are predicted.
+    event_id (N,) uint32; offset (N+1,) int64. `coords` reads the coordinates from the file.
+    kind: the kind of the file; not "test" if participants predict their own events.
     """
 
     cycle: Cycle
@@ -46,7 +46,7 @@ class Manifest:
 
     @classmethod
     def from_events(cls, path) -> Manifest:
-        """The manifest of a test file, or of any other events file. ChallengeError for others."""
+        """Return the manifest of an event file. Raises ChallengeError for other files."""
         with EventFile(path) as events:
             return cls(
                 events.cycle, events.event_id, events.offset, Path(path), "/", kind=events.kind
@@ -54,33 +54,36 @@ class Manifest:
 
     @property
     def n_events(self) -> int:
-        """N, of the whole test file."""
+        """N, the number of events of the whole test file."""
         return len(self.event_id)
 
     @property
     def n_voxels(self) -> int:
-        """M, of the whole test file."""
+        """M, the number of voxels of the whole test file."""
         return int(self.offset[-1])
 
     @cached_property
     def _by_id(self) -> tuple[np.ndarray, np.ndarray]:
-        """Both (N,) int64: the event ids in ascending order, and where each stands in the file."""
+        """The event ids in ascending order, and their indices in the file: both (N,) int64."""
         event_id = self.event_id.astype(np.int64)
         order = np.argsort(event_id)
         return event_id[order], order
 
     def rows(self, event_id: np.ndarray) -> np.ndarray:
-        """(n,) int64: where events (n,) integers stand in test-file order, -1 for unknown ones."""
+        """Return the index in the test file of each event id: (n,) int64, -1 for unknown ids.
+
+        event_id: (n,) integers.
+        """
         known, order = self._by_id
         if not len(known):
             return np.full(len(event_id), -1)
-        # uint64 beyond int64 wraps to negative numbers, which are no event's either.
+        # uint64 values above int64 become negative numbers, which are unknown too.
         event_id = event_id.astype(np.int64)
         place = np.minimum(np.searchsorted(known, event_id), len(known) - 1)
         return np.where(known[place] == event_id, order[place], -1)
 
     def coords(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """(n, 3) uint8: the voxels of the events start..stop in test-file order."""
+        """Read the coordinates of the events start..stop (all by default): (n, 3) uint8."""
         stop = self.n_events if stop is None else stop
         error = ReferenceDataError if self._group == "test" else ChallengeError
         with open_h5(self.path, error=error) as file, reading(f"{self.path}: coords", error=error):
@@ -89,11 +92,11 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Reference:
-    """A phase's truth. event_id (n,), offset (n+1,), label (m,) uint8 of its own events.
+    """The truth of a phase: event_id (n,), offset (n+1,) and label (m,) uint8 of its own events.
 
-    phase, hidden: which one it is in its competition.yaml, and whether a participant may see the
-    scores alone. phase is None where a participant's own labelled events are the truth.
-    energy (N,) float32: total MeV of every test event, in the manifest's order.
+    phase: its number in competition.yaml; None for a participant's own labelled events.
+    hidden: participants see only the scores.
+    energy (N,) float32: total energy of every test event in MeV, in the manifest's order.
     trivial: name of a trivial baseline -> its metrics on this phase's events.
     """
 
@@ -109,39 +112,42 @@ class Reference:
 
     @property
     def cycle(self) -> Cycle:
-        """The cycle whose test events these are."""
+        """The cycle of the test events."""
         return self.manifest.cycle
 
     @property
     def rows(self) -> np.ndarray:
-        """(n,) int64: where its own events stand in test-file order."""
+        """The indices in the test file of the phase's own events: (n,) int64."""
         return self.manifest.rows(self.event_id)
 
     def own(self, column: np.ndarray) -> np.ndarray:
-        """(m,): the part of a column (M,) of all test voxels that belongs to its own events."""
+        """Return the part (m,) of a column (M,) of all test voxels: that of the phase's events."""
         offset, rows = self.manifest.offset, self.rows
         starts, stops = offset[rows].tolist(), offset[rows + 1].tolist()
         return np.concatenate([column[:0], *(column[a:b] for a, b in zip(starts, stops))])
 
 
 def read_manifest(path) -> Manifest | None:
-    """What a submission to the phase must cover; None for a placeholder: it is not open yet.
+    """Read the manifest from a reference file; None for a placeholder (phase not open yet).
 
-    Reads nothing of the truth, so that a submission can be parsed before the truth is in memory.
-    Raises ReferenceDataError where the file is missing, damaged or contradicts itself.
+    The truth is not read, so that a submission can be parsed before the truth is in memory.
+    Raises ReferenceDataError if the file is missing, damaged or inconsistent.
     """
     return _read(path, _manifest)
 
 
 def read_reference(path) -> Reference | None:
-    """The reference in `path`; None and errors as in `read_manifest`."""
+    """Read a reference file; None for a placeholder (phase not open yet).
+
+    Raises ReferenceDataError if the file is missing, damaged or inconsistent.
+    """
     return _read(path, _reference)
 
 
 def read_labelled_events(path) -> Reference:
-    """The events of a train file, or of a hold-out of one's own, as a truth to score against.
+    """Read a file of labelled events (a train file or a hold-out) as a reference.
 
-    Raises ChallengeError where `path` is not an events file or holds no labels.
+    Raises ChallengeError if `path` is not an event file or has no labels.
     """
     manifest = Manifest.from_events(path)
     with EventFile(path, labelled=True) as events:
@@ -159,7 +165,7 @@ def read_labelled_events(path) -> Reference:
 
 
 def _read(path, part):
-    """What part(file, path) makes of an open reference file; None for a placeholder."""
+    """Return part(file, path) for an open reference file; None for a placeholder."""
     with open_h5(path, error=ReferenceDataError) as file:
         check_format(file, path, REFERENCE_KINDS, error=ReferenceDataError)
         if file.attrs["kind"] == "placeholder":
@@ -200,16 +206,16 @@ def _reference(file: h5py.File, path: Path) -> Reference:
 
 
 def _contradictions(reference: Reference) -> Iterator[str]:
-    """What keeps truth and manifest from agreeing: a wrong reference must score nobody."""
+    """Yield the inconsistencies of a reference, as clauses."""
     manifest = reference.manifest
     if reference.phase is None or reference.phase < 1:
-        yield f"phase is {reference.phase}, expected a number from 1 on"
+        yield f"phase is {reference.phase}, expected 1 or larger"
     if reference.label.dtype != np.uint8:
         yield f"label is {reference.label.dtype}, expected uint8"
     if reference.label.size and reference.label.max() >= reference.cycle.n_labels:
         yield "label holds a class that the cycle does not have"
     if reference.energy.shape != (manifest.n_events,):
-        yield "test/energy needs one value an event"
+        yield "test/energy needs one value per event"
     if not all(0 <= v <= 1 for scores in reference.trivial.values() for v in scores.values()):
         yield "trivial holds a score outside 0..1"
     if has_repeats(reference.event_id):
@@ -232,7 +238,12 @@ def write_reference(
     test: Iterable[Event],
     trivial: dict[str, dict[str, float]],
 ) -> None:
-    """Write a phase's reference: `truth`, its own events with labels; `test`, all test events."""
+    """Write the reference file of a phase.
+
+    truth: the phase's own events with labels. test: all events of the test file, in its order.
+    trivial: name of a trivial baseline -> its metrics on the phase's own events.
+    Raises ChallengeError if the file can't be written.
+    """
     truth, test = list(truth), list(test)
     with new_h5(path, private=True) as file:
         _write_header(file, "reference", cycle, phase, hidden, scale)
@@ -248,7 +259,7 @@ def write_reference(
 
 
 def write_placeholder(path, *, cycle: Cycle, phase: int, hidden: bool, scale: str) -> None:
-    """Write a reference that makes score.py say that the phase is not open yet."""
+    """Write a placeholder: with it score.py says that the phase is not open yet."""
     with new_h5(path) as file:
         _write_header(file, "placeholder", cycle, phase, hidden, scale)
 

@@ -1,8 +1,8 @@
-"""A whole run of the scorer: from a phase's reference and a submission to `Scores`.
+"""Run the scorer: from a reference file and a submission to `Scores`.
 
-The reference is read in child processes with limits, as a submission is: a damaged one can hang,
-crash or fill the memory of whoever reads it. The truth stays in the child that scores: no process
-that parses a submission ever holds it.
+The reference and the submission are read in child processes with limits, because a damaged file can
+hang or crash its reader or fill the memory. Only the child that computes the scores has the truth
+in memory, never a process that reads a submission.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def score_files(
     holdout: bool = False,
     look: Callable[[np.ndarray, Cycle], None] = lambda pred, cycle: None,
 ) -> Scores | None:
-    """Score what `submission` holds (see `read_submission`) in the phase of a reference file.
+    """Score a submission (see `read_submission`) against a reference file.
 
-    None where that is a placeholder: the phase is not open yet. `holdout`: a file of labelled
-    events serves as the reference, too. `look` is called with the predicted labels (M,) of all
-    events. Raises SubmissionError for a participant to mend, ReferenceDataError for the organiser,
-    ChallengeError for a file of events.
+    Returns None if the reference is a placeholder: the phase is not open yet. holdout: accept also
+    a file of labelled events as the reference. look: is called with the predicted labels (M,) of
+    all events and the cycle. Raises SubmissionError for a wrong submission, ReferenceDataError for
+    a wrong reference, ChallengeError for a wrong event file.
     """
     is_events = holdout and read_in_child(reference, lambda: _holds_events(reference))
     read_whole = read_labelled_events if is_events else read_reference

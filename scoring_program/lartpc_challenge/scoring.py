@@ -1,28 +1,27 @@
-"""From a prediction and the truth to what may be known of it: `Scores`.
+"""Score a prediction against the truth. The result, `Scores`, contains only what may be published.
 
-The leak boundary is this module's result. `Scores` holds aggregates alone, already rounded to what
-may be shown, and in a hidden phase nothing but the leaderboard's three numbers; whatever prints or
-draws sees nothing else.
+`Scores` contains only aggregates, rounded to the allowed precision. In a hidden phase it contains
+only the three numbers of the leaderboard. Everything that is printed or drawn comes from it.
 
-What the three scores tell
-    A public phase shows them with four decimals: 10,001 values each, so that a submission can tell
-    at most 3 x 13.3 = 40 bits, 600 in 15 submissions and 2,400 in 60. The labels of a phase hold
-    some 10^5 bits at demonstration scale (200 events) and 10^6 to 10^7 at full scale. One voxel of
-    an event with n moves acc_mean by 1 / (n N), for N events: of n = 250 by a fifth of the last
-    decimal at N = 200, by less than a hundredth at N = 5,000. A percentile can be made to be the
-    accuracy of one event by predictions that put known shares of the events below and above it:
-    acc_at_80 and acc_at_50 then tell how many voxels of two events are right, some 20 bits. So
-    all submissions together can tell the composition of a few dozen events, never of a whole
-    phase, and they tell it of public events only.
-What else a page tells
-    Each other figure is bound by `disclosure`: one voxel moves it by at most half of its last
-    digit. The interval and the quantiles are made of the rounded distribution of accuracies, not
-    of single events, and so tell nothing beyond it. Together the figures of a page can hold some
-    hundred bits more; they too speak of public events only.
-Why hidden ranks are not touched
-    Hidden phases score other events, show their scores at the end alone, and take one submission.
-    Whatever was learnt of public labels changes predictions of public events; to score higher on
-    hidden ones a model must be better. benchmarks/probing.py tries it.
+Information in the three scores
+    A public phase shows them with four decimals: 10,001 values each. So one submission reveals at
+    most 3 x 13.3 = 40 bits, 15 submissions 600 and 60 submissions 2,400. The labels of a phase
+    contain about 10^5 bits at demonstration scale (200 events) and 10^6 to 10^7 at full scale. One
+    voxel of an event with n voxels changes acc_mean by 1 / (n N) for N events: for n = 250 by a
+    fifth of the last decimal at N = 200, by less than a hundredth of it at N = 5,000. A participant
+    who puts known shares of the events below and above one event can make a percentile equal to
+    the accuracy of that event: acc_at_80 and acc_at_50 then reveal how many voxels of two events
+    are correct, about 20 bits. So all submissions together can reveal the composition of a few
+    dozen public events, never of a whole phase.
+Information in the other figures of a page
+    `disclosure` limits them: one voxel changes a figure by at most half of its last digit. The
+    intervals and quantiles are computed from the rounded distribution of accuracies, so they add
+    no information. The figures of a page can contain about a hundred bits more, also of public
+    events only.
+Why this does not change hidden ranks
+    Hidden phases score other events, show their scores only at the end, and accept one submission.
+    Knowledge of public labels improves predictions of public events only; for a higher hidden
+    score the model must be better. benchmarks/probing.py tests this.
 """
 
 from __future__ import annotations
@@ -41,18 +40,18 @@ from lartpc_challenge.format import METRICS
 from lartpc_challenge.reference import Reference
 
 N_ACCURACY_BINS = 50  # of 0.02 each
-QUANTILES = (5, 20)  # percent of events: the bad end, which the leaderboard doesn't see
-_RANK = {"acc_at_80": 0.8, "acc_at_50": 0.5}  # where a percentile stands among the events
-_NORMAL_95 = 1.96  # standard deviations that hold 95 % of a normal distribution
+QUANTILES = (5, 20)  # percent of events: the low end, which the leaderboard does not show
+_RANK = {"acc_at_80": 0.8, "acc_at_50": 0.5}  # the percentile of each score, as a share of events
+_NORMAL_95 = 1.96  # 95 % of a normal distribution are within this many standard deviations
 N_PROFILE_BINS = 8
 MIN_EVENTS_PER_BIN = 20
 
 
 @dataclass(frozen=True)
 class ProfileBin:
-    """Events whose energy or size lies in low <= x < high; the last bin has its end too.
+    """Accuracy of the events with an energy or size of low <= x < high (the last bin: <= high).
 
-    mean, error: mean accuracy and its standard error.
+    mean: mean accuracy. error: standard error of the mean.
     """
 
     low: float
@@ -63,17 +62,17 @@ class ProfileBin:
 
 @dataclass(frozen=True)
 class Details:
-    """What a public phase shows beside the scores. Shares are rounded to 0.001 or coarser.
+    """The figures that a public phase shows in addition to the scores, rounded to 0.001 or coarser.
 
-    A figure is NaN where too few voxels are behind it (`disclosure`).
-    intervals: name of METRICS -> (low, high), 95 % interval over events.
-    quantiles: percent of events -> accuracy below which that share of events lies.
+    A figure is NaN if too few voxels are behind it (`disclosure`). C is the number of classes.
+    n_events: scored events. n_skipped: events without labelled voxels.
+    intervals: name of METRICS -> (low, high), 95 % interval.
+    quantiles: percent of events -> the accuracy below which they are.
     histogram, cumulative (50,): share of events in each accuracy bin of 0.02, and up to its end.
-    class_share (C,): share of the labelled voxels that each of the cycle's labels has.
-    confusion (C, C + 1): row i is the cycle's i-th label, column j the share predicted as label j.
-    recall, precision, iou (C,): of each class. macro_f1, mean_iou: means over the classes that have
-    a recall.
-    by_energy (MeV), by_voxels: accuracy in bins of an event's total energy and number of voxels.
+    class_share (C,): share of each class in the labelled voxels.
+    confusion (C, C + 1): row i is label i + 1, column j the share predicted as label j.
+    recall, precision, iou (C,): per class. macro_f1, mean_iou: means over classes with a recall.
+    by_energy, by_voxels: accuracy in bins of the event's total energy (MeV) and number of voxels.
     trivial: name of a trivial baseline -> its scores on the same events.
     """
 
@@ -97,10 +96,10 @@ class Details:
 
 @dataclass(frozen=True)
 class Scores:
-    """What may be known of a scored submission.
+    """The publishable result of scoring a submission.
 
-    phase: None for a hold-out of one's own. leaderboard: named and ordered as METRICS, rounded to
-    `decimals`. details: None in a hidden phase.
+    phase: number of the phase; None for a participant's own hold-out. leaderboard: name of METRICS
+    -> score, rounded to `decimals`. details: None in a hidden phase.
     """
 
     phase: int | None
@@ -112,19 +111,19 @@ class Scores:
 
     @property
     def is_own(self) -> bool:
-        """Whether the truth is a participant's own hold-out, of which nothing is hidden."""
+        """Whether the truth is a participant's own hold-out, which has no secrets."""
         return self.phase is None
 
     @property
     def text(self) -> str:
-        """The content of scores.txt: one `name: value` a line."""
+        """The content of scores.txt: one line `name: value` per score."""
         return "".join(f"{k}: {v:.{self.decimals}f}\n" for k, v in self.leaderboard.items())
 
 
 def score(reference: Reference, pred: np.ndarray) -> Scores:
-    """Score pred (M,) uint8, labels of all test voxels in test-file order, against the truth.
+    """Score the labels of all test voxels against the truth of a phase.
 
-    Raises ReferenceDataError where the truth holds no labelled voxel.
+    pred: (M,) uint8 in test-file order. Raises ReferenceDataError if no voxel is labelled.
     """
     own = reference.own(pred)
     correct, labelled = metrics.count_correct(reference.label, own, reference.offset)
@@ -141,12 +140,15 @@ def score(reference: Reference, pred: np.ndarray) -> Scores:
 
 
 def shown_scores(reference: Reference, accuracy: np.ndarray) -> dict[str, float]:
-    """The leaderboard's scores of events with accuracies A_e (n,), rounded as they may be shown."""
+    """Return the leaderboard's scores, rounded for the phase.
+
+    accuracy: (n,) A_e of the phase's events.
+    """
     return _rounded(metrics.leaderboard(accuracy), _decimals(reference))
 
 
 def _decimals(reference: Reference) -> int:
-    # Ten decimals are what Codabench stores; four tell a participant who probes less.
+    # Codabench stores ten decimals. In a public phase four reveal less about the truth.
     return 10 if reference.hidden else 4
 
 
@@ -157,7 +159,11 @@ def _details(
     accuracy: np.ndarray,
     labelled: np.ndarray,
 ) -> Details:
-    """pred (M,) labels of all test voxels, `own` (m,) those of the phase's own events."""
+    """Compute the figures of a public phase.
+
+    pred: (M,) labels of all test voxels. own: (m,) those of the phase's own events.
+    accuracy: (n,) A_e of the events with labelled voxels. labelled: labelled voxels per event.
+    """
     bound = OWN if reference.phase is None else PUBLIC
     n_events, scored = len(accuracy), labelled > 0
     cumulative = bound.event_shares(np.cumsum(_accuracy_counts(accuracy)), n_events)
@@ -185,14 +191,15 @@ def _details(
 def _class_figures(
     reference: Reference, pred: np.ndarray, own: np.ndarray, bound: Bound
 ) -> dict[str, Any]:
-    """Figures of each class and their means; NaN where `bound` wants more voxels behind one."""
+    """Compute the figures of the classes and their means; NaN if `bound` needs more voxels."""
     n_labels, labels = reference.cycle.n_labels, np.array(reference.cycle.labels)
     confusion = metrics.count_confusion(reference.label, own, n_labels)
     true = metrics.count_classes(reference.label, reference.offset, n_labels)
     predicted = metrics.count_classes(pred, reference.manifest.offset, n_labels)
     is_shown = bound.holds(true)
     n_true, n_predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
-    # The participant knows whether this holds; a denominator that can't become small does the rest.
+    # `predicted` is known to the participant, so a missing value reveals nothing. The limit on the
+    # denominator keeps the effect of one voxel small.
     precision = np.where(
         bound.holds_predicted(predicted), right / np.maximum(n_predicted, bound.voxels), np.nan
     )
@@ -223,8 +230,8 @@ def _class_figures(
 
 
 def _accuracy_counts(accuracy: np.ndarray) -> np.ndarray:
-    """(50,) events in each accuracy bin; the last one includes 1."""
-    # k / 50 rather than k * 0.02: an accuracy of 49/50 stands exactly on its edge.
+    """Count the events in each accuracy bin: (50,). The last bin includes 1."""
+    # k / 50, not k * 0.02: an accuracy of 49/50 must be exactly on the edge.
     edges = np.arange(N_ACCURACY_BINS + 1) / N_ACCURACY_BINS
     return np.histogram(accuracy, edges)[0]
 
@@ -232,9 +239,10 @@ def _accuracy_counts(accuracy: np.ndarray) -> np.ndarray:
 def _intervals(
     scores: dict[str, float], histogram: np.ndarray, cumulative: np.ndarray, n_events: int
 ) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the scores by what the drawn distribution tells, and by nothing else.
+    """Compute 95 % intervals of the scores from the published distribution of accuracies only.
 
-    Percentiles: R. S. Woodruff, J. Am. Stat. Assoc. 47 (1952) 635. The mean: its standard error.
+    histogram, cumulative: (50,) shares of events. For percentiles the method of R. S. Woodruff,
+    J. Am. Stat. Assoc. 47 (1952) 635; for the mean its standard error.
     """
     centre = (np.arange(N_ACCURACY_BINS) + 0.5) / N_ACCURACY_BINS
     variance = histogram @ (centre - histogram @ centre) ** 2
@@ -253,7 +261,10 @@ def _intervals(
 
 
 def _quantile(cumulative: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(k,) accuracies up to which these shares (k,) of the events lie, linear within a bin."""
+    """Return the accuracies (k,) up to which the shares (k,) of the events are.
+
+    Linear interpolation within a bin.
+    """
     share = np.clip(share, 1e-9, 1)
     i = np.searchsorted(cumulative, share)
     below = np.concatenate([[0], cumulative])[i]
@@ -267,10 +278,11 @@ def _profile(
     labelled: np.ndarray,
     bound: Bound,
 ) -> tuple[ProfileBin, ...]:
-    """Mean accuracy of the scored events, with values (n,), in bins of a quantity (N,) of all.
+    """Compute the mean accuracy of the scored events in bins of a quantity.
 
-    Bins are cut at round numbers near quantiles of all test events, which are public anyway, and
-    joined until each holds MIN_EVENTS_PER_BIN scored ones, large enough for `bound`.
+    quantity: (N,) of all test events. values, accuracy, labelled: (n,) of the scored events. The
+    bins end at round numbers near quantiles of all test events, which are public. They are merged
+    until each has MIN_EVENTS_PER_BIN scored events and fulfils `bound`.
     """
 
     def is_enough(inside: np.ndarray) -> bool:

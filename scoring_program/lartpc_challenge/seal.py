@@ -1,12 +1,12 @@
-"""Seals: a digest at the end of a file, by which its readers notice that a byte has changed.
+"""Write and check seals. A seal is a digest at the end of a file that detects changed bytes.
 
-HDF5 hangs, crashes or reads other values where its own bookkeeping is damaged, and a checkpoint
-gives other weights. So readers check a file's seal before anything else reads the file. A seal is
+A damaged HDF5 file can hang or crash HDF5 or give other values; a damaged checkpoint gives other
+weights. So the seal is checked before anything else reads the file. A seal is
     16 bytes  MAGIC
     32 bytes  BLAKE2b (RFC 7693) of all bytes before the seal
-Readers of HDF5 files and of zips, PyTorch's checkpoints included, ignore bytes after the end.
+HDF5, zip programs and PyTorch ignore bytes after the end of a file.
 
-A seal tells of damage, not of forgery: whoever changes a file on purpose can seal it again.
+A seal detects damage, not forgery: anybody who changes a file can seal it again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 def append_seal(file: IO[bytes]) -> None:
-    """Seal a file that is open for reading and writing."""
+    """Append a seal to a file that is open for reading and writing."""
     n_bytes = file.seek(0, 2)
     seal = MAGIC + _digest(file, n_bytes)
     file.seek(n_bytes)
@@ -30,7 +30,7 @@ def append_seal(file: IO[bytes]) -> None:
 
 
 def seal(path: Path) -> None:
-    """Seal the file at `path` as it is; an earlier seal is replaced."""
+    """Seal the file at `path`. An existing seal is replaced."""
     with open(path, "r+b") as file:
         if has_seal(file):
             file.truncate(file.seek(-SEAL_BYTES, 2))
@@ -38,14 +38,14 @@ def seal(path: Path) -> None:
 
 
 def has_seal(file: IO[bytes]) -> bool:
-    """Whether a file that is open for reading ends with a seal, whole or broken."""
+    """Return whether an open file ends with a seal, valid or not."""
     return _sealed_bytes(file) is not None
 
 
 def is_whole(file: IO[bytes]) -> bool | None:
-    """Whether all bytes of an open file are as they were sealed; None if it has no seal.
+    """Return whether the seal of an open file is valid; None if it has no seal.
 
-    Reads the whole file, about a gigabyte a second, and goes back to its beginning.
+    Reads the whole file (about 1 GB per second) and seeks back to its beginning.
     """
     n_bytes = _sealed_bytes(file)
     if n_bytes is None:
@@ -57,7 +57,7 @@ def is_whole(file: IO[bytes]) -> bool | None:
 
 
 def _sealed_bytes(file: IO[bytes]) -> int | None:
-    """How many bytes stand before the seal at the end of an open file; None without one."""
+    """Return the number of bytes before the seal of an open file; None if it has no seal."""
     n_bytes = file.seek(0, 2) - SEAL_BYTES
     file.seek(max(n_bytes, 0))
     magic = file.read(len(MAGIC))
@@ -66,7 +66,7 @@ def _sealed_bytes(file: IO[bytes]) -> int | None:
 
 
 def _digest(file: IO[bytes], n_bytes: int) -> bytes:
-    """The digest of a file's first bytes; leaves the file at their end."""
+    """Return the digest of the first `n_bytes` bytes; the file is then positioned after them."""
     digest = blake2b(digest_size=_DIGEST_BYTES)
     file.seek(0)
     while n_bytes > 0 and (block := file.read(min(n_bytes, _BLOCK_BYTES))):

@@ -1,9 +1,9 @@
-"""Handling of SIGINT, SIGTERM and SIGHUP, the signals that ask a program to stop.
+"""Handle SIGINT, SIGTERM and SIGHUP, the signals that ask a program to stop.
 
-A command turns them into KeyboardInterrupt: `with interrupting():` (see command.run). It then ends
-as after Ctrl-C: temporary files go, and its exit status is 128 + the signal's number. Where an
-exception would do harm, they are held back: `with held():`. Python handles signals in its main
-thread only; in other threads nothing is held back, and nothing has to be.
+`with interrupting():` turns them into KeyboardInterrupt (see command.run). A command then ends as
+after Ctrl-C: temporary files are removed, and the exit status is 128 + the signal's number.
+`with held():` defers them in code where an exception would do harm. Python handles signals only in
+its main thread, so in other threads these functions do nothing.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from typing import Any
 
 # Windows has no SIGHUP.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-_SOON_SECONDS = 0.01  # between two attempts
+_SOON_SECONDS = 0.01  # between two attempts to deliver a signal
 
 
 def stopping() -> list[int]:
-    """The signals that ask to stop. An ignored one stays so: nohup, a job in the background."""
+    """Return the signals to handle: not those that are ignored (nohup, background jobs)."""
     if not _is_main_thread():
         return []
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
-    foreign = (signal.SIG_IGN, None)  # None: a handler that is not Python's
+    foreign = (signal.SIG_IGN, None)  # None: a handler that was not set by Python
     return [number for number in numbers if signal.getsignal(number) not in foreign]
 
 
 @contextlib.contextmanager
 def handling(numbers: Iterable[int], handler: Any) -> Iterator[None]:
-    """Let `handler` (number, frame) answer these signals, in the block."""
+    """Use `handler` (number, frame) for these signals in the block."""
     former = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -44,10 +44,10 @@ def handling(numbers: Iterable[int], handler: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupting() -> Iterator[None]:
-    """Raise KeyboardInterrupt(number) in the block when one of these signals arrives.
+    """Raise KeyboardInterrupt(number) in the block when one of the signals arrives.
 
-    In a destructor, say, Python can only ignore an exception: then the signal is sent again, until
-    the exception comes through.
+    Python ignores exceptions in some places, destructors for example. Then the signal is sent again
+    until the exception is raised.
     """
     ignored = _Ignored()
     former = sys.unraisablehook
@@ -68,12 +68,12 @@ def interrupting() -> Iterator[None]:
 
 
 def number_of(interrupt: KeyboardInterrupt) -> int:
-    """The signal's number; SIGINT's if Python itself has raised it."""
+    """Return the number of the signal; SIGINT if Python itself raised the exception."""
     return interrupt.args[0] if interrupt.args else signal.SIGINT
 
 
 class _Ignored:
-    """A signal whose KeyboardInterrupt Python ignored, and the thread that sends it again."""
+    """A thread that sends a signal again whose KeyboardInterrupt Python ignored."""
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -81,8 +81,8 @@ class _Ignored:
         self._sender: threading.Thread | None = None
 
     def interrupt(self, number: int, _) -> None:
-        """The handler."""
-        if not self._is_starting:  # an exception would be ignored once more
+        """Handle a signal: raise KeyboardInterrupt."""
+        if not self._is_starting:  # else the exception would be ignored again
             self._number = None
             raise KeyboardInterrupt(number)
 
@@ -111,7 +111,7 @@ class _Ignored:
 
 
 class _Gate:
-    """Signals that are held back, by any number of blocks at a time."""
+    """The deferred signals. Blocks of `held` can be nested."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -136,7 +136,7 @@ class _Gate:
             handler: Callable | int = self._former[number]
             if callable(handler):
                 handler(number, None)
-            else:  # the system's own: it ends the process
+            else:  # the system's default handler, which ends the process
                 signal.signal(number, handler)
                 signal.raise_signal(number)
 
@@ -149,9 +149,9 @@ _gate = _Gate()
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Hold signals back in the block: they take effect at its end, or when `let_in` is called.
+    """Defer signals in the block: they take effect at its end, or when `let_in` is called.
 
-    For blocks in which a C library calls Python: it may ignore an exception, or crash.
+    For blocks in which a C library calls Python: the library may ignore an exception, or crash.
     """
     if not _is_main_thread():
         yield
@@ -164,7 +164,7 @@ def held() -> Iterator[None]:
 
 
 def let_in() -> None:
-    """Let the signals that were held back take effect here, where an exception does no harm."""
+    """Handle the deferred signals now, at a place where an exception does no harm."""
     if _is_main_thread():
         _gate.let_in()
 

@@ -1,8 +1,8 @@
-"""What a voxel's own energy tells: the best energy threshold, which every network must beat.
+"""Fit energy thresholds, the simplest baseline: they classify a voxel by its energy alone.
 
-The cycle's classes share the energy axis between them, one interval each. Of all cuts and all
-orders of the classes, `fit_threshold` takes those with the highest mean event accuracy (acc_mean)
-on labelled events. Organisers publish its score; participants get it as the simplest baseline.
+Each class of the cycle has one interval of energy. `fit_threshold` finds the cuts and the order of
+the classes with the highest mean accuracy per event (acc_mean) on labelled events. Organisers
+publish its score; every network must score higher.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import ChallengeError
 
-# Where a cut can lie: steps of 0.7 %, finer than what any training set determines.
+# The possible cuts, in steps of 0.7 %: finer than a training set can determine.
 _CUTS_MEV = np.array([0.0, *np.geomspace(1e-3, 1e3, 2001), np.inf])
 
 
 @dataclass(frozen=True)
 class EnergyThreshold:
-    """labels[i] is predicted between cuts_mev[i - 1] (included) and cuts_mev[i] (excluded)."""
+    """A rule that predicts labels[i] for cuts_mev[i - 1] <= energy < cuts_mev[i]."""
 
     cuts_mev: tuple[float, ...]
     labels: tuple[int, ...]
 
     def predict(self, energy: np.ndarray) -> np.ndarray:
-        """(n,) uint8 labels of voxels with energy (n,) MeV."""
+        """Return the labels (n,) uint8 of voxels with energy (n,) in MeV."""
         interval = np.searchsorted(self.cuts_mev, energy, side="right")
         return np.array(self.labels, np.uint8)[interval]
 
 
 def fit_threshold(events: Iterable[Event], cycle: Cycle) -> EnergyThreshold:
-    """The rule with the best acc_mean on labelled `events`, which are read once, one by one.
+    """Return the rule with the highest acc_mean on labelled events. They are read once.
 
-    Raises ChallengeError where no event holds a labelled voxel.
+    Raises ChallengeError if the events have no labels or no voxels.
     """
     share = _class_shares(events, cycle)
-    # below[t, c]: what the labels c below cut t add to acc_mean when they are predicted right.
+    # below[t, c]: contribution to acc_mean of the voxels of class c below cut t, if correct.
     below = np.vstack([np.zeros(share.shape[1]), np.cumsum(share, axis=0)])
     best = max((_best_cuts(below[:, order]), order) for order in permutations(cycle.labels))
     (_, cuts), labels = best
@@ -48,27 +48,28 @@ def fit_threshold(events: Iterable[Event], cycle: Cycle) -> EnergyThreshold:
 
 
 def _class_shares(events: Iterable[Event], cycle: Cycle) -> np.ndarray:
-    """(n_bins, n_labels): the mean share of an event's voxels in each energy bin and class."""
+    """Return the mean share of an event's voxels per energy bin and class: (n_bins, n_labels)."""
     shape = (len(_CUTS_MEV) - 1, cycle.n_labels)
     share, n_events = np.zeros(shape), 0
     for event in events:
         if event.label is None:
-            raise ChallengeError("a threshold is fitted on labelled events: give a train file")
+            raise ChallengeError("fitting a threshold needs labels: give a train file")
         if len(event):
             energy_bin = np.searchsorted(_CUTS_MEV[1:-1], event.energy, side="right")
             cell = np.ravel_multi_index((energy_bin, event.label), shape)
             share += np.bincount(cell, minlength=share.size).reshape(shape) / len(event)
             n_events += 1
     if not n_events:
-        raise ChallengeError("no event to fit a threshold on: all of them are empty")
+        raise ChallengeError("all events are empty, so that no threshold can be fitted")
     return share / n_events
 
 
 def _best_cuts(below: np.ndarray) -> tuple[float, tuple[int, ...]]:
-    """Highest acc_mean and its ascending cuts where column j of below (n_cuts, k) is interval j.
+    """Return the highest acc_mean and the indices of its ascending cuts.
 
-    Dynamic programming over the intervals: gain[s] is what starting interval j at cut s adds to
-    the best way to get there, so that its running maximum serves every later cut.
+    below: (n_cuts, k), column j for the class of interval j. Dynamic programming over the
+    intervals: gain[s] is the best acc_mean of the intervals before j if they end at cut s, minus
+    the part of class j below s. Its running maximum gives the best start for every later end.
     """
     reached, gains = below[:, 0], []
     for column in below.T[1:]:

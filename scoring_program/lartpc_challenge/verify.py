@@ -1,4 +1,4 @@
-"""Tells which files are as they were written: by their seals, and in zips by the zips' own sums."""
+"""Check that files are unchanged since they were written: by their seals and zip checksums."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.seal import is_whole
 
 WHOLE = "whole"
-NOT_PROVEN = (
-    "can't be proven: it has no seal, as files of version 1 and those that other programs wrote"
-)
+NOT_PROVEN = "can't be checked: it has no seal, like files of version 1 and of other programs"
 _BLOCK_BYTES = 1 << 20
 
 
 def verify(path: Path) -> str:
-    """WHOLE, or a clause that says what is wrong with the file, a zip's members included.
+    """Check a file, and the members if it is a zip.
 
-    ChallengeError where it is no file or can't be read.
+    Returns WHOLE, or a clause that says what is wrong. Raises ChallengeError if the file is missing
+    or can't be read.
     """
     check_file(path)
     try:
@@ -44,17 +43,17 @@ def _verify(file: IO[bytes]) -> str:
 
 
 def _wrong_members(file: IO[bytes]) -> Iterator[str]:
-    """What is wrong with the members of a zip, and of the zips in it."""
+    """Yield what is wrong with the members of a zip, and of zips in it."""
     try:
         with zipfile.ZipFile(file) as archive:
             for name in archive.namelist():
-                with archive.open(name) as member:  # at its end its CRC is compared
+                with archive.open(name) as member:  # zipfile checks the CRC at the end
                     while member.read(_BLOCK_BYTES):
                         pass
                 with archive.open(name) as member:
                     found = _verify(member)
                 if found not in (WHOLE, NOT_PROVEN):
                     yield f"{name} in it {found}"
-    # What a damaged zip raises, an encrypted one, an unknown compression.
+    # The exceptions for damaged and encrypted zips and for unknown compression methods.
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
         yield NOT_AS_WRITTEN

@@ -1,1 +1,1 @@
-"""The page of detailed results: report <- charts, html_parts <- colours."""
+"""The page of detailed results. `report` makes it with `charts`, `html_parts` and `colours`."""

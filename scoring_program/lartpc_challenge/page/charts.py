@@ -1,7 +1,7 @@
-"""The report's drawings as inline SVG: no script, nothing from outside, colours from the page.
+"""Draw the charts of the page of detailed results as inline SVG, without scripts or other files.
 
-Every mark has its value as a <title>, for screen readers and as a tooltip. What is drawn was
-rounded before it comes here (scoring.py), so that no coordinate tells more than the text does.
+Every mark has its value as a <title>, for screen readers and as a tooltip. All values are rounded
+before they are drawn (scoring.py), so that coordinates reveal no more than the text.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _WIDTH, _HEIGHT = 540, 268
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 522, 10, 216
 _TICK_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 _MAX_STEPS = 6
-_MIN_SPAN = 0.1  # of an axis: small differences should look small
+_MIN_SPAN = 0.1  # smallest range of an axis: small differences should look small
 _LABEL_WIDTH = 130
 
 
 def histogram(shares: Sequence[float]) -> str:
-    """Share of events in equal bins of accuracy 0..1."""
+    """Draw the share of events in bins of accuracy of equal width, from 0 to 1; return SVG."""
     x = _accuracy_axis(shares)
     y = _Axis(0, max(*shares, _MIN_SPAN), _BOTTOM, _TOP)
     bars = []
@@ -41,9 +41,10 @@ def histogram(shares: Sequence[float]) -> str:
 
 
 def cumulative(shares: Sequence[float], marks: Iterable[tuple[int, float, str]]) -> str:
-    """Share of events up to the end of each accuracy bin: one block a bin, the curve runs in it.
+    """Draw the cumulative distribution of the accuracy; return SVG.
 
-    marks: (percent of events, accuracy that they reach at most, that accuracy as text).
+    shares: share of events up to the end of each accuracy bin. Each bin is drawn as a block that
+    contains the curve. marks: (percent of events, highest accuracy among them, its text).
     """
     n_bins = len(shares)
     x = _accuracy_axis(shares)
@@ -59,7 +60,7 @@ def cumulative(shares: Sequence[float], marks: Iterable[tuple[int, float, str]])
     for percent, value, text in marks:
         dot_x, dot_y = x(value), y(percent / 100)
         i = min(int(value * n_bins), n_bins - 1)
-        # The blocks rise: left of a mark's own block the space above is free, right of it below.
+        # The blocks rise to the right: there is space above left of a block, and below right of it.
         if x(i / n_bins) - _LEFT > _LABEL_WIDTH:
             place = f'x="{x(i / n_bins) - 6:.1f}" y="{dot_y - 5:.1f}" text-anchor="end"'
         else:
@@ -77,7 +78,10 @@ def cumulative(shares: Sequence[float], marks: Iterable[tuple[int, float, str]])
 
 
 def profile(bins: Sequence[ProfileBin], quantity: str) -> str:
-    """Mean accuracy with its standard error in bins of an event's quantity, drawn equally wide."""
+    """Draw the mean accuracy and its standard error in bins of `quantity`; return SVG.
+
+    quantity: the title of the x axis. All bins are drawn with the same width.
+    """
     y = _Axis(min(b.mean - b.error for b in bins), 1, _BOTTOM, _TOP)
     width = (_RIGHT - _LEFT) / len(bins)
     centre = [_LEFT + (i + 0.5) * width for i in range(len(bins))]
@@ -104,7 +108,10 @@ def profile(bins: Sequence[ProfileBin], quantity: str) -> str:
 def track(
     title: str, value: float, interval: tuple[float, float], ticks: dict[str, float], start: float
 ) -> str:
-    """A score and its interval on a line from about `start` to 1, other scores as ticks."""
+    """Draw a score and its interval on a line from about `start` to 1; return SVG.
+
+    interval: (low, high). ticks: name of a trivial baseline -> its score, drawn as a tick.
+    """
     width, height, middle = 320, 36, 10
     low, high = interval
     x = _Axis(start, 1, 10, width - 10)
@@ -126,7 +133,7 @@ def track(
 
 
 class _Axis:
-    """A linear scale from values to pixels, over a range of round ticks that covers low..high."""
+    """A linear scale from values to pixels. Its range has round ends and includes low..high."""
 
     def __init__(self, low: float, high: float, start: float, end: float):
         self.ticks = _round_ticks(low, high)
@@ -144,7 +151,7 @@ def _round_ticks(low: float, high: float) -> list[float]:
 
 
 def _accuracy_axis(shares: Sequence[float]) -> _Axis:
-    """From the first bin that holds events to 1, across the drawing."""
+    """Return the x axis: from the first bin with events to 1."""
     first = next(i for i, share in enumerate(shares) if share)
     return _Axis(first / len(shares), 1, _LEFT, _RIGHT)
 

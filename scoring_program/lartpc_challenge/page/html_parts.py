@@ -1,7 +1,7 @@
-"""What HTML pages are made of, and the look of the detailed results by day and by night.
+"""Parts of HTML pages and their style, in light and dark colours.
 
-Nothing here knows of scores: the event display and the organisers' pages are made of it too. All
-of it is well-formed XML where what it is given is.
+Used by the page of detailed results, the event display and the organisers' pages. The result is
+well-formed XML if the given contents are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lartpc_challenge.page.colours import INK, LINE, PAGE, SOFT, on_dark, on_lig
 
 
 def document(title: str, style: str, content: str) -> str:
-    """An HTML file. title: plain text; content: all of main."""
+    """Return an HTML file. title: plain text. style: CSS. content: HTML of the main element."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
@@ -24,29 +24,29 @@ def document(title: str, style: str, content: str) -> str:
 
 
 def section(title: str, lead: str, left: str, right: str) -> str:
-    """Two figures beside each other under a heading and a sentence; all are HTML."""
+    """Return two figures side by side, under a heading and a sentence. All texts are HTML."""
     return f"<h2>{title}</h2><p class='lead'>{lead}</p><div class='two'>{left}{right}</div>"
 
 
 def figure(title: str, content: str) -> str:
-    """A card around HTML content."""
+    """Return a card with a title around HTML content."""
     return f"<figure class='card'><figcaption>{title}</figcaption>{content}</figure>"
 
 
 def chip(label: int, name: str) -> str:
-    """A class's name (plain text) behind a spot of its colour."""
-    # A narrow column may break the name after a slash.
+    """Return the name of a class (plain text) with a square in its colour before it."""
+    # Allow a line break after a slash, for narrow columns.
     text = escape(name).replace("/", "/<wbr/>")
     return f"<span class='chip c{label:d}'></span><span class='name'>{text}</span>"
 
 
 def percent(share: float) -> str:
-    """A share in percent, to 0.1; a dash for NaN."""
+    """Return a share as percent with one decimal; a dash for NaN."""
     return "\N{EN DASH}" if math.isnan(share) else f"{100 * share:.1f}"
 
 
 def class_style(cycle: Cycle) -> str:
-    """CSS that gives c0, c1, ... the colours of the cycle's labels, beside STYLE."""
+    """Return the CSS classes c0, c1, ... with the colours of the cycle's labels."""
     dark = f"@media (prefers-color-scheme: dark) {{ {_class_colours(on_dark(cycle))} }}"
     return f"{_class_colours(on_light(cycle))}\n{dark}\n"
 

@@ -1,7 +1,7 @@
-"""The page of detailed results: one self-contained HTML file without script.
+"""Make the page of detailed results: one self-contained HTML file without scripts.
 
-It sees `Scores` alone, and so nothing that a participant must not see. Readable in a platform's
-frame and at full width, by day and by night; well-formed XML, so that a test can read every number.
+Its only input is `Scores`, which contains nothing that a participant must not see. The page is
+well-formed XML, so that a test can read every number.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _MEANING = {
 }
 _DEMONSTRATION = (
     "<p class='alert'><strong>DEMONSTRATION</strong> The hidden labels of these events are public. "
-    "Scores on them show how the challenge works; they rank nobody.</p>"
+    "Scores on them show how the challenge works; they are not a ranking.</p>"
 )
 
 
 def page(scores: Scores) -> str:
-    """The whole page as text. A hidden phase's page says that it is hidden, and nothing else."""
+    """Return the page as HTML text. The page of a hidden phase only says that it is hidden."""
     body = _details(scores, scores.details) if scores.details else _HIDDEN
     is_alert = scores.scale == "demonstration" and not scores.is_own
     alert = _DEMONSTRATION if is_alert else ""
@@ -68,8 +68,8 @@ def _header(scores: Scores) -> str:
 
 _HIDDEN = (
     "<section class='card'><h2>This phase is hidden</h2>"
-    "<p class='lead'>The submission was read and scored. Nothing else is shown here: its scores "
-    "stand on the leaderboard, once the organisers show it.</p></section>"
+    "<p class='lead'>The submission was read and scored. Its scores are on the leaderboard once "
+    "the organisers publish it.</p></section>"
 )
 
 
@@ -83,17 +83,21 @@ def _details(scores: Scores, details: Details) -> str:
         [
             "<div class='three'>" + "".join(score_card(scores, n) for n in _MEANING) + "</div>",
             section(
-                "From event to event",
+                "Accuracy per event",
                 "The accuracy of an event is the share of its labelled voxels that are predicted "
-                "right; every event counts alike.",
-                figure("Events in each 0.02 of accuracy", charts.histogram(details.histogram)),
-                figure("Events up to an accuracy", charts.cumulative(details.cumulative, marks)),
+                "correctly; all events have the same weight.",
+                figure("Share of events per 0.02 of accuracy", charts.histogram(details.histogram)),
+                figure(
+                    "Share of events up to an accuracy",
+                    charts.cumulative(details.cumulative, marks),
+                ),
             ),
             section(
-                "From class to class",
-                "All labelled voxels of all events together, so that large events count more here.",
-                figure("What the voxels of a class were taken for / %", _confusion(details, names)),
-                figure("Each class by itself / %", _class_table(details, names)),
+                "Accuracy per class",
+                "All labelled voxels of all events together, so that large events have more weight "
+                "here.",
+                figure("Confusion matrix / %", _confusion(details, names)),
+                figure("Figures per class / %", _class_table(details, names)),
             ),
             profiles(details),
             _notes(scores, details),
@@ -102,7 +106,10 @@ def _details(scores: Scores, details: Details) -> str:
 
 
 def score_card(scores: Scores, name: str) -> str:
-    """One score of a public phase: its value, interval, and distance to the trivial baselines."""
+    """Return the card of one score of a public phase, as HTML.
+
+    It shows the value, its interval and the differences to the trivial baselines.
+    """
     value, details = scores.leaderboard[name], scores.details
     assert details is not None
     low, high = details.intervals[name]
@@ -112,7 +119,7 @@ def score_card(scores: Scores, name: str) -> str:
         f"<td>{_points(value - other)} points</td></tr>"
         for baseline, other in baselines.items()
     )
-    # The same line for all three cards.
+    # All three cards use the same scale.
     start = min(
         *(low for low, _ in details.intervals.values()),
         *(other for values in details.trivial.values() for other in values.values()),
@@ -128,9 +135,9 @@ def score_card(scores: Scores, name: str) -> str:
 
 
 def profiles(details: Details) -> str:
-    """The section on accuracy against the size of an event."""
+    """Return the section on accuracy against the energy and size of events, as HTML."""
     return section(
-        "From small events to large ones",
+        "Accuracy against the size of an event",
         f"Mean accuracy in bins of at least {MIN_EVENTS_PER_BIN} events; bars are standard errors.",
         _profile(details.by_energy, "total energy of the event / MeV"),
         _profile(details.by_voxels, "voxels in the event"),
@@ -138,7 +145,7 @@ def profiles(details: Details) -> str:
 
 
 def _profile(bins: Sequence[ProfileBin], quantity: str) -> str:
-    """Accuracy in bins of a quantity of the event, or why there are none."""
+    """Return the figure of accuracy against `quantity`, or a sentence if there are no bins."""
     title = f"Accuracy against {quantity}"
     if not bins:
         return figure(title, "<p class='lead'>Too few events for bins.</p>")
@@ -195,30 +202,32 @@ def _plain(share: float) -> float:
 
 
 def _notes(scores: Scores, details: Details) -> str:
-    """What the page's words mean, those that stand on it."""
+    """Return the explanations of the terms on the page, as HTML."""
     notes = {
-        "Scores": "are rounded to four decimals, everything else to 0.1 % or coarser.",
-        "95 % interval": "how far the score would move with other events of the same kind, "
-        "estimated from the distribution of accuracies that is drawn below it.",
-        "Points": "hundredths of accuracy gained over a trivial baseline on the same events, the "
-        "ticks on a score's line.",
-        "Recall": "the share of a class's voxels that were predicted as it.",
-        "Precision": "the share of the voxels predicted as a class that are of it.",
-        "IoU": "the voxels that are of a class and predicted as it, over those that are either.",
-        "F1": "the harmonic mean of a class's recall and precision.",
+        "Scores": "are rounded to four decimals, all other figures to 0.1 % or coarser.",
+        "95 % interval": "how much the score would vary with other events of the same kind, "
+        "estimated from the distribution of accuracies below.",
+        "Points": "difference to a trivial baseline on the same events, in hundredths of accuracy; "
+        "the baselines are the ticks on the score's line.",
+        "Recall": "the share of the voxels of a class that are predicted as this class.",
+        "Precision": "the share of the voxels predicted as a class that belong to this class.",
+        "IoU": "intersection over union: the voxels that belong to a class and are predicted as "
+        "it, divided by the voxels that do either.",
+        "F1": "the harmonic mean of recall and precision of a class.",
     }
     if not details.trivial:
         del notes["Points"]
     if not scores.is_own:
         notes["Scores"] += (
-            " No single event is shown, and one voxel moves no figure but the scores by more than "
-            "half of its last digit: finer numbers would give the truth away."
+            " No single event is shown, and one voxel changes a figure other than the scores by at "
+            "most half of its last digit: finer figures would reveal the truth."
         )
         notes["A dash"] = (
-            f"stands where too few voxels are behind a figure: fewer than {PUBLIC.voxels:,} of the "
-            f"class in this phase or, for precision, fewer than {PUBLIC.predicted:,} predicted as "
-            f"it in the whole test file. One event counts for {PUBLIC.voxels_per_event} of them at "
-            f"most. Precision counts {PUBLIC.voxels:,} predicted voxels at least."
+            "means that too few voxels are behind a figure: fewer than "
+            f"{PUBLIC.voxels:,} of the class in this phase or, for precision, fewer than "
+            f"{PUBLIC.predicted:,} predicted as the class in the whole test file. One event counts "
+            f"for at most {PUBLIC.voxels_per_event} voxels here. Precision divides by at least "
+            f"{PUBLIC.voxels:,} voxels."
         )
     terms = "".join(f"<dt>{term}</dt><dd>{meaning}</dd>" for term, meaning in notes.items())
     return f"<footer><h2>How to read this page</h2><dl>{terms}</dl></footer>"
