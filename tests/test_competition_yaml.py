@@ -163,7 +163,11 @@ def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
     [
         ("title: ", "titel: ", "titel is an unknown key; known are: "),
         ("title: ", "titel: ", "title is missing"),
-        ("max_submissions: 15", "max_submision: 15", r"phases\[0\].max_submision is not a key"),
+        (
+            "max_submissions: 15",
+            "max_submision: 15",
+            r"phases\[0\].max_submision is an unknown key",
+        ),
         ("version: 2", "version: 2.0", "version is a number with a point, expected a whole number"),
         ("version: 2", "version: 1", "version is 1, expected 2"),
         ('start: "2027-01-04 00:00"', "start: 2027-01-04", "is a date.*write dates in quotes"),
@@ -261,7 +265,10 @@ def codabench_sentences(competition, names=None, now=None):
         (with_phase(2, index=7), "phases: expected the indexes 1, 2, 3, 4, 5, 6 in this order"),
         (edited(phases=COMPETITION["phases"][:5]), "phases: expected the indexes"),
         (edited(tasks=COMPETITION["tasks"] * 2), "tasks: the index 1 occurs twice"),
-        (with_columns(lambda c: c.pop(1)), "the column acc_at_50 is missing"),
+        (
+            with_columns(lambda c: c.pop(1)),
+            "the column acc_at_50, which the scorer writes, is missing",
+        ),
         (with_columns(lambda c: c[1].update(key="acc_50")), "the column acc_50 would stay empty"),
         (with_columns(lambda c: c[1].update(index=0)), "the columns need the indexes 0 to 2"),
         (
@@ -274,7 +281,7 @@ def codabench_sentences(competition, names=None, now=None):
             "Codabench reads only the first one, found 2",
         ),
         (edited(image="pages/private_logo.png"), "a file name with `private` in it is not found"),
-        (edited(terms="terms.html"), "terms.html can't be in the bundle: pages and pictures are"),
+        (edited(terms="terms.html"), "terms.html can't be in the bundle: name pages and pictures"),
     ],
 )
 def test_codabench_problems(competition, sentence):
