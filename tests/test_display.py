@@ -14,7 +14,6 @@ from baseline.display.notebook import widget
 from baseline.display.page import page
 from baseline.display.picture import FORMATS, picture
 from baseline.display.views import (
-    BOX_CM,
     Particles,
     Shown,
     class_colour,
@@ -164,7 +163,13 @@ def test_the_figure_holds_the_event_in_cm(shown):
     expected = (shown.event.coords[:, 0] + 0.5) * 0.3
     np.testing.assert_allclose(energy.x, expected, rtol=1e-6)
     np.testing.assert_array_equal(energy.customdata, shown.event.energy)
-    assert pytest.approx(57.6) == BOX_CM
+    assert shown.box_cm == pytest.approx(57.6)
+
+
+def test_voxels_of_another_size_stand_where_they_are(shown):
+    coarse = replace(shown, voxel_mm=5.0)
+    np.testing.assert_allclose(coarse.position_cm, (shown.event.coords + 0.5) * 0.5)
+    assert coarse.window_cm.tolist() == [[0, 96]] * 3
 
 
 def test_of_each_panel_one_view_is_seen(shown):

@@ -101,6 +101,23 @@ def test_attributes_of_a_file(path):
         assert "label" not in file
 
 
+def test_only_a_cycle_for_everybodys_events_takes_voxels_of_another_size(path):
+    for cycle, size, found in ((8, 5.0, 5.0), (8, 3.0, 3.0), (2, 3.0, 3.0)):
+        with EventWriter(
+            path, kind="test", cycle=cycle, scale="full", attributes={"voxel_size_mm": size}
+        ):
+            pass
+        with EventFile(path) as file:
+            assert file.voxel_size_mm == found
+    for cycle, size in ((2, 5.0), (8, 0.0), (8, np.nan), (8, "5 mm"), (8, [3.0, 3.0])):
+        with EventWriter(
+            path, kind="test", cycle=cycle, scale="full", attributes={"voxel_size_mm": size}
+        ):
+            pass
+        with pytest.raises(ChallengeError, match=r"events.h5: voxel_size_mm is .*, expected"):
+            EventFile(path)
+
+
 def test_further_columns_travel_with_the_voxels(path):
     with EventWriter(
         path, kind="simulation", cycle=1, scale="full", columns={"origin": "u1"}

@@ -33,7 +33,6 @@ from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError
 from organizer.convert import mlhep2018
 from organizer.convert.back import write_back
 from organizer.convert.converted import (
-    CYCLE_OF_ANY_SIZE,
     Converted,
     Counts,
     Settings,
@@ -218,7 +217,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
         default=VOXEL_SIZE_MM,
         metavar="MM|source",
         help=f"edge of our voxels ({VOXEL_SIZE_MM:g}); another one, or the source's own, for cycle "
-        f"{CYCLE_OF_ANY_SIZE} alone",
+        "general alone",
     )
     parser.add_argument(
         "--source-voxel-mm",

@@ -15,8 +15,6 @@ from organizer.convert.deposits import SourceEvent, Voxels
 from organizer.convert.placing import SAME_SIZE, is_same_size, lattice_mm, tally
 from organizer.convert.taxonomy import Kind, ambiguities, label_of_kind
 
-CYCLE_OF_ANY_SIZE = "general"  # for networks that meet everybody's events
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -161,10 +159,10 @@ def choose_voxel_mm(asked: float | None, first: SourceEvent | None, cycle: Cycle
             raise ChallengeError(
                 f"--voxel-size source: its voxels of {edges} mm are no cubes; give a size in mm"
             )
-    if asked != VOXEL_SIZE_MM and cycle.name != CYCLE_OF_ANY_SIZE:
+    if asked != VOXEL_SIZE_MM and not cycle.any_voxel_size:
         raise ChallengeError(
-            f"the voxels of cycle {cycle.number} have {VOXEL_SIZE_MM:g} mm, not {asked:g}; others "
-            f"are for cycle {CYCLE_OF_ANY_SIZE}, which teaches networks for everybody's events"
+            f"the voxels of cycle {cycle.number} have {VOXEL_SIZE_MM:g} mm, not {asked:g}; give "
+            "--cycle general for voxels of another size"
         )
     return asked
 

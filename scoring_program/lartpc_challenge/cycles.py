@@ -35,7 +35,7 @@ class Cycle:
 
     number, name: both are unique (see `find_cycle`). title: the task in a few words. classes:
     label i is classes[i - 1]. has_dead_planes: in every event some planes of the detector are not
-    read out.
+    read out. any_voxel_size: files may hold voxels of another size than VOXEL_SIZE_MM.
     """
 
     number: int
@@ -43,6 +43,7 @@ class Cycle:
     title: str
     classes: tuple[SemanticClass, ...]
     has_dead_planes: bool = False
+    any_voxel_size: bool = False
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -169,7 +170,7 @@ _DECLARED = (
             SemanticClass("low-energy", "small isolated deposits", *_ORANGE),
         ),
     ),
-    Cycle(8, "general", "three classes in events of every kind", _THREE, True),
+    Cycle(8, "general", "three classes in events of every kind", _THREE, True, any_voxel_size=True),
 )
 CYCLES = {cycle.number: cycle for cycle in _DECLARED}
 

@@ -11,6 +11,7 @@ Both keep a block of events in memory, never the whole file.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,7 @@ class EventFile:
     """An event file, open for reading: a sequence of `Event`.
 
     event_id (N,) uint32 and offset (N+1,) int64 are in memory; voxels are read on demand.
+    voxel_size_mm: the edge of a voxel.
     kind: the expected kind of file, any kind by default. labelled: the file must have labels.
     Raises ChallengeError for any other file.
     """
@@ -115,6 +117,7 @@ class EventFile:
         attributes = self._file.attrs
         self.kind, self.scale = str(attributes["kind"]), str(attributes["scale"])
         self.cycle = CYCLES[int(attributes["cycle"])]
+        self.voxel_size_mm = self._read_voxel_size()
         for name in ("event_id", "offset", "coords", "energy"):
             if not isinstance(self._file.get(name), h5py.Dataset):
                 raise ChallengeError(f"{self.path}: data set {name} is missing")
@@ -131,6 +134,16 @@ class EventFile:
         if has_repeats(self.event_id):
             raise ChallengeError(f"{self.path}: event_id holds an event twice")
         check_offsets(self.offset, n_events, n_voxels, str(self.path), error=ChallengeError)
+
+    def _read_voxel_size(self) -> float:
+        size = _scalar(self._file.attrs.get("voxel_size_mm"))
+        is_known = size == VOXEL_SIZE_MM or self.cycle.any_voxel_size
+        if not (is_known and isinstance(size, float) and 0 < size < math.inf):
+            raise ChallengeError(
+                f"{self.path}: voxel_size_mm is {size!r}, expected {VOXEL_SIZE_MM:g} in cycle "
+                f"{self.cycle.number}"
+            )
+        return size
 
     def _check_stored(self, name: str) -> None:
         """Raise ChallengeError if the data set's declared size is impossible.

@@ -34,8 +34,9 @@ from baseline.device import choose_device, describe, explaining_memory
 from baseline.model import UResNet, arithmetic
 from baseline.submit import submit
 from lartpc_challenge.command import run
+from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import check_writable
-from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.format import VOXEL_SIZE_MM, ChallengeError
 from lartpc_challenge.submission.forms import check_zip_name
 
 # Voxels per batch. On a CPU every thread has a batch of its own, and larger ones are no faster.
@@ -123,6 +124,9 @@ def predict(
         print(describe(model, len(events), config.precision), flush=True)
         if cycle != found:
             print(f"trained on cycle {cycle.number}, the events are of cycle {found.number}")
+        with EventFile(events_path) as file:
+            if file.voxel_size_mm != VOXEL_SIZE_MM:
+                print(f"trained on voxels of {VOXEL_SIZE_MM:g} mm, here {file.voxel_size_mm:g} mm")
         probability = class_probabilities(model, events, config, config.views, progress=True)
     of_label = torch.zeros(len(probability), len(found.labels))
     of_label.index_add_(1, torch.tensor(labels) - 1, probability)

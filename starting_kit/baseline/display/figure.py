@@ -18,7 +18,6 @@ from baseline.display.views import (
     Shown,
     layers,
 )
-from lartpc_challenge.format import VOXEL_SIZE_MM
 from lartpc_challenge.page.colours import INK, LINE, SOFT
 
 FONT = {"family": "system-ui, -apple-system, Segoe UI, Roboto, Arial, sans-serif", "size": 12}
@@ -177,7 +176,7 @@ def _dead_planes(place: dict, shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
     made: list[go.Mesh3d | go.Scatter3d] = []
     for axis, first, stop in shown.dead_planes:
         window = shown.window_cm.copy()
-        window[axis] = np.clip(np.array([first, stop]) * VOXEL_SIZE_MM / 10, *window[axis])
+        window[axis] = np.clip(np.array([first, stop]) * shown.voxel_mm / 10, *window[axis])
         x, y, z = window.T[_CORNERS, range(3)].T
         made.append(
             go.Mesh3d(
@@ -273,4 +272,4 @@ def _voxels(
 def _voxel_pixels(shown: Shown) -> float:
     """The size of a voxel: larger where a part of the detector is shown."""
     low, high = shown.window_cm[0]
-    return float(np.clip(100 / (high - low), 2.6, 9))
+    return float(np.clip(1.74 * shown.box_cm / (high - low), 2.6, 9))

@@ -16,7 +16,6 @@ from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
 from baseline.display.views import (
-    BOX_CM,
     DETECTOR,
     ENERGY_ON_LIGHT,
     ENERGY_RANGE_MEV,
@@ -27,7 +26,6 @@ from baseline.display.views import (
     layers,
 )
 from lartpc_challenge.files import replacing
-from lartpc_challenge.format import VOXEL_SIZE_MM
 from lartpc_challenge.page.colours import INK, SOFT
 
 FORMATS = ("png", "pdf", "svg")
@@ -84,7 +82,7 @@ def _draw_detector(axes: Axes3D, shown: Shown) -> None:
     axes.add_collection3d(Line3DCollection(edges, colors=DETECTOR.light, lw=0.5, zorder=0))
     for axis, *bounds in shown.dead_planes:
         others = [other for other in range(3) if other != axis]
-        for plane in np.clip(np.array(bounds) * VOXEL_SIZE_MM / 10, *window[axis]):
+        for plane in np.clip(np.array(bounds) * shown.voxel_mm / 10, *window[axis]):
             face = np.full((4, 3), plane)
             for other, chosen in zip(others, ([0, 1, 1, 0], [0, 0, 1, 1])):
                 face[:, other] = window[other][chosen]
@@ -113,7 +111,7 @@ def _draw_voxels(axes: Axes3D, shown: Shown, view: str) -> None:
         for layer in layers(shown, view):
             colour[layer.rows] = to_rgba(layer.colour.light)
     low, high = shown.window_cm[0]
-    size = np.clip(2.5 * (BOX_CM / (high - low)) ** 2, 2.5, 40)  # an area
+    size = np.clip(2.5 * (shown.box_cm / (high - low)) ** 2, 2.5, 40)  # an area
     axes.scatter(*shown.position_cm.T, c=colour, s=size, marker="s", lw=0, depthshade=False)
 
 

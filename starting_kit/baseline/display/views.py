@@ -24,7 +24,6 @@ from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import read_submission
 
 _Value = TypeVar("_Value")
-BOX_CM = GRID_SIZE * VOXEL_SIZE_MM / 10
 ENERGY_RANGE_MEV = (0.05, 10.0)
 ENERGY_TICKS_MEV = (0.1, 0.3, 1, 3, 10)
 # Light to dark, so that the densest charge stands out on white.
@@ -99,12 +98,21 @@ class Particles:
 
 @dataclass(frozen=True)
 class Shown:
-    """An event to show, with a prediction (n,) uint8 and its particles where they are known."""
+    """An event to show, with a prediction (n,) uint8 and its particles where they are known.
+
+    voxel_mm: the edge of a voxel.
+    """
 
     event: Event
     cycle: Cycle
     pred: np.ndarray | None = None
     particles: Particles | None = None
+    voxel_mm: float = VOXEL_SIZE_MM
+
+    @property
+    def box_cm(self) -> float:
+        """The edge of the cube."""
+        return GRID_SIZE * self.voxel_mm / 10
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -122,7 +130,7 @@ class Shown:
     @property
     def position_cm(self) -> np.ndarray:
         """(n, 3) float: the voxels' centres."""
-        return (self.event.coords + 0.5) * (VOXEL_SIZE_MM / 10)
+        return (self.event.coords + 0.5) * (self.voxel_mm / 10)
 
     @property
     def window_cm(self) -> np.ndarray:
@@ -130,14 +138,14 @@ class Shown:
 
         The whole detector, or, where the charge fills a small part of it, the charge and a margin.
         """
-        whole = np.array([[0.0, BOX_CM]] * 3)
+        whole = np.array([[0.0, self.box_cm]] * 3)
         if not len(self.event):
             return whole
         low, high = self.position_cm.min(0), self.position_cm.max(0)
-        if (high - low).max() >= _SMALL * BOX_CM:
+        if (high - low).max() >= _SMALL * self.box_cm:
             return whole
         half = (high - low).max() / 2 + _MARGIN_CM
-        centre = np.clip((low + high) / 2, half, BOX_CM - half)
+        centre = np.clip((low + high) / 2, half, self.box_cm - half)
         return np.column_stack([centre - half, centre + half])
 
     @property
@@ -281,7 +289,13 @@ def read_shown(
         parts = [slice(events.offset[i], events.offset[i + 1]) for i in rows]
         particles = _read_particles(path, rows)
         return [
-            Shown(events[i], events.cycle, None if pred is None else pred[part], of)
+            Shown(
+                events[i],
+                events.cycle,
+                None if pred is None else pred[part],
+                of,
+                events.voxel_size_mm,
+            )
             for i, part, of in zip(rows, parts, particles)
         ]
 
