@@ -77,9 +77,11 @@ def test_steps_outside_the_crop_leave_no_voxel():
     assert voxels.coords.shape == (0, 3)
 
 
-def test_a_photon_leaves_its_energy_where_its_step_ends():
-    photon = make_tracks((1, 0, 22, ""))
-    voxels = read(make_steps(photon, ((1, 1, 1), (100, 1, 1), 0.01, 0)))
+@pytest.mark.parametrize("pdg", [22, 2112, -2112, 130, 3122])
+def test_a_neutral_particle_leaves_its_energy_where_its_step_ends(pdg):
+    """A photon, a neutron, an antineutron, a K0L, a Lambda."""
+    track = make_tracks((1, 0, pdg, ""))
+    voxels = read(make_steps(track, ((1, 1, 1), (100, 1, 1), 0.01, 0)))
     assert voxels.coords.tolist() == [[33, 0, 0]]
 
 

@@ -20,6 +20,7 @@ from lartpc_challenge.format import VOXEL_SIZE_MM
 from organizer.convert.h5 import get_dataset, get_group, names_of
 from organizer.convert.source_group import SourceGroup, read_source
 from organizer.convert.taxonomy import Kind, kind_of_class
+from organizer.pdg import mass_mev
 
 NOT_KNOWN = -1
 _SEMANTIC_AND_PID = {
@@ -32,9 +33,7 @@ _SEMANTIC_AND_PID = {
     Kind.MICHEL: (2, 1),
     Kind.LOW_ENERGY: (4, NOT_KNOWN),
 }
-# PDG code (without sign) -> pid, and mass [MeV] of the Review of Particle Physics 2024.
-_PIDS = {22: 0, 11: 1, 13: 2, 211: 3, 2212: 4}
-_MASSES_MEV = {22: 0.0, 11: 0.51099895, 13: 105.6583755, 211: 139.57039, 2212: 938.27208816}
+_PIDS = {22: 0, 11: 1, 13: 2, 211: 3, 2212: 4}  # of PDG codes without their sign
 _MEV_PER_GEV = 1000.0
 
 
@@ -173,14 +172,14 @@ def _of_particles(
         return pid, extra, interaction
     size = np.abs(particles["pdg"].astype(np.int64))
     its_pid = np.array([_PIDS.get(code, NOT_KNOWN) for code in size.tolist()])
-    mass = np.array([_MASSES_MEV.get(code, NOT_KNOWN) for code in size.tolist()])
+    mass = np.array([mass_mev(code) for code in size.tolist()], np.float64)
     kinetic = particles["kinetic_energy_mev"].astype(np.float64)
-    momentum = np.sqrt(kinetic**2 + 2 * kinetic * np.maximum(mass, 0)) / _MEV_PER_GEV
+    momentum = np.sqrt(kinetic**2 + 2 * kinetic * mass) / _MEV_PER_GEV
     _, vertex_of = np.unique(particles["vertex"], axis=0, return_inverse=True)
     known = row >= 0
     of = row[known]
-    extra[known, 0] = mass[of]
-    extra[known, 1] = np.where(mass[of] >= 0, momentum[of], NOT_KNOWN)
+    extra[known, 0] = np.nan_to_num(mass[of], nan=NOT_KNOWN)
+    extra[known, 1] = np.nan_to_num(momentum[of], nan=NOT_KNOWN)
     extra[known, 2:5] = particles["vertex"][of]
     interaction[known] = vertex_of.ravel()[of]
     # A cluster is the particle's own where its type is that of the particle, else a secondary's.

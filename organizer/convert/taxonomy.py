@@ -15,6 +15,7 @@ import numpy as np
 
 from lartpc_challenge.cycles import CYCLES, Cycle
 from lartpc_challenge.format import ChallengeError
+from organizer.pdg import ELECTRON, FIRST_NUCLEUS, MUON, PHOTON, PROTON
 
 
 class Kind(IntEnum):
@@ -152,29 +153,26 @@ def _said(kind: Kind) -> str:
 
 # ---- particles by their numbers in the scheme of the Particle Data Group
 
-_PHOTON, _ELECTRON, _MUON, _PROTON = 22, 11, 13, 2212
-_NUCLEUS = 1_000_000_000
-
 
 def kind_of_pdg(pdg: np.ndarray) -> np.ndarray:
     """(n,) uint8: the kind of what particles with PDG codes (n,) leave, without their ancestry."""
     kind = np.full(len(pdg), Kind.MIP, np.uint8)
     kind[is_electromagnetic(pdg)] = Kind.ELECTRON
-    kind[pdg == _PROTON] = Kind.PROTON
-    kind[np.abs(pdg) > _NUCLEUS] = Kind.ION
+    kind[pdg == PROTON] = Kind.PROTON
+    kind[np.abs(pdg) >= FIRST_NUCLEUS] = Kind.ION
     return kind
 
 
 def is_electromagnetic(pdg: np.ndarray) -> np.ndarray:
     """(n,) bool: whether it is an electron, a positron or a photon."""
-    return (np.abs(pdg) == _ELECTRON) | (pdg == _PHOTON)
+    return (np.abs(pdg) == ELECTRON) | (pdg == PHOTON)
 
 
 def is_electron(pdg: np.ndarray) -> np.ndarray:
     """(n,) bool: whether it is an electron or a positron."""
-    return np.abs(pdg) == _ELECTRON
+    return np.abs(pdg) == ELECTRON
 
 
 def is_muon(pdg: np.ndarray) -> np.ndarray:
     """(n,) bool: whether it is a muon of either charge."""
-    return np.abs(pdg) == _MUON
+    return np.abs(pdg) == MUON

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from particle import Particle
 from scipy import ndimage, optimize, stats
 
 from organizer.physics import beams, published
@@ -28,7 +29,6 @@ from organizer.physics.runs import Samples
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
 from organizer.simulate.voxels import VOXEL_SIZE_MM
 
-NAMES = {11: "e-", 13: "mu-", -13: "mu+", 22: "photon", 211: "pi+", -211: "pi-", 2212: "proton"}
 RESAMPLES = 60  # bootstrap samples for an error, which is then known to 1 / sqrt(120)
 SIGMAS = 4.5  # two-sided probability of 7e-6
 
@@ -90,10 +90,10 @@ def check_ranges(samples: Samples) -> list[Check]:
         for energy, beam in beams.ELECTRONS.items()
     ]  # fmt: skip
     for (pdg, row), beam in beams.RANGES.items():
-        length = samples[beam.name]["length"]
+        length, name = samples[beam.name]["length"], Particle.from_pdgid(pdg).name
         checks.append(
             _check(
-                f"range of {NAMES[pdg]}, {beam.kinetic_energy_mev:.0f} MeV", "cm",
+                f"range of {name}, {beam.kinetic_energy_mev:.0f} MeV", "cm",
                 published.range_cm(pdg, row), 0.01, published.STOPPING_SOURCE[pdg],
                 *mean_and_error(length),
             )
@@ -116,9 +116,10 @@ def check_stopping(samples: Samples) -> list[Check]:
             published.energy_at_residual_range(pdg, at) for at in (STOPPING_FROM_CM, STOPPING_TO_CM)
         ]
         expected = (energy[1] - energy[0]) / (STOPPING_TO_CM - STOPPING_FROM_CM)
+        name = Particle.from_pdgid(pdg).name
         checks.append(
             _check(
-                f"dE/dx of {NAMES[pdg]}, {STOPPING_FROM_CM} to {STOPPING_TO_CM} cm before its end",
+                f"dE/dx of {name}, {STOPPING_FROM_CM} to {STOPPING_TO_CM} cm before its end",
                 "MeV/cm", expected, 0.02, published.STOPPING_SOURCE[pdg],
                 *value_and_error(lambda lost, way: lost.sum() / way.sum(), loss, path),
             )

@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from particle import Particle
 from scipy import stats
 
 from lartpc_challenge.cycles import CYCLES
@@ -35,7 +36,6 @@ STYLE: Any = {
 }  # fmt: skip
 MUON, PION, PROTON, ELECTRON, PHOTON = "#1f77b4", "#d95f02", "#2ca02c", "#c0392b", "#7b4fa3"
 COLOUR = {13: MUON, 211: PION, 2212: PROTON}
-SYMBOL = {13: r"$\mu^-$", 211: r"$\pi^+$", 2212: "p"}
 TABLE = {13: "PDG", 211: "PDG muon, scaled", 2212: "PSTAR"}
 PUBLISHED = {"color": "black", "lw": 1.2, "ls": "--"}
 
@@ -62,6 +62,10 @@ def all_figures(
     return figures
 
 
+def _symbol(pdg: int) -> str:
+    return f"${Particle.from_pdgid(pdg).latex_name}$"
+
+
 def _draw_ranges(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     for pdg, table in published.STOPPING.items():
@@ -72,7 +76,7 @@ def _draw_ranges(samples: Samples) -> tuple[Figure, str]:
             checks.mean_and_error(samples[beams.RANGES[pdg, row].name]["length"]) for row in rows
         ]
         mean, error = np.array(measured).T
-        label = f"{SYMBOL[pdg]} ({TABLE[pdg]})"
+        label = f"{_symbol(pdg)} ({TABLE[pdg]})"
         left.loglog(energy[rows], mean, "o", ms=5, color=COLOUR[pdg], label=label)
         expected = np.array([published.range_cm(pdg, row) for row in rows])
         right.errorbar(
@@ -108,7 +112,7 @@ def _draw_stopping(samples: Samples) -> tuple[Figure, str]:
             "o",
             ms=4,
             color=COLOUR[pdg],
-            label=f"{SYMBOL[pdg]} ({TABLE[pdg]})",
+            label=f"{_symbol(pdg)} ({TABLE[pdg]})",
         )
     axes.set(
         xlabel="residual range (cm)", ylabel="mean dE/dx (MeV/cm)", xlim=(0, 40), yscale="log",

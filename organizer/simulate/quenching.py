@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from organizer.pdg import FIRST_NUCLEUS
 from organizer.simulate.constants import ARGON_MOLAR_MASS_G, ARGON_Z, AVOGADRO
 
 BIRKS_G_CM2_MEV = 5.2e-4  # kB: ARIS, ibid.
@@ -83,4 +84,4 @@ def _dense_share(z: np.ndarray, mev_per_nucleon: np.ndarray) -> np.ndarray:
 
 def _charge(pdg: np.ndarray) -> np.ndarray:
     """Return Z of nuclei from their PDG codes 10LZZZAAAI, and 0 for all other particles."""
-    return np.where(pdg > 1_000_000_000, pdg // 10_000 % 1000, 0)
+    return np.where(pdg >= FIRST_NUCLEUS, pdg // 10_000 % 1000, 0)

@@ -16,10 +16,8 @@ import numpy as np
 
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.format import GRID_SHAPE
+from organizer.pdg import ELECTRON, FIRST_NUCLEUS, MUON, PHOTON, PROTON
 from organizer.simulate.geant4 import Particle, Tracks
-
-ELECTRON, MUON, PHOTON, NEUTRON, PROTON = 11, 13, 22, 2112, 2212  # PDG codes
-_FIRST_NUCLEUS = 10**9  # PDG codes of nuclei are 10LZZZAAAI
 
 
 class Origin(IntEnum):
@@ -124,7 +122,7 @@ def _followed(parent: np.ndarray, goes_on: np.ndarray) -> np.ndarray:
 
 
 def _origin(pdg: int, creator: str, parent_pdg: int, parent_origin: Origin) -> Origin:
-    if pdg >= _FIRST_NUCLEUS:
+    if pdg >= FIRST_NUCLEUS:
         return Origin.NUCLEUS
     if abs(pdg) not in (ELECTRON, PHOTON):
         return Origin.DECAY if creator == "Decay" else Origin.HADRONIC
@@ -175,7 +173,7 @@ def is_proton(facts: TrackFacts) -> np.ndarray:
 
 def is_proton_or_nucleus(facts: TrackFacts) -> np.ndarray:
     """Protons and nuclei, including deuterons and alphas."""
-    return is_proton(facts) | (facts.pdg >= _FIRST_NUCLEUS)
+    return is_proton(facts) | (facts.pdg >= FIRST_NUCLEUS)
 
 
 def is_delta(facts: TrackFacts) -> np.ndarray:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lartpc_challenge.format import GRID_SIZE
+from organizer.pdg import ELECTRON, NEUTRON, PHOTON
 from organizer.simulate.geant4 import Steps
 from organizer.simulate.response import Conditions, Detector, draw_conditions, measured_readout
-from organizer.simulate.truth import ELECTRON, NEUTRON, PHOTON
 from organizer.simulate.voxels import Deposits, Truth, Voxels, ideal_readout
 
 SPREAD_AFTER_MM = 2000.0  # the drift after which `Variety.spread_mm` is reached

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, VOXEL_SIZE_MM
+from organizer.pdg import is_neutral
 from organizer.simulate.geant4 import Particle, Steps
 from organizer.simulate.quenching import is_quenched
-from organizer.simulate.truth import NEUTRON, PHOTON, Origin, TrackFacts, labels_of_tracks
+from organizer.simulate.truth import Origin, TrackFacts, labels_of_tracks
+
+if TYPE_CHECKING:
+    from organizer.cycles import Production
 
 HALF_CROP_MM = GRID_SIZE * VOXEL_SIZE_MM / 2
 POINT_SPACING_MM = 0.5  # a step is split into points with at most this distance
@@ -74,8 +79,8 @@ def deposits_in_crop(steps: Steps) -> Deposits:
 
     A charged particle leaves its energy along the step, a neutral one at the end of the step.
     """
-    is_neutral = np.isin(steps.tracks.pdg, (PHOTON, NEUTRON))[steps.track]
-    start = np.where(is_neutral[:, None], steps.end_mm, steps.start_mm)
+    no_charge = is_neutral(steps.tracks.pdg)[steps.track]
+    start = np.where(no_charge[:, None], steps.end_mm, steps.start_mm)
     way = steps.end_mm - start
     pieces = np.ceil(np.linalg.norm(way, axis=1) / POINT_SPACING_MM).astype(np.int64)
     pieces = np.maximum(pieces, 1)
@@ -89,14 +94,18 @@ def deposits_in_crop(steps: Steps) -> Deposits:
     return Deposits(
         position_mm=position[inside],
         energy_mev=(steps.ionising_mev / pieces)[step],
-        length_mm=(np.where(is_neutral, 0, steps.length_mm) / pieces)[step],
+        length_mm=(np.where(no_charge, 0, steps.length_mm) / pieces)[step],
         is_nucleus=is_nucleus[steps.track[step]],
         track=steps.track[step],
     )
 
 
 def find_truth(
-    steps: Steps, deposits: Deposits, particles: Sequence[Particle], cycle: Cycle, production
+    steps: Steps,
+    deposits: Deposits,
+    particles: Sequence[Particle],
+    cycle: Cycle,
+    production: Production,
 ) -> Truth:
     """Return the truth of each track, by the rule of the cycle's `Production`."""
     facts = TrackFacts(steps.tracks, particles, deposits.track, deposits.voxel, deposits.energy_mev)
