@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 import toy
 import yaml
+from calls import call
 from damage import edited
 from tiny import N_TEST, ROOT, copy_repository, make_tiny
 
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest, read_reference
 from lartpc_challenge.submission.forms import read_submission
+from organizer.bundle.__main__ import main
 from organizer.bundle.archives import folder_members, write_zip
 from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.contents import source_problems
@@ -578,18 +580,10 @@ def test_missing_folders_are_named(tmp_path):
 # ---- the command
 
 
-def run(*arguments, cwd=ROOT):
-    return subprocess.run(
-        [sys.executable, "-m", "organizer.bundle", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_the_command_builds_a_demonstration_of_the_tracked_data(tmp_path):
     """Without START, so that it keeps the rule about dates whatever day it is."""
-    done = run("--demo", "--out", tmp_path)
+    command = [sys.executable, "-m", "organizer.bundle", "--demo", "--out", tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "codabench.zip" in done.stdout
     assert "DEMONSTRATION: hidden labels are public" in done.stdout
@@ -613,7 +607,7 @@ def test_the_command_builds_a_demonstration_of_the_tracked_data(tmp_path):
     ],
 )
 def test_the_command_ends_with_a_sentence(arguments, status, sentence, tmp_path):
-    done = run(*(arguments if "--out" in arguments else [*arguments, "--out", tmp_path]))
+    done = call(main, *(arguments if "--out" in arguments else [*arguments, "--out", tmp_path]))
     assert done.returncode == status
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr

@@ -6,6 +6,7 @@ one sentence, leave nothing behind and keep an earlier result.
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,25 +79,33 @@ FAULTS = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def good_files(tmp_path_factory) -> Path:
     """A folder with one good file of each kind, and an earlier result under every name in out/."""
+    folder = tmp_path_factory.mktemp("good")
     events = toy.make_events(6, cycle=1)
-    (tmp_path / "raw").mkdir()
+    (folder / "raw").mkdir()
     for name in ("train.h5", "raw/cycle1_train.h5", "raw/cycle1_test.h5"):
-        toy.make_events_file(tmp_path / name, events, kind="train", cycle=1)
-    toy.make_events_file(tmp_path / "test.h5", events, kind="test", cycle=1)
-    toy.make_reference(tmp_path / "ref.h5", events, phase=1)
+        toy.make_events_file(folder / name, events, kind="train", cycle=1)
+    toy.make_events_file(folder / "test.h5", events, kind="test", cycle=1)
+    toy.make_reference(folder / "ref.h5", events, phase=1)
     ids, pred = [event.event_id for event in events], toy.labels(events)
-    write_submission(tmp_path / "s.zip", ids, toy.offsets(events), pred)
-    write_dense(tmp_path / "dense.h5", events[:1])
-    write_csv(tmp_path / "events.csv", events)
+    write_submission(folder / "s.zip", ids, toy.offsets(events), pred)
+    write_dense(folder / "dense.h5", events[:1])
+    write_csv(folder / "events.csv", events)
     # Of these only what stands at their beginning is looked at here.
     for name in ("segments.h5", "event.npz", "larcv.root", "sim.h5", "model.pt", "m.pt"):
-        (tmp_path / name).write_bytes((tmp_path / "ref.h5").read_bytes())
-    (tmp_path / "out").mkdir()
+        (folder / name).write_bytes((folder / "ref.h5").read_bytes())
+    (folder / "out").mkdir()
     for name in ("p.html", "p.png", "p", "a", "b", "s", "events.h5", "events.csv", "physics.html"):
-        (tmp_path / "out" / name).write_bytes(EARLIER)
+        (folder / "out" / name).write_bytes(EARLIER)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, good_files) -> Path:
+    """A copy of the good files, where the test is."""
+    shutil.copytree(good_files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,11 +1,13 @@
 """The starting kit alone: its README followed word for word, and that it says what is so."""
 
+import functools
 import re
 import shlex
 
 import h5py
 import pytest
 import tomllib
+from calls import run_all
 from kit import ROOT, keep_events, make_kit, run_python
 from packaging.requirements import Requirement
 
@@ -38,15 +40,17 @@ def followed(tmp_path_factory):
     kit = make_kit(tmp_path_factory.mktemp("followed"))
     for kind in ("train", "test"):
         keep_events(kit / f"data/cycle1_{kind}.h5", N_EVENTS)
-    said = {}
-    for line in "".join(blocks("sh")).splitlines():
+    lines, snippets = "".join(blocks("sh")).splitlines(), blocks("python")
+    commands = []
+    for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "python"
-        said[line] = run_python(kit, *arguments, *SHORTER.get(arguments[1], []))
-    for number, block in enumerate(blocks("python")):
-        (kit / f"snippet_{number}.py").write_text(block, encoding="utf-8")
-        said[block] = run_python(kit, f"snippet_{number}.py")
-    return kit, said
+        commands.append([*arguments, *SHORTER.get(arguments[1], [])])
+    for number, snippet in enumerate(snippets):
+        (kit / f"snippet_{number}.py").write_text(snippet, encoding="utf-8")
+        commands.append([f"snippet_{number}.py"])
+    said = run_all(functools.partial(run_python, kit), kit, *commands)
+    return kit, dict(zip(lines + snippets, said))
 
 
 def test_the_kit_imports_its_own_package(kit):

@@ -10,13 +10,14 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 import toy
+from calls import ROOT, call
 from damage import edited
-from tiny import ROOT, make_tiny
+from tiny import make_tiny
 
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.format import METRICS
 from lartpc_challenge.reference import Manifest
-from organizer.leaderboard.__main__ import find_submissions, read_submissions
+from organizer.leaderboard.__main__ import find_submissions, main, read_submissions
 from organizer.leaderboard.boards import boards, paired_lead, resample
 from organizer.leaderboard.names import as_cell, readable
 from organizer.leaderboard.tables import as_frame, as_text
@@ -219,7 +220,7 @@ def test_any_names_are_ranked_and_nobody_is_merged_or_lost(tiny, tmp_path):
     (folder / "notes.txt").write_text("not a participant")
     (folder / "gone").symlink_to(tmp_path / "nowhere")
     (folder / "alice/cycle1/dangling\x1b.zip").symlink_to(tmp_path / "nowhere")
-    done = run(folder, "--data", tiny.folder, "--out", tmp_path / "out")
+    done = call(main, folder, "--data", tiny.folder, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     everybody = {*NAMES.values(), "one", "two"}
     text = (tmp_path / "out/leaderboard.txt").read_text(encoding="utf-8")
@@ -269,22 +270,15 @@ def test_what_is_wrong_with_a_refused_submission_stands_below_its_name():
 # ---- the command
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "organizer.leaderboard", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_the_command_writes_text_csv_and_page(tiny, tmp_path):
     for cycle in (1, 2, 3):
         submit(tiny, tmp_path / "all", "alice", "a.zip", PERFECT, 1, cycle)
         submit(tiny, tmp_path / "all", "<b>ob", "a.zip", BAD, 2, cycle)
     (tmp_path / "all/carol/cycle1").mkdir(parents=True)
     (tmp_path / "all/carol/cycle1/broken.zip").write_bytes(b"PK\x03\x04 broken")
-    done = run(tmp_path / "all", "--data", tiny.folder, "--out", tmp_path / "out")
+    command = [sys.executable, "-m", "organizer.leaderboard", tmp_path / "all"]
+    command += ["--data", tiny.folder, "--out", tmp_path / "out"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "out/leaderboard.txt").read_text(encoding="utf-8")
     assert text in done.stdout
@@ -314,7 +308,7 @@ def test_the_command_writes_text_csv_and_page(tiny, tmp_path):
 
 def test_one_participants_folder_serves_too(tiny, tmp_path):
     submit(tiny, tmp_path, "alice", "a.zip", PERFECT)
-    done = run(tmp_path / "alice", "--data", tiny.folder, "--out", tmp_path / "out")
+    done = call(main, tmp_path / "alice", "--data", tiny.folder, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "1 alice" in done.stdout
 
@@ -328,7 +322,7 @@ def test_one_participants_folder_serves_too(tiny, tmp_path):
 )
 def test_the_command_ends_with_a_sentence(tiny, tmp_path, folder, sentence):
     (tmp_path / "empty").mkdir()
-    done = run(tmp_path / folder, "--data", tiny.folder, "--out", tmp_path / "out")
+    done = call(main, tmp_path / folder, "--data", tiny.folder, "--out", tmp_path / "out")
     assert done.returncode == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,6 +1,7 @@
 """A cycle is added as an organiser would add it: one declaration in two halves, its phases in a
 competition.yaml. Everything from the simulation to the page of failures then works with it."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calls import run_all
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [pytest.mark.slow, pytest.mark.geant4, pytest.mark.torch]
@@ -92,15 +94,14 @@ def run(project: Path, *arguments) -> str:
 def data(project) -> Path:
     """What `make data` writes, with a submission of a network trained for an epoch."""
     six = ("--competition", "six/competition.yaml")
-    run(project, "-m", "organizer.data", *six, "--events", 20, "--out", "data", "--jobs", 2)
-    run(
-        project, "-m", "baseline.train", "--events", "data/cycle9_train.h5", "--out", "run",
-        "--epochs", 1, "--filters", 4, "--depth", 3,
-    )  # fmt: skip
-    run(
-        project, "-m", "baseline.predict", "--checkpoint", "run/best.pt",
-        "--events", "data/cycle9_test.h5",
-        "--out", "data/baseline_submission/cycle9/submission.zip",
+    run_all(
+        functools.partial(run, project), project,
+        ("-m", "organizer.data", *six, "--events", 20, "--out", "data", "--jobs", 2),
+        ("-m", "baseline.train", "--events", "data/cycle9_train.h5", "--out", "run",
+         "--epochs", 1, "--filters", 4, "--depth", 3),
+        ("-m", "baseline.predict", "--checkpoint", "run/best.pt",
+         "--events", "data/cycle9_test.h5",
+         "--out", "data/baseline_submission/cycle9/submission.zip"),
     )  # fmt: skip
     return project / "data"
 
@@ -122,29 +123,34 @@ def test_every_declared_class_is_there_often_enough(project, data):
 
 def test_it_is_bundled_and_scored_in_both_platforms_layouts(project, data):
     six = ("--competition", "six/competition.yaml", "--data", "data")
-    board = run(project, "-m", "organizer.score", *six)
+    board, ranks = run_all(
+        functools.partial(run, project), project,
+        ("-m", "organizer.score", *six),
+        ("-m", "organizer.leaderboard", data / "baseline_submission", *six),
+    )  # fmt: skip
     assert "Scores agree: Codabench and CodaLab v1.5." in board
     assert [line.split()[:2] for line in board.splitlines()[1:3]] == [
         ["Public", "Finished"],
         ["Final", "Finished"],
     ]
-    assert "Final" in run(
-        project, "-m", "organizer.leaderboard", data / "baseline_submission", *six
-    )
+    assert "Final" in ranks
 
 
 def test_it_is_shown_by_the_display_the_page_and_the_study_of_failures(project, data):
-    run(project, "-m", "organizer.simulate", "--cycle", "six_classes", "--events", 20, "--seed", 1,
-        "--out", "fresh.h5", "--jobs", 2)  # fmt: skip
-    run(project, "-m", "baseline.predict", "--checkpoint", "run/best.pt", "--events", "fresh.h5",
-        "--out", "fresh.zip")  # fmt: skip
-    run(project, "-m", "baseline.display", "--events", "fresh.h5", "--submission", "fresh.zip",
-        "--out", "fresh.png")  # fmt: skip
+    run_all(
+        functools.partial(run, project), project,
+        ("-m", "organizer.simulate", "--cycle", "six_classes", "--events", 20, "--seed", 1,
+         "--out", "fresh.h5", "--jobs", 2),
+        ("-m", "baseline.predict", "--checkpoint", "run/best.pt", "--events", "fresh.h5",
+         "--out", "fresh.zip"),
+        ("-m", "baseline.display", "--events", "fresh.h5", "--submission", "fresh.zip",
+         "--out", "fresh.png"),
+        ("-m", "lartpc_challenge", "score", "fresh.zip", "--reference", "fresh.h5",
+         "--html", "page.html"),
+        ("-m", "organizer.failures", "--events", "fresh.h5", "--submission", "fresh.zip",
+         "--out", "failures.html"),
+    )  # fmt: skip
     assert (project / "fresh.png").read_bytes().startswith(b"\x89PNG")
-    run(project, "-m", "lartpc_challenge", "score", "fresh.zip", "--reference", "fresh.h5",
-        "--html", "page.html")  # fmt: skip
-    run(project, "-m", "organizer.failures", "--events", "fresh.h5", "--submission", "fresh.zip",
-        "--out", "failures.html")  # fmt: skip
     for name in ("page.html", "failures.html"):
         page = (project / name).read_text(encoding="utf-8")
         for shown in ("knock-on", "decay e", "pi &amp; &lt;K&gt;"):

@@ -6,10 +6,12 @@ import textwrap
 import zipfile
 
 import pytest
+from calls import call
 from tiny import N_VOXELS, ROOT, make_tiny
 
 from lartpc_challenge.format import METRICS, ChallengeError
 from lartpc_challenge.reference import read_reference
+from organizer.score.__main__ import main
 from organizer.score.worker import CODABENCH, CODALAB, PLATFORMS, Task, run_submission
 
 # What the workers' code at the commits named in organizer/score/worker.py lays out.
@@ -207,15 +209,6 @@ def test_a_reference_that_is_no_zip_is_the_organisers_fault(platform, tmp_path):
 # ---- make score
 
 
-def score(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "organizer.score", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_known_degradation_gives_known_scores_in_a_public_and_a_hidden_phase(tmp_path):
     """Of 40 voxels an event, whole numbers of wrong ones; public events stand in even places.
 
@@ -225,8 +218,8 @@ def test_known_degradation_gives_known_scores_in_a_public_and_a_hidden_phase(tmp
     assert N_VOXELS == 40
     tiny = make_tiny(tmp_path / "data", baseline=False)
     tiny.submit(tmp_path / "mine/cycle2/submission.zip", 2, [0, 0.2, 0.1, 0.25, 0.5, 1])
-    done = score(
-        "--data", tiny.folder, "--submissions", tmp_path / "mine", "--phase", 3, "--phase", 4
+    done = call(
+        main, "--data", tiny.folder, "--submissions", tmp_path / "mine", "--phase", 3, "--phase", 4
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -242,7 +235,7 @@ def test_a_failing_submission_shows_what_its_owner_would_read(tmp_path):
     baseline = tiny.folder / "baseline_submission"
     mine = tiny.submit(tmp_path / "mine/cycle1/submission.zip", 1)
     mine.write_bytes((baseline / "cycle3/submission.zip").read_bytes())
-    done = score("--data", tiny.folder, "--submissions", tmp_path / "mine", "--phase", 1)
+    done = call(main, "--data", tiny.folder, "--submissions", tmp_path / "mine", "--phase", 1)
     assert done.returncode == 1
     assert done.stdout.splitlines()[1].split()[:3] == ["Public", "1", "Failed"]
     for platform in PLATFORMS:
@@ -264,14 +257,15 @@ def test_a_failing_submission_shows_what_its_owner_would_read(tmp_path):
 def test_make_score_ends_with_a_sentence(arguments, status, sentence, tmp_path):
     if "--submissions" in arguments:
         arguments = [*arguments, "--data", make_tiny(tmp_path / "data").folder]
-    done = score(*arguments)
+    done = call(main, *arguments)
     assert done.returncode == status
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_the_shipped_baseline_beats_the_threshold_in_all_six_phases():
-    done = score()
+    command = [sys.executable, "-m", "organizer.score"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()[1:-1]]
     assert len(rows) == 6

@@ -55,11 +55,13 @@ def start(arguments, setting="chunks.CHUNK_EVENTS = 4", **options) -> subprocess
 
 
 def wait_until(condition, run: subprocess.Popen | None = None, seconds=300):
+    """What the condition gives when it is true at last."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert run is None or run.poll() is None, run.communicate()[1]
         assert time.monotonic() < end, "it never came to pass"
         time.sleep(0.05)
+    return found
 
 
 def children_of(pid: int) -> list[int]:
@@ -293,6 +295,14 @@ def test_a_full_disk_is_one_sentence(tmp_path):
     assert not (tmp_path / "out.h5").exists()
 
 
+def _address(scheduler_file) -> str | None:
+    """None until the scheduler has written its file, which is there before it is whole."""
+    try:
+        return json.loads(scheduler_file.read_text())["address"]
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
 @contextmanager
 def dask_cluster(folder, workers: int):
     """Address of a scheduler with workers of one thread each, all processes of their own."""
@@ -303,8 +313,7 @@ def dask_cluster(folder, workers: int):
     lines += [["worker", "--nthreads", "1", "--no-dashboard", "--no-nanny", *to_file]] * workers
     processes = [subprocess.Popen([*dask, *line], **quiet) for line in lines]
     try:
-        wait_until(file.exists)
-        yield json.loads(file.read_text())["address"]
+        yield wait_until(lambda: _address(file))
     finally:
         for process in processes:
             process.kill()

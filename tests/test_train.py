@@ -1,10 +1,10 @@
 """Training: it learns, resumes bit by bit, shares its work exactly and stops in good order."""
 
 import csv
+import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
 import toy
-from torch import multiprocessing
+from two_processes import gradients
 
 from baseline import checkpoint, train
 from baseline.backends import open_backend
@@ -51,11 +50,15 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+def make_file(folder: Path) -> Path:
+    events = toy.make_events(20, n_voxels=(20, 60), seed=3)
+    toy.make_events_file(folder / "train.h5", events, kind="train", cycle=2)
+    return folder / "train.h5"
+
+
 @pytest.fixture
 def file(tmp_path):
-    events = toy.make_events(20, n_voxels=(20, 60), seed=3)
-    toy.make_events_file(tmp_path / "train.h5", events, kind="train", cycle=2)
-    return tmp_path / "train.h5"
+    return make_file(tmp_path)
 
 
 @pytest.fixture
@@ -237,41 +240,29 @@ def test_a_loss_beyond_the_numbers_ends_the_training(events):
         advance(training, training.steps_per_epoch)
 
 
-def _gradients(training):
-    """Of one step with the norms' statistics held fixed, as one flat tensor."""
-    training.model.eval()
-    training.backward()
-    return torch.cat([p.grad.flatten() for p in training.model.parameters()])
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """A folder with what two processes made, and what they printed (two_processes.py)."""
+    folder = tmp_path_factory.mktemp("together")
+    make_file(folder)
+    (folder / "config.json").write_text(json.dumps(replace(SMALL, **ODD_BATCH).to_dict()))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += [Path(__file__).with_name("two_processes.py"), folder]
+    command += ["--events", folder / "train.h5", "--out", folder / "run", *FLAGS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
 
 
-def _two_processes(rank, port, path, folder):
-    torch.set_num_threads(1)
-    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    os.environ.update({**where, "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)})
-    dist.init_process_group("gloo")
-    training = start(read_events([path], labelled=True)[0], **ODD_BATCH)
-    gradients = _gradients(training)
-    advance(training, 1)
-    loss = training.loss_sum.clone()
-    advance(training, training.steps_per_epoch - 1)
-    weights = {name: p.detach() for name, p in training.model.named_parameters()}
-    torch.save((gradients, loss, weights, training.record), f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
-
-
-def test_two_processes_share_a_batch_exactly(tmp_path, file, events):
+def test_two_processes_share_a_batch_exactly(together, events):
     """Unequal shares (3 + 2 events): the gradients of one process on the whole batch, to fp32's
     rounding; after a step both know the same loss, which a resumed one goes on from; after an epoch
     both hold the same weights and the same record."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    multiprocessing.spawn(_two_processes, (port, str(file), str(tmp_path)), nprocs=2)
     (first, loss, weights, record), (second, its_loss, same, also) = (
-        torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)
+        torch.load(together[0] / f"{rank}.pt") for rank in (0, 1)
     )
     alone = start(events, **ODD_BATCH)
-    expected = _gradients(alone)
+    expected = gradients(alone)
     assert len(alone.batch()[0]) == 5
     torch.testing.assert_close(first, expected, rtol=1e-4, atol=1e-6)
     assert torch.equal(first, second)
@@ -280,6 +271,13 @@ def test_two_processes_share_a_batch_exactly(tmp_path, file, events):
     scores = [{k: v for k, v in r[0].items() if "second" not in k} for r in (record, also)]
     assert_identical(*scores)
     assert 0 < scores[0]["acc_mean"] < 1
+
+
+def test_the_command_runs_in_two_processes(together):
+    folder, said = together
+    assert said.count("epoch 3/3") == 1
+    assert said.count("views of the hold-out") == 1
+    assert checkpoint.load_model(folder / "run" / "best.pt", CPU)[1] == SMALL
 
 
 def _n_parameters():
@@ -417,24 +415,6 @@ def test_a_step_beyond_fp16_is_left_out_of_the_mean(events):
     weight.data.copy_(kept)
     training.advance()
     assert torch.isfinite(training.mean_loss)
-
-
-def test_two_processes_by_torchrun(tmp_path, file):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += [
-        "-m",
-        "baseline.train",
-        "--events",
-        str(file),
-        "--out",
-        str(tmp_path / "run"),
-        *FLAGS,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("epoch 3/3") == 1
-    assert done.stdout.count("views of the hold-out") == 1
-    assert checkpoint.load_model(tmp_path / "run" / "best.pt", CPU)[1] == SMALL
 
 
 @pytest.mark.parametrize(

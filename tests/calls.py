@@ -1,0 +1,55 @@
+"""Commands run in fewer processes than a user's: a process imports for half a second, with PyTorch
+for seconds. One test of each command runs it as `python -m` all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def call(main: Callable[[list[str]], int], *arguments: object) -> subprocess.CompletedProcess[str]:
+    """What `python -m` would give in the repository: exit status, output and errors."""
+    words = [str(argument) for argument in arguments]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(ROOT), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(words)
+        except SystemExit as end:  # of argparse
+            status = int(end.code or 0)
+    return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
+
+
+# Each command as Python would run it; what it prints goes to a file.
+_ONE_AFTER_ANOTHER = """
+import contextlib, json, runpy, sys
+for number, (first, *words) in enumerate(json.loads(sys.argv[1])):
+    print(first, *words, file=sys.stderr)
+    with open(f"{number}.said", "w") as said, contextlib.redirect_stdout(said):
+        try:
+            if first == "-m":
+                sys.argv = words
+                runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+            else:
+                sys.argv = [first, *words]
+                runpy.run_path(first, run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise
+"""
+
+
+def run_all(python: Callable[..., object], folder: Path, *commands: Sequence[object]) -> list[str]:
+    """What each `python COMMAND` prints, all run by one process in `folder`.
+
+    python: runs `python ARGUMENTS` there.
+    """
+    words = [[str(word) for word in command] for command in commands]
+    python("-c", _ONE_AFTER_ANOTHER, json.dumps(words))
+    return [(folder / f"{i}.said").read_text(encoding="utf-8") for i in range(len(words))]
