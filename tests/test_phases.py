@@ -1,6 +1,9 @@
 """The split into public and hidden: complete, random, and silent about what it hides."""
 
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import h5py
@@ -169,6 +172,18 @@ def test_truth_of_other_events_or_none_labels_nothing(split, tmp_path):
             pytest.raises(ChallengeError, match=said),
         ):
             list(labelled_test_events(file, references_in(references)))
+
+
+def test_an_event_without_voxels_has_no_labels_in_a_placeholder(tmp_path):
+    """It has an empty truth, which a placeholder doesn't hold: no KeyError."""
+    empty = Event(7, np.zeros((0, 3), np.uint8), np.zeros(0, np.float32))
+    toy.make_events_file(tmp_path / "test.h5", [empty], kind="test", cycle=2)
+    toy.make_placeholder(tmp_path / "reference.h5", phase=4)
+    with (
+        EventFile(tmp_path / "test.h5") as file,
+        pytest.raises(ChallengeError, match="no labels for event 7 of"),
+    ):
+        list(labelled_test_events(file, [tmp_path / "reference.h5"]))
 
 
 def test_references_know_the_test_file(split):
@@ -458,3 +473,36 @@ def test_command(split, tmp_path, capsys):
     assert truth_of(tmp_path / "other", 4).keys() != first  # a fresh secret each time
     assert main([*folders, "--cycle", "1"]) == 1
     assert "cycle1_train.h5: no such file" in capsys.readouterr().err
+
+
+KILLED = """
+import os, sys
+from organizer.phases.__main__ import main
+rename, done = os.replace, []
+def rename_or_die(source, target):
+    rename(source, target)
+    done.append(target)
+    if len(done) == int(sys.argv[1]):
+        os.kill(os.getpid(), 9)
+os.replace = rename_or_die
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("renamed", [1, 3, 5])
+def test_killed_in_the_middle_the_same_command_finishes_the_same_split(split, tmp_path, renamed):
+    """The first file that takes its name is the secret, then come two references, and so on."""
+    folders = [split / "raw", tmp_path / "public", tmp_path / "private"]
+    words = [*map(str, folders), "--cycle", "2"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(renamed), *words])
+    assert killed.returncode == -signal.SIGKILL
+    there = [path for path in references_in(tmp_path / "private") if path.exists()]
+    assert len(there) == min(renamed - 1, 2)
+    before = [path.read_bytes() for path in there]
+    assert main(words) == 0
+    assert [path.read_bytes() for path in there] == before
+    found = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(found) == ["cycle2_test.h5", "cycle2_train.h5", "reference.h5", "reference.h5"]
+    with EventFile(tmp_path / "public/cycle2_test.h5") as test:
+        truth = labelled_test_events(test, references_in(tmp_path / "private"))
+        assert len(list(truth)) == N_TEST

@@ -9,21 +9,21 @@ PRIVATE  gets phase1/reference.h5 and phase2/reference.h5, only for the scorer; 
 
 The test events are shuffled. Half of them, chosen at random, belong to the public phase, the others
 to the hidden one. A secret of 128 bits from the operating system, independent of the simulation's
-seeds, defines the event ids, the order and the phases. It can't be found from the public files.
+seeds, defines the event ids, the order and the phases. It can't be found from the public files. It
+is kept in PRIVATE until all files exist: after a kill the same command finishes the same split.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import secrets
 import sys
 from pathlib import Path
 
 from lartpc_challenge.command import alone_in, new_parser, run
 from lartpc_challenge.format import ChallengeError
 from organizer.competition import add_competition, read_competition
-from organizer.data.seeds import SEED_BYTES
+from organizer.data.seeds import kept_seeds
 from organizer.phases.split import prepare
 from organizer.scratch import make_private
 from organizer.source import public_files, reference_file
@@ -48,14 +48,19 @@ def _run(options) -> None:
     phases = competition.phases_of(cycle)
     public = public_files(options.public, cycle)
     private = [reference_file(options.private, phase.number) for phase in phases]
-    for path in filter(Path.exists, [*public, *private]):
+    files, kept = [*public, *private], options.private / "unfinished.json"
+    for path in [] if kept.exists() else filter(Path.exists, files):
         raise ChallengeError(
             f"{path}: already exists. A new split has other event ids and other phases, so that "
             "submissions to the old split could not be scored. Use other folders"
         )
-    secret = secrets.token_bytes(SEED_BYTES)
     make_private(options.private)
-    prepare(options.raw, options.public, options.private, phases=phases, secret=secret)
+    try:
+        secret = kept_seeds(kept)("split")
+        prepare(options.raw, options.public, options.private, phases=phases, secret=secret)
+    finally:
+        if len({path.exists() for path in files}) == 1:  # all or none are there
+            kept.unlink(missing_ok=True)
     for path in public:
         print(f"{path}: public")
     for path in private:
