@@ -288,7 +288,7 @@ def main() -> int:
             )
             print(table(rows))
 
-    return run("what_helped", command)
+    return run("what_helped", command, alone=[options.out] if options.out else [])
 
 
 if __name__ == "__main__":

@@ -65,6 +65,9 @@ def test_one_run_at_a_time_works_in_a_folder(tmp_path):
         ("organizer.data", "--demonstration --out busy"),
         ("organizer.phases", "raw busy private --cycle 1"),
         ("organizer.phases", "raw public busy --cycle 1"),
+        ("organizer.leaderboard", "submissions --out busy"),
+        ("organizer.publish", "--out busy"),
+        ("organizer.physics", "--quick --out busy"),
     ],
 )
 def test_a_command_leaves_a_folder_to_the_run_that_is_at_work_there(

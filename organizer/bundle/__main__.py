@@ -15,7 +15,7 @@ import sys
 from datetime import date, datetime, timezone
 from pathlib import Path
 
-from lartpc_challenge.command import alone_in, new_parser, run
+from lartpc_challenge.command import new_parser, run
 from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.dates import LEAD_DAYS, default_start
 from organizer.bundle.kit import commit_date
@@ -26,12 +26,7 @@ _LAST_YEAR = 9990  # the last year in which a competition can begin
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    return run("bundle", lambda: _alone(options))
-
-
-def _alone(options) -> None:
-    with alone_in(options.out):
-        _run(options)
+    return run("bundle", lambda: _run(options), alone=[options.out])
 
 
 def _run(options) -> None:

@@ -6,7 +6,6 @@ Everything is checked before anything is written, and all problems are reported 
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -247,8 +246,8 @@ def _reference_part(content: Content) -> Part:
 
 
 def _placeholder(phase: Phase, scale: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "reference.h5")
+    with scratch_folder("placeholder") as folder:
+        path = folder / "reference.h5"
         write_placeholder(
             path, cycle=phase.cycle, phase=phase.number, hidden=phase.hidden, scale=scale
         )

@@ -6,7 +6,6 @@ The kit's zip unpacks into one folder, FOLDER. archives.py lists the files that 
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.submission.forms import write_submission
 from organizer.bundle.archives import EARLIEST, Content, folder_members
+from organizer.scratch import scratch_folder
 
 FOLDER = "lartpc_starting_kit"
 # The address in the kit's README, which is replaced by that of the competition.
@@ -50,8 +50,8 @@ def kit_members(root: Path, contact: str, *, weights: bool = False) -> dict[str,
 
 def _sample_submission(test_file: Path) -> bytes:
     """Return a valid submission in which every voxel has the label 1."""
-    with tempfile.TemporaryDirectory() as folder, EventFile(test_file, kind="test") as events:
-        path = Path(folder, "submission.zip")
+    with scratch_folder("kit") as folder, EventFile(test_file, kind="test") as events:
+        path = folder / "submission.zip"
         pred = np.ones(events.n_voxels, np.uint8)
         write_submission(path, events.event_id, events.offset, pred)
         return path.read_bytes()

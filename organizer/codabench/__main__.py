@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +42,7 @@ from organizer.codabench.tries import all_tries, holds_placeholder, stand_in
 from organizer.codabench.upload import report_differences, upload
 from organizer.codabench.watch import watch
 from organizer.competition import Phase, add_competition, read_competition
+from organizer.scratch import scratch_folder
 from organizer.source import Source
 
 DEFAULT_SERVER = "https://www.codabench.org"
@@ -100,7 +100,7 @@ def _rehearse(session: Session, options: argparse.Namespace) -> None:
             f"no such files: {', '.join(missing)}; give the folder of `make score`'s SUBMISSIONS"
         )
     scale = "full" if options.data else "demonstration"
-    with tempfile.TemporaryDirectory(prefix="tries-") as name:
+    with scratch_folder("tries") as folder:
         public = [phase for phase in bundle.phases if not phase.hidden]
 
         def make_stand_in(phase: Phase, folder: Path) -> Path | None:
@@ -108,7 +108,7 @@ def _rehearse(session: Session, options: argparse.Namespace) -> None:
                 return None
             return stand_in(phase, source, scale, folder)
 
-        tries = list(all_tries(public, baselines, Path(name)))
+        tries = list(all_tries(public, baselines, folder))
         rehearse(session, bundle, tries, make_stand_in)
 
 

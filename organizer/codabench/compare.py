@@ -8,16 +8,15 @@ their sizes.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from organizer.codabench.bundle import Bundle
 from organizer.codabench.client import Server, ServerError
 from organizer.codabench.session import parse_time
 from organizer.competition import Phase
+from organizer.scratch import scratch_folder
 
 # Key of the yaml and of the server's answer; what the server assumes without it.
 _COMPETITION = {
@@ -191,8 +190,8 @@ def _compare_file(
 
 def _digest(server: Server, key: str) -> str | None:
     """sha256 of a file on the server; None where it doesn't give it away."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "file")
+    with scratch_folder("codabench") as folder:
+        path = folder / "file"
         try:
             server.fetch_file(f"datasets/download/{key}/", path)
         except ServerError as problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from organizer.codabench.bundle import Bundle, Phase
 from organizer.score.worker import CODABENCH, Run, Task, run_submission
+from organizer.scratch import scratch_folder
 
 _STORED = Decimal("1e-10")
 
@@ -41,5 +41,5 @@ def stored(scores: dict[str, float]) -> dict[str, Decimal]:
 @contextmanager
 def local_scorer(bundle: Bundle, phase: Phase, reference: Path | None = None) -> Iterator[Scorer]:
     """A scorer of a phase with the bundle's own program; with another reference zip if given."""
-    with tempfile.TemporaryDirectory(prefix="scorer-") as folder:
-        yield Scorer(bundle.scoring_task(phase, Path(folder), reference))
+    with scratch_folder("scorer") as folder:
+        yield Scorer(bundle.scoring_task(phase, folder, reference))

@@ -12,7 +12,6 @@ keys of references, of competitions that are not published too.
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +31,7 @@ from organizer.codabench.transfer import upload_dataset
 from organizer.codabench.upload import send_bundle
 from organizer.competition import Phase
 from organizer.score.worker import Run
+from organizer.scratch import scratch_folder
 
 PATIENCE = timedelta(minutes=30)
 
@@ -57,12 +57,12 @@ def rehearse(
     has the phase's own.
     """
     wrong = []
-    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder, _copy(session, bundle) as copy:
+    with scratch_folder("rehearsal") as folder, _copy(session, bundle) as copy:
         for phase in bundle.phases:
             shown = session.server.get(f"competitions/{copy}/")
             phases = sorted(shown["phases"], key=lambda item: item["index"])
             if phase.hidden:
-                wrong += _hidden_phase(session, bundle, phase, phases, stand_in, Path(folder))
+                wrong += _hidden_phase(session, bundle, phase, phases, stand_in, folder)
             else:
                 chosen = [one for one in tries if one.phase == phase.number]
                 wrong += _public_phase(session, bundle, phase, phases, chosen)
@@ -156,8 +156,8 @@ def _words(scores: dict) -> str:
 def _stderr(server: Server, number: int) -> str:
     for log in server.get(f"submissions/{number}/get_details/")["logs"]:
         if log["name"] == "scoring_stderr":
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder, "log")
+            with scratch_folder("codabench") as folder:
+                path = folder / "log"
                 server.fetch_file(log["data_file"], path)
                 return path.read_text(encoding="utf-8", errors="replace")
     return ""

@@ -24,7 +24,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from lartpc_challenge.command import alone_in, at_least, new_parser, run
+from lartpc_challenge.command import at_least, new_parser, run
 from organizer.competition import ROOT, add_competition, read_competition
 from organizer.data.make import (
     check_all,
@@ -40,12 +40,9 @@ from organizer.scratch import make_private
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    return run("data", lambda: _alone(options), stopped="stopped; run it again to continue")
-
-
-def _alone(options) -> None:
-    with alone_in(options.out or ROOT / "build"):
-        _run(options)
+    folder = options.out or ROOT / "build"
+    again = "stopped; run it again to continue"
+    return run("data", lambda: _run(options), stopped=again, alone=[folder])
 
 
 def _run(options) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
@@ -21,6 +20,7 @@ from lartpc_challenge.files import write_text
 from organizer.failures.page import page, text
 from organizer.failures.study import study
 from organizer.pages.tables import display
+from organizer.scratch import scratch_folder
 
 N_WORST = 5
 
@@ -37,14 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _write(options: argparse.Namespace) -> None:
     found = study(options.events, options.submission)
     how = f"{options.submission.name} on {options.events.name}"
-    with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder, "worst.png")
+    with scratch_folder("failures") as folder:
+        picture = folder / "worst.png"
         display(
             picture, "--events", options.events,
             "--submission", options.submission, "--worst", N_WORST,
         )  # fmt: skip
         content = page(found, picture.read_bytes(), how)
-    write_text(options.out, content)
+    write_text(options.out, content, private=True)
     print(text(found))
     print(options.out)
 

@@ -39,7 +39,7 @@ from organizer.source import Source
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    return run("leaderboard", lambda: _run(options))
+    return run("leaderboard", lambda: _run(options), alone=[options.out])
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from lartpc_challenge.page.colours import on_dark
 from organizer.data.table import describe, markdown
 from organizer.pages.simulation import origins_table, primaries_table, settings_table
 from organizer.phases.split import labelled_test_events
+from organizer.scratch import scratch_folder
 from organizer.source import Source, train_file
 
 _BLOCK = re.compile(
@@ -87,8 +87,8 @@ _BLOCKS = {"data": tables, "simulation": _simulation, "origins": _origins}
 def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None = None) -> None:
     """Draw the test event of median size: energy and truth; with a submission of the test events
     its prediction and mistakes too. ChallengeError says why that is impossible."""
-    with tempfile.TemporaryDirectory() as folder:
-        labelled = Path(folder, "labelled.h5")
+    with scratch_folder("pages") as folder:
+        labelled = folder / "labelled.h5"
         with EventFile(source.test(cycle), kind="test") as test:
             scale, events = (
                 test.scale,

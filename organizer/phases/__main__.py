@@ -16,11 +16,10 @@ is kept in PRIVATE until all files exist: after a kill the same command finishes
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from pathlib import Path
 
-from lartpc_challenge.command import alone_in, new_parser, run
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.format import ChallengeError
 from organizer.competition import add_competition, read_competition
 from organizer.data.seeds import kept_seeds
@@ -31,15 +30,9 @@ from organizer.source import public_files, reference_file
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    return run("phases", lambda: _alone(options))
-
-
-def _alone(options) -> None:
     # Two runs at the same time could mix the public files of one with the references of the other.
-    with contextlib.ExitStack() as stack:
-        for folder in sorted({path.resolve() for path in (options.public, options.private)}):
-            stack.enter_context(alone_in(folder))
-        _run(options)
+    folders = [options.public, options.private]
+    return run("phases", lambda: _run(options), alone=folders)
 
 
 def _run(options) -> None:

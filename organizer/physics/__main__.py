@@ -29,7 +29,7 @@ SEED = 2018
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    return run("physics", lambda: _run(options))
+    return run("physics", lambda: _run(options), alone=[options.out])
 
 
 def _run(options) -> None:

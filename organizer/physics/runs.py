@@ -1,7 +1,6 @@
 """Simulate the beams, each world in its own processes (Geant4 allows one world per process)."""
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from lartpc_challenge.format import ChallengeError
 from organizer.jobs import ProcessDied, run_jobs
 from organizer.physics import observe
 from organizer.physics.beams import BEAMS, Beam
+from organizer.scratch import scratch_folder
 from organizer.simulate.geant4 import LiquidArgon
 
 Sample = dict[str, np.ndarray]  # quantity (see observe) -> array (particles, ...)
@@ -33,8 +33,7 @@ def shoot(
     `plan` has ended. changes: fields of Settings to change, for tests of the checks.
     Raises ChallengeError if a process ends without a result.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder("physics") as folder:
         tasks = [
             (shots, seed, changes or {}, folder / "geant4_data") for shots in plan(size, jobs, only)
         ]

@@ -32,7 +32,7 @@ from organizer.source import Source
 def main(arguments: list[str] | None = None) -> int:
     """Write the publication; 0 if all is well."""
     options = _parse(arguments)
-    return run("publish", lambda: _run(options))
+    return run("publish", lambda: _run(options), alone=[options.out])
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from lartpc_challenge.cycles import Cycle, find_cycle
@@ -19,12 +19,18 @@ if sys.platform != "win32":
     import fcntl
 
 
-def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> int:
+def run(
+    program: str,
+    command: Callable[[], None],
+    stopped: str = "stopped",
+    alone: Iterable[Path] = (),
+) -> int:
     """Run `command` and return the exit status.
 
     0: success. 1: an error that the user can fix, printed on stderr. 130, 143, 129: stopped by
     SIGINT (Ctrl-C), SIGTERM or SIGHUP. program: the command's name, the first word of every
-    message. stopped: the message after a signal; it says what is left behind.
+    message. stopped: the message after a signal; it says what is left behind. alone: folders in
+    which no other run may be at work.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name may not be valid text here
@@ -33,7 +39,9 @@ def run(program: str, command: Callable[[], None], stopped: str = "stopped") -> 
         # Inherited from the parent process: the exit status of child processes would be lost.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        with interrupting():
+        with interrupting(), contextlib.ExitStack() as stack:
+            for folder in {path.resolve(): path for path in alone}.values():
+                stack.enter_context(alone_in(folder))
             command()
             print(end="", flush=True)
     except BrokenPipeError:  # the reader of the output, `head` for example, has ended
