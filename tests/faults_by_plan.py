@@ -102,7 +102,7 @@ def live(
     """Run `python -m WORDS` in the folder, and let the fault happen to it."""
     life, roles = Life(words), {}
     log = folder.with_name("log")
-    log.unlink(missing_ok=True)
+    log.write_text("")
     before = set(files(folder))
     limit = threshold = None
     if fault and undisturbed:
@@ -116,7 +116,7 @@ def live(
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, [WATCH, *sys.path])),
         "WATCHED": str(folder),
-        "WATCH_LOG": str(log),
+        "WATCH_LOG": "" if fault and fault.kind == FULL_DISK else str(log),
         "TMPDIR": str(folder / "tmp"),
         "OMP_NUM_THREADS": "1",
         **({"WATCH_CLOCK": "1"} if fault else {}),
@@ -224,7 +224,7 @@ def words_of(name: str, folder: Path) -> list[str]:
     """The command, as `make` gives it: a training that was begun goes on."""
     if name == "train" and (folder / "run/last.pt").exists():
         return (f"{TRAIN} --resume run/last.pt").split()
-    return CHAIN[name].split()
+    return CHAIN.get(name, name).split()
 
 
 def state(folder: Path, life: Life) -> dict[str, bytes]:
@@ -281,7 +281,7 @@ class Tally:
 
 
 def plan_and_run(
-    folder: Path, n_faults: int, seed: int, tell: Callable[[str], object]
+    folder: Path, n_faults: int, seed: int, tell: Callable[[str], object] = print
 ) -> dict[str, Tally]:
     """Run the chain undisturbed, then in rounds until there were so many faults, in `folder`."""
     tallies = {name: Tally() for name in CHAIN}

@@ -1,9 +1,10 @@
 """Python imports this at its start where PYTHONPATH names this folder: it watches a whole command.
 
-In the folder WATCHED, into the file WATCH_LOG, one line each:
+In the folder WATCHED, into the file WATCH_LOG, a line each:
     begun PID SECONDS  a process opens its first file there, after so much time of the processor
     open PATH          a file that holds truth or seeds is made, or named, for others to read
-With WATCH_CLOCK the clock runs backwards. What the operating system draws is always the same.
+Without a WATCH_LOG nothing is told. With WATCH_CLOCK the clock runs backwards. What the operating
+system draws is always the same.
 """
 
 import os
@@ -32,9 +33,10 @@ def is_exposed(root: str, path: str, mode: int) -> bool:
 
 
 def _write(line: str) -> None:
-    log = _open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(log, (line + "\n").encode())
-    os.close(log)
+    if LOG:
+        log = _open(LOG, os.O_WRONLY | os.O_APPEND)
+        os.write(log, (line + "\n").encode())
+        os.close(log)
 
 
 def _check(path: object, mode: int) -> None:
