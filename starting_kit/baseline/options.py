@@ -11,7 +11,7 @@ from baseline import config
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.format import ChallengeError
 
-BACKENDS = ("spconv", "torch")
+BACKENDS = ("spconv", "spconv-triton", "torch")
 
 
 def train_parser(manual: str | None) -> argparse.ArgumentParser:

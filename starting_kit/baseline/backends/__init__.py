@@ -1,11 +1,12 @@
 """Sparse convolutions by spconv or by PyTorch alone: one interface, the same weights.
 
-Both keep a kernel as (out, k, k, k, in), so that a checkpoint of one runs with the other. Nothing
+All keep a kernel as (out, k, k, k, in), so that a checkpoint of one runs with the others. Nothing
 here imports spconv before it is chosen.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -73,40 +74,39 @@ class Backend(Protocol):
 
 
 def open_backend(name: str, device: torch.device) -> Backend:
-    """The backend called spconv, torch or auto, for networks on `device`.
+    """The backend spconv, spconv-triton, torch or auto, for networks on `device`.
 
     auto: spconv where it can be imported and `device` is an NVIDIA card that it has kernels for,
-    torch elsewhere. ChallengeError where spconv is asked for and can't be imported.
+    torch elsewhere. ChallengeError where another one is asked for and can't be had.
     """
     if name == "auto":
-        try:
-            return _spconv(device) if _suits_spconv(device) else _torch()
-        except ImportError:
-            return _torch()
+        with contextlib.suppress(ImportError):
+            if _suits_spconv(device):
+                return _spconv(device)
+        name = "torch"
     if name == "torch":
-        return _torch()
+        from baseline.backends.torch import PlainTorch
+
+        return PlainTorch()
+    if name == "spconv-triton" and device.type == "cpu":
+        raise ChallengeError("spconv-triton computes on GPUs alone; use --backend torch")
     try:
-        return _spconv(device)
+        return _spconv(device, name.replace("-", "_"))
     except ImportError as reason:
+        package = "spconv-cu126" if name == "spconv" else name
         raise ChallengeError(
-            f"the backend spconv can't be imported ({reason}); install spconv-cu126, or use "
+            f"the backend {name} can't be imported ({reason}); install {package}, or use "
             "--backend torch"
         ) from reason
+
+
+def _spconv(device: torch.device, package: str = "spconv") -> Backend:
+    from baseline.backends.spconv import Spconv
+
+    return Spconv(device, package)
 
 
 def _suits_spconv(device: torch.device) -> bool:
     if device.type != "cuda" or torch.version.cuda is None:  # None: a card of AMD
         return False
     return torch.cuda.get_device_capability(device) <= _NEWEST_FOR_SPCONV
-
-
-def _spconv(device: torch.device) -> Backend:
-    from baseline.backends.spconv import Spconv
-
-    return Spconv(device)
-
-
-def _torch() -> Backend:
-    from baseline.backends.torch import PlainTorch
-
-    return PlainTorch()
