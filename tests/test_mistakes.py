@@ -125,6 +125,10 @@ MISTAKES = {
         r"write pred\.argmax\(axis=1\) \+ 1",
     ),
     "a column": Mistake(lambda r: r.sparse(pred=r.labels[:, np.newaxis]), r"Write pred\.ravel\(\)"),
+    "lengths as offset": Mistake(
+        lambda r: r.sparse(offset=np.diff(r.offset)),
+        r"offset has shape \(12,\), expected \(13,\)\. Copy event_id and offset from the test file",
+    ),
     "pred alone": Mistake(
         lambda r: r.sparse(event_id=None, offset=None),
         r"holds no event_id and no offset, found: 'pred'\. Copy them from the test file",
@@ -159,6 +163,24 @@ MISTAKES = {
     "csv without a header": Mistake(
         lambda r: csv(r, frame(r), header=False), r"column names as the first line"
     ),
+    "csv of class names": Mistake(
+        lambda r: csv(
+            r, frame(r).replace({"label": dict(enumerate(("", "e", "other", "proton")))})
+        ),
+        r"line 2 '.*The label is a number too",
+    ),
+    "csv without some labels": Mistake(
+        lambda r: csv(r, frame(r).assign(label=lambda t: t["label"].where(t.index > 3))),
+        r"line 2 '.*no column is empty",
+    ),
+    "csv in UTF-16": Mistake(
+        lambda r: csv(r, frame(r), encoding="utf-16"), r"but text in UTF-16\. Write it with"
+    ),
+    "axes in another order": Mistake(
+        lambda r: csv(r, frame(r).rename(columns={"x": "z", "z": "x"})),
+        r"not in the test file.*Copy x, y and z, in this order",
+    ),
+    "a login page": Mistake(lambda r: bare(r, "p.zip", b"<!DOCTYPE html> <a>"), r"an HTML page\."),
     "npy": Mistake(
         lambda r: saved(r, np.save, "p.npy", r.labels), r"a NumPy array.*write_submission"
     ),
@@ -187,6 +209,12 @@ def dense_minus_one(run) -> Path:
         for event in run.events
     ]
     return forms.Run(run.root / "less", changed).dense()
+
+
+def test_the_submission_in_place_of_the_events(run, capsys):
+    submission = run.sparse()
+    assert main(["check", str(run.test), "--events", str(submission)]) == 1
+    assert "is a submission, expected train or test or simulation file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -371,6 +371,8 @@ def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
     names = ("format", "format_version", "kind", "cycle", "scale")
     with reading(f"{path}: an attribute", error=error):
         found = {name: _scalar(file.attrs.get(name)) for name in names}
+    if found["format"] != FORMAT and "pred" in file:
+        raise error(f"{path}: is a submission, expected {' or '.join(kinds)} file")
     if found["format"] != FORMAT:
         raise error(f"{path}: not a file of this challenge (no attribute format = {FORMAT!r})")
     if found["format_version"] not in range(1, FORMAT_VERSION + 1):

@@ -121,7 +121,7 @@ def _column_places(upload: Upload, header: bytes) -> list[int]:
 def _header_advice(header: bytes, names: list[str]) -> str:
     if set(names) & {"", "index", "unnamed: 0"}:
         return ". Write it without the table's index: to_csv(..., index=False)"
-    if len(names) == 1 and any(mark in header for mark in b";\t "):
+    if len(names) == 1 and b"event" in header and any(mark in header for mark in b";\t "):
         return ". Separate the columns by commas: to_csv(..., sep=',')"
     if all(name.isdigit() for name in names):
         return ". Write the column names as the first line: to_csv(..., header=True)"
@@ -163,7 +163,8 @@ def _note_bad_lines(
             "Convert the table with astype(int); for probabilities write the label, argmax + 1.",
         )
     else:
-        problems.add_cases(f"has malformed lines, expected {_ROW}", cases)
+        advice = "The label is a number too, and no column is empty."
+        problems.add_cases(f"has malformed lines, expected {_ROW}", cases, advice)
 
 
 def _bad_lines(block: bytes, first_line: int) -> Cases:
@@ -276,7 +277,9 @@ def _fill(out: np.ndarray, rows: _Rows, manifest: Manifest, coords: np.ndarray, 
         problems.add_cases(
             f"has voxels that are not in {title}",
             unknown,
-            f"Copy x, y and z from {title}: the kit of 2018 shifted nine coordinates by one.",
+            f"Copy x, y and z, in this order, from {title}: the kit of 2018 shifted nine "
+            "coordinates by one.",
         )
         problems.add_cases("has voxels more than once", twice, "Write one row per voxel.")
-        problems.add_cases(f"lacks voxels of {title}", missing, "Write one row per voxel.")
+        if not unknown.count:  # else the same rows at wrong places, most likely
+            problems.add_cases(f"lacks voxels of {title}", missing, "Write one row per voxel.")

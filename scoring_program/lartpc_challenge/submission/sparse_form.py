@@ -75,7 +75,10 @@ def _check_length(
         else:
             for dataset, expected in ((event_id, (n_events,)), (offset, (n_events + 1,))):
                 if dataset.shape != expected:
-                    problems.add(f"{dataset.name} has shape {dataset.shape}, expected {expected}")
+                    problems.add(
+                        f"{dataset.name} has shape {dataset.shape}, expected {expected}",
+                        f"Copy event_id and offset from {title}.",
+                    )
 
 
 def _check_chunks(where: str, *columns: GuardedDataset) -> None:

@@ -48,6 +48,9 @@ _OTHER_KINDS = {
     b"PAR1": "a Parquet table",
     b"ARROW1": "an Arrow table",
     b"root": "a ROOT file",
+    b"\xff\xfe": "text in UTF-16",
+    b"<": "an HTML page",
+    b"{": "JSON",
     **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
 }
 # Member names that show that a zip is a file of another program.
