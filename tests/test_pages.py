@@ -16,9 +16,11 @@ from lartpc_challenge.events import Event, EventWriter
 from lartpc_challenge.format import GRID_SIZE, METRICS, VOXEL_SIZE_MM
 from lartpc_challenge.guarded import MEMORY_LIMIT, TIME_LIMIT
 from lartpc_challenge.metrics import evaluate
+from organizer.cycles import PRODUCTIONS
 from organizer.pages.render import read_page, to_html
 from organizer.pages.simulation import origins_table, primaries_table, settings_table
 from organizer.pages.tables import filled, tables
+from organizer.simulate.variety import Variety
 from organizer.source import Source
 
 PAGES = ROOT / "pages"
@@ -97,6 +99,27 @@ def test_origins_are_shares_of_all_voxels(tmp_path):
     )
     assert found["Michel electrons, of decaying muons"] == "electron/positron 12.5 %"
     assert "other 25.0 %, proton 12.5 %" in found.values()
+
+
+def test_cycle_8_is_drawn_as_the_data_page_says():
+    page, drawn = text("data"), PRODUCTIONS[8].detector
+    assert isinstance(drawn, Variety)
+    for said in (
+        "in {:.0%} of the events: diffusion of {:g} to {:g} mm (sigma after 2 m), noise of {:g} to "
+        "{:,g} electrons".format(drawn.drift_odds, *drawn.spread_mm, *drawn.noise_electrons),
+        f"| recombination | in {drawn.recombination_odds:.0%} |",
+        "| threshold of a voxel | {:g} to {:g} MeV |".format(*drawn.threshold_mev),
+        "| energies multiplied by | {:g} to {:g} |".format(*drawn.scale),
+        "dead planes in {:.0%}; in {:.0%} one to three blocks of {} to {} voxels".format(
+            drawn.dead_planes_odds, drawn.missing_odds, *drawn.missing_voxels
+        ),
+        "in {:.0%} merged to straight segments of {:g} to {:g} mm".format(
+            drawn.straight_odds, *drawn.straight_mm
+        ),
+    ):
+        assert said.replace("%", " %") in page
+    assert "| 10 to 5000 |" in primaries_table([CYCLES[8]])
+    assert "5 GeV (muons)" in page
 
 
 def test_metrics_are_named_as_the_code_names_them():

@@ -34,7 +34,7 @@ ALLOWED = {
         r"requirements(-\w+)?\.txt",
         r"baseline/((\w+/)?\w+\.py|py\.typed)",
         f"data/{_DATA}",
-        r"(sample_submissions/cycle\d+\.zip|weights/cycle\d+\.pt)",
+        r"(sample_submissions/cycle\d+\.zip|weights/(cycle\d+|general)\.pt)",
     ),
     "public_data": (_DATA,),
     "reference": (r"reference\.h5",),

@@ -25,8 +25,8 @@ def kit_members(root: Path, contact: str, *, weights: bool = False) -> dict[str,
     """Return the files of the kit: name in FOLDER -> content.
 
     root: the repository. contact: the competition's e-mail address. weights: add the shipped
-    baseline's weights as weights/cycleN.pt. Raises ChallengeError if a folder is missing or
-    contains a file that is not allowed.
+    baseline's weights as weights/cycleN.pt and general.pt. Raises ChallengeError if a folder is
+    missing or contains a file that is not allowed.
     """
     members = {
         **folder_members(root / "starting_kit", "starting_kit"),
@@ -39,7 +39,7 @@ def kit_members(root: Path, contact: str, *, weights: bool = False) -> dict[str,
         name = f"sample_submissions/{path.stem.replace('_test', '')}.zip"
         members[name] = _sample_submission(path)
     if weights:
-        for path in sorted((root / "baseline_submission").glob("cycle*/model.pt")):
+        for path in sorted((root / "baseline_submission").glob("*/model.pt")):
             members[f"weights/{path.parent.name}.pt"] = path
     readme = members.get("README.md")
     if isinstance(readme, Path):
