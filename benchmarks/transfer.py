@@ -20,6 +20,7 @@ if __name__ == "__main__":
 
 import contextlib
 import io
+import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +43,7 @@ from organizer.jobs import run_jobs
 from organizer.progress import progress
 from organizer.simulate.event import simulate_event
 from organizer.simulate.geant4 import LiquidArgon
-from organizer.simulate.variety import Variety
+from organizer.simulate.variety import Readout, Variety
 
 ROOT = Path(__file__).parents[1]
 SEED = 20_281_127  # of no other events
@@ -57,7 +58,16 @@ class Made:
     production: Production
 
 
-_TRUE_ENERGIES = Variety(
+class _Lossless(Variety):
+    """No charge is lost on the way."""
+
+    def draw(self, rng: np.random.Generator) -> Readout:
+        readout = super().draw(rng)
+        assert readout.detector is not None
+        return replace(readout, detector=replace(readout.detector, lifetime_us=math.inf))
+
+
+_TRUE_ENERGIES = _Lossless(
     drift_odds=0.0,
     recombination_odds=0.0,
     threshold_mev=(0.05, 0.05),
