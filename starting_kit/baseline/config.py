@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from lartpc_challenge.format import ChallengeError
 
 PRECISIONS = ("fp32", "tf32", "fp16")
+OPTIMIZERS = ("adamw", "muon")
 
 
 def _option(default, reason: str, least=None, most=None, choices=None):
@@ -32,12 +33,15 @@ class Config:
         14, "passes over the training events; more help until the hold-out stalls", 1
     )
     batch_events: int = _option(16, "events per step of all processes; lower it if memory ends", 1)
+    optimizer: str = _option(
+        "adamw", "muon learns more from each step of hidden layers, at 8e-3", choices=OPTIMIZERS
+    )
     learning_rate: float = _option(
         4e-3, "peak of the one-cycle schedule; lower it if loss jumps", 0.0
     )
     warmup: float = _option(0.05, "share of all steps in which the learning rate climbs", 0.0, 1.0)
     weight_decay: float = _option(
-        0.01, "AdamW's decay of kernels (not norms, biases); less overfitting", 0.0
+        0.01, "of kernels and matrices (not norms, biases); less overfitting", 0.0
     )
     ema: float = _option(
         0.999, "decay per step of the averaged weights that predict; 0 for none", 0, 1
@@ -77,9 +81,9 @@ class Config:
     def from_dict(cls, values: dict) -> Config:
         """The configuration in a checkpoint. ChallengeError where it is of another version.
 
-        Checkpoints from before `balance` was an option were trained without it.
+        Checkpoints from before `balance` and `optimizer` were options had these values.
         """
-        values = {"balance": 0.0, **values}
+        values = {"balance": 0.0, "optimizer": "adamw", **values}
         known = {item.name for item in fields(cls)}
         if values.keys() != known:
             unlike = sorted(values.keys() ^ known)

@@ -16,6 +16,7 @@ from baseline.config import Config
 from baseline.dataset import Ragged, n_batches, shuffled_batch, split
 from baseline.device import rank, world_size
 from baseline.model import UResNet, arithmetic
+from baseline.optimizer import make_optimizers
 from baseline.predict import class_probabilities
 from baseline.stream import BatchReader, EventDataset
 from lartpc_challenge import metrics
@@ -55,7 +56,7 @@ def learning_rate(config: Config, step: int, n_steps: int) -> float:
 
 
 class Training:
-    """All that a step changes: weights, their average, optimizer, scaler, step and record.
+    """All that a step changes: weights, their average, optimizers, scaler, step and record.
 
     Order, augmentation and learning rate are functions of seed and step, so this is also all
     that exact resuming needs. No event is without voxels. Ragged events lie on `device` as a whole;
@@ -86,7 +87,7 @@ class Training:
             self.model = UResNet(config, len(cycle.labels), backend).to(device)
         self.averaged = UResNet(config, len(cycle.labels), backend).to(device).eval()
         self.averaged.load_state_dict(self.model.state_dict())
-        self.optimizer = torch.optim.AdamW(_weight_groups(self.model, config.weight_decay))
+        self.optimizers = make_optimizers(self.model, config)
         half = config.precision == "fp16" and device.type == "cuda"
         self.scaler = torch.amp.GradScaler(device.type, enabled=half)
         # Inputs are not torch's to scatter, so no device_ids.
@@ -137,14 +138,15 @@ class Training:
             logits = self.network(events)
         # DistributedDataParallel averages over processes; the loss is a mean over all events.
         loss = event_loss(logits, events, n_events, self.config.balance) * self.world
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         return loss.detach()
 
     def advance(self) -> None:
         """One step of training."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.step, self.n_steps)
+        rate = learning_rate(self.config, self.step, self.n_steps)
+        for group in (group for one in self.optimizers for group in one.param_groups):
+            group["lr"] = rate
         self.network.train()
         loss = self.backward()
         if self.world > 1:
@@ -153,7 +155,8 @@ class Training:
         counted = torch.isfinite(loss) if self.scaler.is_enabled() else torch.ones_like(loss).bool()
         self.loss_sum += torch.where(counted, loss / self.world, 0.0)
         self.loss_steps += counted
-        self.scaler.step(self.optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
         self.scaler.update()
         self._average()
         self.step += 1
@@ -244,7 +247,7 @@ class Training:
             "data": self.events.fingerprint(),
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scaler": self.scaler.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
@@ -288,19 +291,11 @@ class Training:
             )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, values in zip(self.optimizers, state["optimizers"]):
+            optimizer.load_state_dict(values)
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds, self.record = state["step"], state["seconds"], state["record"]
         self.loss_sum.copy_(state["loss_sum"])
         self.loss_steps.copy_(
             state.get("loss_steps", torch.tensor(self.step % self.steps_per_epoch))
         )
-
-
-def _weight_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
-    """Decay kernels and matrices, not norms and biases."""
-    parameters = list(model.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]

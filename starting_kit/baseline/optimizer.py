@@ -1,0 +1,80 @@
+"""The optimizers: AdamW, and Muon for hidden layers: steps of equal size in all directions.
+
+K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; weight decay and
+the step's size as J. Liu et al., arXiv:2502.16982, so that AdamW's learning rates carry over.
+PyTorch's own (2.9 and newer) takes matrices alone, no convolution's kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from baseline.config import Config
+
+_MOMENTUM = 0.95
+_AS_ADAMW = 0.2  # the root mean square of AdamW's steps, in learning rates
+# Of the polynomial that brings singular values close to 1 within so many iterations.
+_A, _B, _C = 3.4445, -4.7750, 2.0315
+_ITERATIONS = 5
+
+
+def make_optimizers(model: torch.nn.Module, config: Config) -> list[torch.optim.Optimizer]:
+    """What changes the model's parameters: kernels and matrices decay, norms and biases don't.
+
+    Muon is for layers between others: the first and the last are left to AdamW.
+    """
+    hidden, ends, vectors = [], [], []
+    for name, parameter in model.named_parameters():
+        is_end = config.optimizer == "adamw" or name.startswith(("stem", "head"))
+        of_kind = vectors if parameter.ndim == 1 else ends if is_end else hidden
+        of_kind.append(parameter)
+    groups = [
+        {"params": ends, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    muon = [Muon(hidden, config.weight_decay)] if hidden else []
+    return [torch.optim.AdamW(groups), *muon]
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, made orthogonal, is the step; weights decay as AdamW's do.
+
+    parameters: kernels (outputs, ..., inputs) and matrices (outputs, inputs) of hidden layers.
+    """
+
+    def __init__(self, parameters: Iterable[torch.Tensor], weight_decay: float):
+        super().__init__(parameters, {"lr": 0.0, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]  # training has no use for closures
+        """Change every parameter that has a gradient."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if not state:
+                    state["momentum"] = torch.zeros_like(weight)
+                state["momentum"].lerp_(weight.grad, 1 - _MOMENTUM)
+                ahead = weight.grad.lerp(state["momentum"], _MOMENTUM)  # Nesterov's
+                matrix = ahead.reshape(len(weight), -1)
+                size = group["lr"] * _AS_ADAMW * max(matrix.shape) ** 0.5
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                weight.sub_(size * orthogonal(matrix).reshape(weight.shape))
+
+
+def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+    """(n, m) like `matrix` with singular values between 0.7 and 1.2: Newton and Schulz's iteration.
+
+    Singular values below a thousandth of the largest stay smaller.
+    """
+    x = matrix / (matrix.norm() + 1e-7)
+    is_tall = len(x) > x.shape[1]
+    if is_tall:
+        x = x.T
+    for _ in range(_ITERATIONS):
+        square = x @ x.T
+        x = _A * x + (_B * square + _C * square @ square) @ x
+    return x.T if is_tall else x
