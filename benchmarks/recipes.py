@@ -53,7 +53,9 @@ _BASE = replace(
 )
 RECIPES = {
     FORMER: _BASE,
+    "2 blocks, Muon": replace(_BASE, optimizer="muon", learning_rate=8e-3),
     "1 block": replace(_BASE, blocks=1),
+    "1 block, Muon": replace(_BASE, blocks=1, optimizer="muon", learning_rate=8e-3),
     "1 block, 24 filters": replace(_BASE, blocks=1, filters=24),
     "1 block, 32 filters": replace(_BASE, blocks=1, filters=32),
     "1 block, depth 4": replace(_BASE, blocks=1, depth=4),
