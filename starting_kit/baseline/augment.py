@@ -1,7 +1,7 @@
-"""Many events from one: turned, mirrored and moved, which physics (nearly) leaves alone.
+"""Augmentation: events are turned, mirrored and shifted, which (nearly) leaves physics unchanged.
 
-The 48 symmetries of the cube are exact integer maps; interpolation would smear dE/dx. All happens
-on the batch's own device.
+The 48 symmetries of the cube are exact integer maps; interpolation would smear dE/dx. Everything
+is computed on the batch's own device.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def fixed_view(events: Ragged, view: int, n_views: int, period: int) -> Ragged:
 
 
 def random_view(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
-    """Events as training sees them: each in an orientation and moved by 0..period-1 voxels at
-    random.
+    """Events as training sees them, each in a random orientation and randomly shifted.
 
-    period: of the network's strides; it can't tell other shifts apart. generator: on the device.
+    period: of the network's strides. Shifts are 0..period-1 voxels per axis; the network can't
+    tell others from these. generator: on the events' device.
     """
     n, draw = len(events), {"generator": generator, "device": events.coords.device}
     orientation = torch.randint(N_ORIENTATIONS, (n,), **draw)

@@ -1,9 +1,9 @@
-"""Boosted trees on what surrounds a voxel (features.py): minutes on a CPU, without torch.
+"""Boosted trees on features of a voxel's surroundings (features.py): minutes on a CPU, no torch.
 
     python -m baseline.boosting --train cycle1_train.h5 --events cycle1_test.h5 --out s.zip
 
-The peer that a network has to beat: scikit-learn's histogram gradient boosting, in which every
-event weighs the same, as it does in the score.
+The model that a network has to beat: scikit-learn's histogram gradient boosting, in which every
+event has the same weight, as in the score.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import ChallengeError
 
-# Bounds the memory: scikit-learn holds 8 bytes a voxel and feature, so 3 million take some 1.5 GB.
+# Bounds the memory: scikit-learn takes 8 bytes per voxel and feature, 1.5 GB for 3 million.
 MAX_VOXELS = 3_000_000
 
 
@@ -41,14 +41,14 @@ def fit(
 ) -> HistGradientBoostingClassifier:
     """Boosted trees trained on labelled events, which are read once, one by one.
 
-    trees: boosting steps, each of which grows one tree a class. max_voxels: see training_table.
+    trees: boosting steps, each of which grows one tree per class. max_voxels: see training_table.
     ChallengeError where the events can't be learnt from.
     """
     features, label, weight = training_table(events, max_voxels, seed, progress)
     model = HistGradientBoostingClassifier(
         max_iter=trees,
-        # It would hold out voxels, which are no strangers to their event's. It may be a bool,
-        # though scikit-learn's default, the only hint to its type, is a string.
+        # Early stopping would hold out voxels whose neighbours it trains on. A bool is allowed,
+        # but the default, from which the type checker takes the type, is a string.
         early_stopping=False,  # type: ignore[arg-type]
         random_state=seed,
     )
@@ -93,14 +93,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--train", required=True, help="labelled events to train on")
     parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
-    parser.add_argument("--trees", type=at_least(1), default=200, help="a class; fewer are faster")
+    parser.add_argument("--trees", type=at_least(1), default=200, help="per class (%(default)s)")
     parser.add_argument(
         "--max-voxels",
         type=at_least(1),
         default=MAX_VOXELS,
-        help="to train on; fewer need less memory",
+        help="to train on (%(default)s); fewer need less memory",
     )
-    parser.add_argument("--seed", type=at_least(0), default=1, help="of the choice of voxels")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=1, help="of the choice of voxels (%(default)s)"
+    )
     options = parser.parse_args(arguments)
 
     def command() -> None:

@@ -29,8 +29,8 @@ _VERSION = 2  # from 2 on with a seal
 def pack_model(weights: dict, config: Config, cycle: Cycle) -> dict:
     """Weights, configuration and cycle as a dictionary to save.
 
-    Convolutions and matrices become half precision: it halves the file and moves no score that
-    a hold-out can see. Norms stay as they are: a variance may leave half precision's range.
+    Convolutions and matrices become half precision: this halves the file and changes scores by
+    less than a hold-out can measure. Norms stay: a variance may exceed half precision's range.
     """
     halved = {
         name: tensor.half() if tensor.ndim > 1 else tensor.clone()
@@ -70,7 +70,7 @@ def save(checkpoint: dict, path) -> None:
 
 
 def load(path, map_location="cpu") -> dict:
-    """A checkpoint of this baseline. ChallengeError for whatever else stands at `path`.
+    """A checkpoint of this baseline. ChallengeError for anything else at `path`.
 
     Nothing in the file is executed: weights_only admits tensors and plain containers.
     """

@@ -1,7 +1,7 @@
 """Events in memory: ragged tensors on one device, from which a training draws its batches.
 
-A data set and a batch are the same thing, so what is written for one serves the other. What
-backends would get silently wrong (duplicate or outlying voxels) is refused on reading. More events
+A data set and a batch have the same type, so code for one serves the other. Reading refuses voxels
+that a backend would silently compute wrong (twice in an event, outside the grid). For more events
 than memory holds: stream.py.
 """
 
@@ -24,7 +24,7 @@ from lartpc_challenge.format import GRID_SIZE, ChallengeError
 class Ragged:
     """N events of different lengths, one after another; M voxels in all.
 
-    coords (M, 3) int32 x, y, z; energy (M,) float32 MeV; length (N,) int64 voxels an event;
+    coords (M, 3) int32 x, y, z; energy (M,) float32 MeV; length (N,) int64 voxels per event;
     label (M,) int64 >= 1, None in a test file.
     """
 
@@ -65,13 +65,13 @@ class Ragged:
         return Ragged(coords, energy, self.length.to(device), label)
 
     def pin_memory(self) -> Ragged:
-        """The same events in memory from which a copy to a GPU is fastest."""
+        """The same events in page-locked memory, which copies to a GPU fastest."""
         label = None if self.label is None else self.label.pin_memory()
         coords, energy = self.coords.pin_memory(), self.energy.pin_memory()
         return Ragged(coords, energy, self.length.pin_memory(), label)
 
     def fingerprint(self) -> str:
-        """Tells these events from others: by all that they hold."""
+        """A digest of all values: the same for the same events only."""
         digest = hashlib.sha256()
         for column in (self.length, self.coords, self.energy, self.label):
             if column is not None:
@@ -90,7 +90,7 @@ class Ragged:
         return self.select(torch.nonzero(self.length)[:, 0])
 
     def keep(self, mask: torch.Tensor) -> Ragged:
-        """The voxels where `mask` (M,) bool; every event stays, be it without voxels."""
+        """The voxels where `mask` (M,) bool is true; events without voxels stay, too."""
         return self._rows(mask, torch.bincount(self.event[mask], minlength=len(self)))
 
     def _rows(self, rows: torch.Tensor, length: torch.Tensor) -> Ragged:
@@ -167,14 +167,14 @@ def split(n_events: int, holdout: float, seed: int) -> tuple[torch.Tensor, torch
 
 
 def n_batches(n_events: int, batch_events: int) -> int:
-    """Batches of an epoch: as equal as can be, of about `batch_events` events."""
+    """Batches per epoch, of about `batch_events` events each and as equal as possible."""
     return max(1, round(n_events / batch_events))
 
 
 def shuffled_batch(n_events: int, batch_events: int, step: int, seed: int) -> torch.Tensor:
-    """Which events (n,) int64 step 0, 1, ... trains on: a function of its arguments alone.
+    """The events (n,) int64 of step 0, 1, ...: they depend on the arguments alone.
 
-    Every event comes once an epoch, so a training resumes exactly with no state kept.
+    Every event comes once per epoch. A training can resume exactly without a stored state.
     """
     epoch, place = divmod(step, n_batches(n_events, batch_events))
     return torch.from_numpy(_batches_of_epoch(n_events, batch_events, epoch, seed)[place])

@@ -1,4 +1,4 @@
-"""The device to compute with, joined processes, and the end of memory."""
+"""The device to compute on, processes under torchrun, and errors for lack of memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lartpc_challenge.format import ChallengeError
 
 
 def describe(model: UResNet, n_events: int, precision: str) -> str:
-    """What computes what, in one line."""
+    """Device, backend, threads, precision, events and parameters, in one line."""
     device = model.head.weight.device
     where = f"GPU {torch.cuda.get_device_name(device)}" if device.type == "cuda" else "CPU"
     where += f" x {world_size()}" if world_size() > 1 else ""
@@ -77,7 +77,7 @@ def world_size() -> int:
 
 @contextlib.contextmanager
 def explaining_memory(what_to_lower: str) -> Iterator[None]:
-    """Turn the end of the GPU's or the machine's memory into a ChallengeError."""
+    """Turn a lack of memory, of the GPU or the machine, into a ChallengeError."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as reason:

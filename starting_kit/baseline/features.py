@@ -1,8 +1,8 @@
-"""What surrounds a voxel, as a table: one row a voxel, one column a feature.
+"""Features of a voxel's surroundings, as a table: one row per voxel, one column per feature.
 
 Distances are in voxels, energies in MeV. The neighbours of a voxel are the nearest voxels with
 charge, the voxel itself included; a small event has fewer than asked for. Moving, turning or
-mirroring an event changes no feature, but for the choice among neighbours at equal distance.
+mirroring an event changes no feature, except by the choice among neighbours at equal distance.
 """
 
 import numpy as np
@@ -32,14 +32,14 @@ NAMES = (
     *(f"voxels_within_{radius}" for radius in RADII),
 )
 
-# Voxels at a time: bounds the memory to some 50 MB however large the event.
+# Voxels per block: bounds the memory to some 50 MB for events of any size.
 _BLOCK = 8192
 
 
 def voxel_features(coords: np.ndarray, energy: np.ndarray, rows=None) -> np.ndarray:
     """(n, len(NAMES)) float32 features of an event's voxels: coords (n, 3), energy (n,) MeV.
 
-    rows: (m,) indices of the voxels asked for, all by default; the others still surround them.
+    rows: (m,) indices of the voxels asked for, all by default; all voxels count as neighbours.
     """
     position, energy = np.asarray(coords, np.float32), np.asarray(energy, np.float32)
     rows = np.arange(len(position)) if rows is None else np.asarray(rows)

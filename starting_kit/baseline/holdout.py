@@ -1,4 +1,4 @@
-"""Hold labelled events back, to score predictions at home: split a train file in two.
+"""Split a train file in two, to score predictions at home on labelled events.
 
     python -m baseline.holdout --events cycle1_train.h5 --train mine.h5 --holdout holdout.h5
 
@@ -73,9 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--events", required=True, help="the train file to split")
     parser.add_argument("--train", required=True, help="file to write: events to train on")
     parser.add_argument("--holdout", required=True, help="file to write: events to score with")
-    parser.add_argument("--share", type=float, default=0.2, help="of the events, held out")
+    parser.add_argument("--share", type=float, default=0.2, help="held out (%(default)s)")
     parser.add_argument(
-        "--seed", type=at_least(0), default=1, help="another one draws other events"
+        "--seed", type=at_least(0), default=1, help="of the choice of events (%(default)s)"
     )
     options = parser.parse_args(arguments)
 

@@ -22,19 +22,19 @@ def train_parser(manual: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume",
         metavar="last.pt",
-        help="go on exactly where this one stopped; with more --epochs, along their schedule",
+        help="continue this training exactly; with more --epochs, on their learning-rate schedule",
     )
     parser.add_argument(
         "--init-from",
         metavar="best.pt",
-        help="begin with the weights of this network of the same shape, of whatever cycle",
+        help="start from the weights of this network of the same shape, of any cycle",
     )
     parser.add_argument(
         "--workers",
         type=at_least(0),
         default=0,
-        help="0 (default) keeps all events in memory; else so many processes read them from the "
-        "files when they are needed",
+        help="0 (default) keeps all events in memory; otherwise as many processes read them from "
+        "the files when they are needed",
     )
     _add_device(parser)
     config.add_options(parser)
@@ -55,25 +55,25 @@ def predict_parser(manual: str | None) -> argparse.ArgumentParser:
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if visible"
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if any"
     )
     parser.add_argument(
         "--backend",
         choices=("auto", *BACKENDS),
         default="auto",
-        help="what computes the convolutions; auto: spconv where it is installed and knows the "
-        "GPU, torch elsewhere; both read each other's checkpoints",
+        help="what computes the convolutions; auto: spconv where it is installed and has kernels "
+        "for the GPU, torch elsewhere; all read the same checkpoints",
     )
     parser.add_argument(
         "--threads",
         type=at_least(1),
         default=cores(),
-        help="of the CPU (default: all cores, %(default)s here); equal numbers give equal bits",
+        help="of the CPU (default: all cores, %(default)s here); equal numbers, equal bits",
     )
 
 
 def cores() -> int:
-    """CPU cores for this process: those it may run on, shared among torchrun's processes here."""
+    """CPU cores for this process; torchrun's processes on one machine share them."""
     try:
         usable = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
@@ -82,9 +82,9 @@ def cores() -> int:
 
 
 def end_without_torch(parser: argparse.ArgumentParser, module: str) -> NoReturn:
-    """End a command where PyTorch is missing, after --help; called while its import fails.
+    """End a command without PyTorch in one sentence, after --help; called when its import fails.
 
-    module: its __name__. Raises the failure again where the module isn't run as a command.
+    module: the caller's __name__. Raises the import's error again if it isn't run as a command.
     """
     if module != "__main__":
         raise

@@ -49,8 +49,8 @@ def class_probabilities(
     """(M, n_classes) float32 on the CPU: probabilities averaged over `n_views` orientations.
 
     model: in evaluation mode, on the device that computes; events: on any device. Column i is
-    the class of label i + 1. Each event's result depends on it alone. On a CPU the batches are
-    spread over torch's number of threads: the result is the same, bit by bit, whatever it is.
+    the class of label i + 1. An event's result depends on that event alone. On a CPU, as many
+    threads as torch uses share the batches; the result is the same, bit by bit, for any number.
     """
     device = model.head.weight.device
     offset, length = events.offset.cpu(), events.length.cpu()
@@ -83,10 +83,10 @@ def class_probabilities(
 
 @contextlib.contextmanager
 def _mapping(n_threads: int) -> Iterator[Callable]:
-    """A `map` over so many threads, in each of which torch computes by itself.
+    """Yields a `map` over `n_threads` threads, in each of which torch uses one.
 
-    torch's own way, to share every operation among threads, loses most of the gain in waiting, and
-    on a busy machine far more than that.
+    torch's own way is to share every operation among threads. Threads then wait for one another so
+    often that most of the gain is lost, and on a busy machine more than that.
     """
     if n_threads == 1:
         yield map

@@ -24,8 +24,8 @@ def write_record(record: list[dict], path: Path) -> None:
 class Board:
     """Writes the rows' numbers for TensorBoard into `folder`.
 
-    Does nothing without a folder or where TensorBoard is not installed. epochs: those that are
-    over; what a former run wrote beyond them is hidden.
+    Does nothing without a folder or where TensorBoard is not installed. epochs: number of those
+    that are over; what an earlier run wrote after them is hidden.
     """
 
     def __init__(self, folder: Path | None, epochs: int):

@@ -4,8 +4,8 @@
     loader = torch.utils.data.DataLoader(dataset, 16, shuffle=True, collate_fn=join, num_workers=2)
     for events in loader: ...        # Ragged: coords, energy, label of all voxels, length per event
 
-An event is one read of a few compressed chunks, about 1 ms of a core; `num_workers` processes do
-it beside the training.
+Reading an event means unpacking a few compressed chunks, about 1 ms of a core; `num_workers`
+processes do it in parallel with the training.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = ["BatchReader", "EventDataset", "join"]
 
 
 class EventDataset(Dataset[Ragged]):
-    """The events of one or several files of one cycle, by number; dataset[i] is a Ragged of one.
+    """The events of one or several files of one cycle; dataset[i] is a Ragged of one event.
 
     length (N,) int64: voxels per event. Only this is in memory, 8 bytes per event. A copy in
-    another process opens the files for itself. ChallengeError for a file that is damaged, of
+    another process opens the files itself. ChallengeError for a file that is damaged, of
     another cycle than the first, or without the labels that are asked for.
     """
 
@@ -80,7 +80,7 @@ class EventDataset(Dataset[Ragged]):
         return join([self[int(i)] for i in index])
 
     def fingerprint(self) -> str:
-        """Tells these events from others: by their ids and lengths."""
+        """A digest of the events' ids and lengths."""
         return self._fingerprint
 
     def __getstate__(self) -> dict:

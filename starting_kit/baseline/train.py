@@ -53,17 +53,17 @@ from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import METRICS, ChallengeError
 from lartpc_challenge.signals import handling, stopping
 
-# What an interruption may cost.
+# The longest time between two checkpoints: what a crash may cost.
 _CHECKPOINT_SECONDS = 300
 
 
 class Stop:
-    """A request to stop after the step that runs. `number`: the signal's, None for no request."""
+    """A request to stop after the current step. `number`: of the signal, None without one."""
 
     number: int | None = None
 
     def ask(self, number: int, _) -> None:
-        """The handler of signals. A second one ends the training at once."""
+        """Handle a signal: stop after the current step; a second one ends the training at once."""
         if self.number is not None:
             raise KeyboardInterrupt(number)
         self.number = number
@@ -81,15 +81,14 @@ def train(
     workers: int = 0,
     stop: Stop | None = None,
 ) -> tuple[list[dict], dict]:
-    """Train on the files; best.pt, last.pt, record.csv and curves.png in `out` grow with it.
+    """Train on the files; keep best.pt, last.pt, record.csv and curves.png in `out` up to date.
 
-    device: cpu, cuda or auto; backend: spconv, torch or auto. resume: a last.pt to go on from,
-    whose own configuration is to be given, but for more epochs. init_from: a checkpoint whose
+    device: cpu, cuda or auto; backend: one of BACKENDS or auto. resume: the last.pt to continue
+    from; `config` must be its own, or differ in having more epochs. init_from: a checkpoint whose
     weights are the first ones. workers: 0 keeps all events in memory (on the GPU, if there is one);
-    else so many processes read them when they are needed. stop: is told of the signal that ended
-    the training early. Returns the record, one row per epoch,
-    and what best.pt scores on the hold-out over all its views: {} where none was held out, or where
-    Ctrl-C ended the training early.
+    otherwise as many processes read them when they are needed. stop: holds the signal that ended
+    the training early. Returns the record, one row per epoch, and the scores of best.pt on the
+    hold-out over all its views: {} if nothing was held out or the training ended early.
     """
     out = Path(out)
     chosen = choose_device(device, config.precision)
@@ -121,7 +120,7 @@ def _open_events(paths, workers: int, device: torch.device) -> tuple[Ragged | Ev
 
 
 def _final_scores(training: Training, out: Path) -> dict:
-    """What best.pt scores on the hold-out over all its views."""
+    """The scores of best.pt on the hold-out, over all its views."""
     best = training.averaged
     if training.rank == 0:  # the others get its weights when they measure
         backend = training.model.backend
@@ -170,7 +169,7 @@ def _loop(training: Training, out: Path, stop: Stop) -> None:
 
 
 def _write_epoch(training: Training, out: Path) -> None:
-    """The table, the curves and, where the last epoch is the best so far, the model."""
+    """Write the table, the curves and, if the last epoch is the best so far, the model."""
     record = training.record
     # The mean over events is the least noisy of the metrics; without a hold-out, the latest.
     best = max(record, key=lambda row: (row.get("acc_mean", 0.0), row["epoch"]))

@@ -59,9 +59,8 @@ class Training:
     """All that a step changes: weights, their average, optimizers, scaler, step and record.
 
     Order, augmentation and learning rate are functions of seed and step, so this is also all
-    that exact resuming needs. No event is without voxels. Ragged events lie on `device` as a whole;
-    those of an EventDataset are read from their files by `workers` processes, the next batches
-    ahead.
+    that exact resuming needs. Every event must have voxels. Ragged events lie on `device` as a
+    whole; `workers` processes read those of an EventDataset from their files, some batches ahead.
     """
 
     def __init__(
@@ -176,7 +175,7 @@ class Training:
     def close_epoch(self) -> dict:
         """Measure the averaged network on the hold-out and add a row to the record.
 
-        ChallengeError where the loss has left the numbers: what follows would be worth nothing.
+        ChallengeError where the loss is not finite: to go on would be useless.
         """
         train_loss = self.mean_loss
         if not torch.isfinite(train_loss):
@@ -258,9 +257,9 @@ class Training:
         return {**self.model_checkpoint(), "state": state}
 
     def start_from(self, saved: dict, path) -> None:
-        """Begin with the weights of a trained network of the same shape, of whatever cycle.
+        """Start from the weights of a trained network of the same shape, of any cycle.
 
-        The head stays as drawn where the classes are of another number. ChallengeError for a
+        The head keeps its random weights if the number of classes differs. ChallengeError for a
         network of another shape.
         """
         shape = ("filters", "depth", "blocks")
@@ -281,7 +280,7 @@ class Training:
             model.load_state_dict(weights)
 
     def resume(self, saved: dict, path) -> None:
-        """Take up a state. ChallengeError where `saved` has none or it saw other events."""
+        """Continue from a state. ChallengeError if `saved` has none or it saw other events."""
         state = saved.get("state")
         if state is None:
             raise ChallengeError(f"{path}: holds a model alone; last.pt is the one to resume from")

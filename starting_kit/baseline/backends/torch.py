@@ -1,7 +1,7 @@
 """Sparse convolutions in plain PyTorch: they run wherever PyTorch does.
 
-A kernel's offset pairs voxels: rows of the input with rows of the output. For each offset the rows
-are gathered and multiplied into one array of products, which is then summed voxel by voxel. The
+Each offset of a kernel pairs rows of the input with rows of the output. For each offset, the rows
+are gathered and multiplied into one array of products, which is then summed for each voxel. The
 pairs are found once per batch and level. Sums have a fixed order, so results repeat bit by bit for
 a given number of threads.
 """
@@ -22,7 +22,7 @@ from torch.nn.functional import embedding_bag
 from baseline.dataset import Ragged
 
 _CENTRE = 13  # of the 27 offsets of a 3^3 kernel; offset k and 26 - k are opposite
-_NO_CELL = -(2**62)  # stands behind the last one; no search finds it
+_NO_CELL = -(2**62)  # follows the last cell; no search finds it
 
 
 class PlainTorch:
@@ -105,7 +105,7 @@ class Up(_Layer):
 
 @dataclass(frozen=True)
 class _Bags:
-    """Which products each row is the sum of: row i of order[start[i]:start[i + 1]]."""
+    """The products that add up to each row: row i is the sum of order[start[i]:start[i + 1]]."""
 
     order: torch.Tensor
     start: torch.Tensor
@@ -152,7 +152,7 @@ class _Halving:
 
 
 class _Grid:
-    """The voxels of a batch at one level, and who is whose neighbour.
+    """The voxels of a batch at one level, and their neighbours.
 
     cell (n,) int64: ((event * stride + x) * stride + y) * stride + z of each, all different.
     """
@@ -330,8 +330,7 @@ def _weight_gradient(
 
 
 def _to_coarse(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
-    """Each coarse voxel's sum of its fine ones' rows, each times the kernel (in, out) of its
-    place."""
+    """For each coarse voxel the sum over its fine ones: row times kernel (in, out) of its place."""
     products = x.new_empty(len(x), kernels[0].shape[1])
     for kernel, fine, part in zip(kernels, halving.fine, products.split(halving.counts)):
         torch.mm(x.index_select(0, fine), kernel, out=part)
@@ -339,7 +338,7 @@ def _to_coarse(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
 
 
 def _to_fine(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
-    """Each fine voxel's coarse one's row times the kernel (in, out) of its place."""
+    """For each fine voxel: the row of its coarse one times the kernel (in, out) of its place."""
     out = x.new_empty(sum(halving.counts), kernels[0].shape[1])
     for kernel, fine, parent in zip(kernels, halving.fine, halving.parent):
         out.index_copy_(0, fine, x.index_select(0, parent) @ kernel)

@@ -4,7 +4,7 @@
     python -m baseline.display --events mine.h5 --submission s.zip --worst 5 --out page.html
     python -m baseline.display --events mine.h5 --submission s.zip --event 7 12 --out picture.pdf
 
-A page (.html) is turned with the mouse, both sides together, and needs nothing from the net.
+On a page (.html) events rotate with the mouse, both sides together; it needs no internet.
 In a notebook: `widget(shown)` of baseline.display.notebook with the events of `read_shown(...)`.
 """
 
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--submission", help="predictions of that whole file")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
-        "--event", type=int, nargs="+", default=(), metavar="ID", help="which; else the first"
+        "--event", type=int, nargs="+", default=(), metavar="ID", help="which; default: the first"
     )
     choice.add_argument(
         "--worst", type=at_least(1), default=0, metavar="N", help="the N with the lowest accuracy"
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--beside",
         action="store_true",
-        help="in a page, two events beside each other rather than two views of one",
+        help="on a page, two events beside each other rather than two views of one",
     )
     parser.add_argument("--out", required=True, help="a page .html, or a picture .png .pdf .svg")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Events as figures to be turned with the mouse, on light or on dark ground."""
+"""Events as interactive 3D figures, on light or dark ground."""
 
 from __future__ import annotations
 

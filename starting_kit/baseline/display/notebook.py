@@ -1,4 +1,4 @@
-"""Events in a notebook, to be turned with the mouse."""
+"""Events as interactive 3D figures in a notebook."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Events as an HTML page to be turned with the mouse, which needs nothing from the net.
+"""Events as interactive 3D figures on an HTML page that needs no internet.
 
-A browser keeps some 16 drawings in 3D at a time, so that the page draws an event when it is
-scrolled to, and forgets the drawing, not the view, of one that is far away.
+A browser keeps at most some 16 3D drawings. So the page draws an event when it scrolls into sight,
+and removes the drawing (but keeps the chosen view) when it is far away.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ def page(title: str, events: Sequence[Sequence[tuple[Shown, str]]]) -> str:
     sections = "".join(_section(panels) for panels in events)
     content = (
         f"<script>{get_plotlyjs()}</script>\n<h1>{escape(title)}</h1>"
-        "<p>Drag to turn, scroll to zoom: both sides follow. "
-        f"A click on a name under the picture hides it.</p>\n{sections}<script>{_SCRIPT}</script>"
+        "<p>Drag to rotate, scroll to zoom: both sides follow. "
+        f"Click on a name under the picture to hide it.</p>\n{sections}<script>{_SCRIPT}</script>"
     )
     return document(title, _STYLE, content)
 

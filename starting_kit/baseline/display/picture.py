@@ -1,4 +1,4 @@
-"""Events in print: the views of an event in a row, one event below the other."""
+"""Events as pictures for print: one row per event, one column per view."""
 
 from __future__ import annotations
 

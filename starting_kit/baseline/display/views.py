@@ -1,7 +1,7 @@
-"""What of an event can be shown: energy, truth, particles, prediction and mistakes.
+"""The views of an event: energy, truth, particles, prediction and mistakes.
 
-A view is a list of layers: voxels of one colour under one name. figure.py draws them to be turned
-with the mouse, picture.py draws them for print.
+A view is a list of layers: voxels of one colour under one name. figure.py draws them as interactive
+figures, picture.py for print.
 """
 
 from __future__ import annotations
