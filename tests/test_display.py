@@ -1,5 +1,6 @@
 """The event display: what is shown is what is in the file, on a page and in print."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -10,7 +11,7 @@ from toy import degrade, make_events, make_events_file, offsets
 
 from baseline.display.__main__ import main
 from baseline.display.figure import figure
-from baseline.display.notebook import widget
+from baseline.display.notebook import show
 from baseline.display.page import page
 from baseline.display.picture import FORMATS, picture
 from baseline.display.views import (
@@ -149,17 +150,13 @@ def test_dead_planes_are_found_where_tracks_break_off():
     assert find_dead_planes(coords[::97]) == []
 
 
-def of_view(made, view, scene="scene"):
-    """The traces of a view, in the first panel or another one."""
-    return [
-        trace
-        for trace in made.data
-        if (trace.scene or "scene") == scene and trace.meta["view"] == view
-    ]
+def of_view(made, view):
+    """The traces of a view."""
+    return [trace for trace in made.data if trace.meta["view"] == view]
 
 
 def test_the_figure_holds_the_event_in_cm(shown):
-    (energy,) = of_view(figure([(shown, "energy")]), "energy")
+    (energy,) = of_view(figure(shown), "energy")
     expected = (shown.event.coords[:, 0] + 0.5) * 0.3
     np.testing.assert_allclose(energy.x, expected, rtol=1e-6)
     np.testing.assert_array_equal(energy.customdata, shown.event.energy)
@@ -172,13 +169,11 @@ def test_voxels_of_another_size_stand_where_they_are(shown):
     assert coarse.window_cm.tolist() == [[0, 96]] * 3
 
 
-def test_of_each_panel_one_view_is_seen(shown):
-    made = figure([(shown, "truth"), (shown, "mistakes")])
-    seen = [(t.scene or "scene", t.meta["view"]) for t in made.data if t.visible and t.meta["view"]]
-    assert set(seen) == {("scene", "truth"), ("scene2", "mistakes")}
-    for scene in ("scene", "scene2"):
-        names = [trace.name for trace in of_view(made, "prediction", scene)]
-        assert names == [f"{one.name} ({len(one.rows)})" for one in layers(shown, "prediction")]
+def test_each_view_has_its_layers(shown):
+    made = figure(shown)
+    for view in ("truth", "prediction", "mistakes"):
+        names = [trace.name for trace in of_view(made, view)]
+        assert names == [f"{one.name} ({len(one.rows)})" for one in layers(shown, view)]
 
 
 def test_which_views_come_first(shown):
@@ -194,11 +189,8 @@ def test_which_views_come_first(shown):
 
 
 def test_colours_follow_the_ground(shown):
-    proton = {
-        dark: of_view(figure([(shown, "truth")], dark=dark), "truth")[2].marker.color
-        for dark in (False, True)
-    }
-    assert proton == {False: "#c85a10", True: "#f29856"}
+    proton = of_view(figure(shown), "truth")[2]
+    assert proton.meta["theme"] == {"marker.color": {"light": "#c85a10", "dark": "#f29856"}}
 
 
 def test_an_event_that_fills_a_small_part_of_the_detector_is_shown_large(shown):
@@ -208,7 +200,7 @@ def test_an_event_that_fills_a_small_part_of_the_detector_is_shown_large(shown):
     window = small.window_cm
     # Voxels 180 to 189: 54.15 to 56.85 cm, a cube with 1.5 cm around, inside of the detector.
     np.testing.assert_allclose(window, [[57.6 - 5.7, 57.6]] * 3)
-    assert figure([(small, "energy")]).layout.scene.yaxis.range == tuple(window[1])
+    assert figure(small).layout.scene.yaxis.range == tuple(window[1])
     assert (picture([small]).axes[0].get_xlim() == window[0]).all()
     assert (
         Shown(Event(1, event.coords[:0], event.energy[:0]), shown.cycle).window_cm[:, 0] == 0
@@ -221,38 +213,20 @@ def test_dead_planes_have_one_name_in_the_legend():
     coords = np.unique(tracks.astype(np.uint8), axis=0)
     coords = coords[(coords[:, 1] // 4 != 10) & (coords[:, 2] != 90)]
     event = Event(1, coords, np.ones(len(coords), np.float32))
-    made = figure([(Shown(event, CYCLES[3]), "energy")])
+    made = figure(Shown(event, CYCLES[3]))
     assert sum(trace.type == "mesh3d" for trace in made.data) == 2
     named = [trace for trace in made.data if trace.name == "dead planes"]
     assert [(trace.type, trace.showlegend) for trace in named] == [("scatter3d", True)]
     assert not find_dead_planes(coords[:0])
-    assert all(t.type != "mesh3d" for t in figure([(Shown(event, CYCLES[2]), "energy")]).data)
+    assert all(t.type != "mesh3d" for t in figure(Shown(event, CYCLES[2])).data)
 
 
-def test_buttons_of_the_widget_choose_the_view_of_their_side(shown):
-    heads, made = widget(shown).children
-    (_, left), (_, right) = (head.children for head in heads.children)
-    assert [left.value, right.value] == ["truth", "mistakes"]
-    assert [name for name, _ in left.options] == ["Energy", "Truth", "Prediction", "Mistakes"]
-    left.value = "energy"
-    seen = {(t.scene or "scene", t.meta["view"]) for t in made.data if t.visible and t.meta["view"]}
-    assert seen == {("scene", "energy"), ("scene2", "mistakes")}
-
-
-def test_cameras_of_the_widget_follow_each_other(shown):
-    made = widget(shown).children[1]
-    made.layout.scene.camera = {"eye": {"x": 1, "y": 2, "z": 3}}
-    assert made.layout.scene2.camera.eye.z == 3
-    made.layout.scene2.camera = {"eye": {"x": 4, "y": 2, "z": 3}}
-    assert made.layout.scene.camera.eye.x == 4
-
-
-def test_the_widget_names_both_events(shown):
+def test_a_notebook_shows_the_page_in_a_frame(shown):
     other = Shown(make_events(2, cycle=2, seed=5)[1], CYCLES[2])
-    captions = [head.children[0].value for head in widget(shown, other).children[0].children]
-    assert f"event {shown.event.event_id}:" in captions[0]
-    assert "60.0% right" in captions[0]
-    assert f"event {other.event.event_id}:" in captions[1]
+    text = html.unescape(re.search('srcdoc="([^"]*)"', show(shown, (shown, other)).data)[1])
+    assert f"event {other.event.event_id}:" in text
+    assert text.count("60.0% right") == 2
+    assert text == page("", [panels(shown), panels(shown, other)])
 
 
 def test_the_page_needs_nothing_from_outside(shown):

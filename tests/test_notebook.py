@@ -147,9 +147,12 @@ def test_what_was_there_before_is_still_there(executed):
 
 def test_it_shows_events_tables_curves_and_no_errors(executed):
     kinds = [kind for output in executed[1] for kind in output.get("data", {})]
-    assert kinds.count("application/vnd.jupyter.widget-view+json") == 3
+    frames = [
+        "<iframe srcdoc=" in output.get("data", {}).get("text/html", "") for output in executed[1]
+    ]
+    assert frames.count(True) == 2
     assert kinds.count("image/png") == 2
-    assert kinds.count("text/html") == 3
+    assert kinds.count("text/html") == 5
     for outputs in executed[1:]:
         assert "Traceback" not in text_of(outputs)
         assert not [output for output in outputs if output.output_type == "error"]

@@ -5,7 +5,7 @@
     python -m baseline.display --events mine.h5 --submission s.zip --event 7 12 --out picture.pdf
 
 On a page (.html) events rotate with the mouse, both sides together; it needs no internet.
-In a notebook: `widget(shown)` of baseline.display.notebook with the events of `read_shown(...)`.
+In a notebook: `show(*read_shown(...))` of baseline.display.notebook and baseline.display.views.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -48,10 +47,8 @@ _THEME = {
     "hoverlabel.bgcolor": {"light": "#ffffff", "dark": "#222b37"},
     "hoverlabel.bordercolor": {"light": LINE, "dark": "#3a4554"},
     "hoverlabel.font.color": {"light": INK, "dark": "#e8ecf2"},
-}
-_SCENE_THEME = {
     **{
-        f"{axis}axis.{name}": colours
+        f"scene.{axis}axis.{name}": colours
         for axis in "xyz"
         for name, colours in {
             "gridcolor": {"light": LINE, "dark": "#2a323e"},
@@ -59,84 +56,44 @@ _SCENE_THEME = {
         }.items()
     },
 }
-_LEGEND_THEME = {
-    "font.color": {"light": INK, "dark": "#e8ecf2"},
-    "bgcolor": {"light": "rgba(255, 255, 255, 0.7)", "dark": "rgba(24, 30, 39, 0.7)"},
-}
 
 
-def figure(panels: Sequence[tuple[Shown, str]], *, dark: bool = False) -> go.Figure:
-    """One panel, or two beside each other, each with all views of its event, of which one is seen.
+def figure(shown: Shown) -> go.Figure:
+    """All views of an event. The page chooses which traces are seen, and paints them.
 
-    A trace's `meta` has "view", the view that it belongs to (none: it is always seen), and
+    A trace's `meta` has "view", the view that it belongs to (None: it is always seen), and
     "theme", its colours on light and dark ground by their path; layout.meta["theme"] has those of
     the layout.
     """
-    made = go.Figure(layout=_layout(panels))
-    for number, (shown, chosen) in enumerate(panels):
-        place = {"scene": _numbered("scene", number), "legend": _numbered("legend", number)}
-        made.add_trace(_edges(place, shown))
-        made.add_traces(_dead_planes(place, shown))
-        for view in shown.views:
-            left = number / len(panels)
-            traces = [_energy(place, left, shown)] if view == "energy" else []
-            traces += [] if view == "energy" else _layer_traces(place, shown, view)
-            made.add_traces([trace.update(visible=view == chosen) for trace in traces])
-    ground = "dark" if dark else "light"
-    for part in (made.layout, *made.data):
-        # Plotly has no types: a figure's layout is taken for a figure.
-        for path, colours in part.meta["theme"].items():  # type: ignore[union-attr]
-            part[path] = colours[ground]
+    made = go.Figure(layout=_layout(shown))
+    made.add_trace(_edges(shown))
+    made.add_traces(_dead_planes(shown))
+    for view in shown.views:
+        made.add_traces([_energy(shown)] if view == "energy" else _layer_traces(shown, view))
     return made
 
 
-def _numbered(name: str, number: int) -> str:
-    """Plotly's name of the first, second, ... scene or legend."""
-    return name + (str(number + 1) if number else "")
-
-
-def _layout(panels: Sequence[tuple[Shown, str]]) -> dict:
-    theme = dict(_THEME)
-    layout: dict = {
+def _layout(shown: Shown) -> dict:
+    axes = {
+        f"{name}axis": {
+            "range": list(window),
+            "nticks": 4,
+            "zeroline": False,
+            "showspikes": False,
+            "title": {"text": f"{name} [cm]"},
+        }
+        for name, window in zip("xyz", shown.window_cm)
+    }
+    return {
         "autosize": True,
-        "margin": {"l": 0, "r": 0, "t": 0, "b": 46},  # under it: scale and legend
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 46},  # under it: the scale
         "font": FONT,
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "hoverlabel": {"font": FONT},
         "modebar": {"remove": _NO_BUTTONS, "bgcolor": "rgba(0, 0, 0, 0)"},
-        "meta": {"theme": theme},
+        "scene": {**axes, "aspectmode": "cube", "camera": _CAMERA, "dragmode": "orbit"},
+        "meta": {"theme": _THEME},
     }
-    for number, (shown, _) in enumerate(panels):
-        scene, legend = _numbered("scene", number), _numbered("legend", number)
-        right = (number + 1) / len(panels)
-        layout[scene] = {
-            **{
-                f"{name}axis": {
-                    "range": list(window),
-                    "nticks": 4,
-                    "zeroline": False,
-                    "showspikes": False,
-                    "title": {"text": f"{name} [cm]"},
-                }
-                for name, window in zip("xyz", shown.window_cm)
-            },
-            "aspectmode": "cube",
-            "camera": _CAMERA,
-            "dragmode": "orbit",
-            "domain": {"x": [number / len(panels), right]},
-        }
-        layout[legend] = {
-            "x": right,
-            "xanchor": "right",
-            "yref": "container",
-            "y": 0,
-            "yanchor": "bottom",
-            "itemsizing": "constant",
-            "tracegroupgap": 0,
-        }
-        theme.update({f"{scene}.{path}": colours for path, colours in _SCENE_THEME.items()})
-        theme.update({f"{legend}.{path}": colours for path, colours in _LEGEND_THEME.items()})
-    return layout
 
 
 def _meta(theme: dict[str, Colour], view: str | None = None) -> dict:
@@ -145,7 +102,7 @@ def _meta(theme: dict[str, Colour], view: str | None = None) -> dict:
     return {"view": view, "theme": colours}
 
 
-def _edges(place: dict, shown: Shown) -> go.Scatter3d:
+def _edges(shown: Shown) -> go.Scatter3d:
     """The edges of the cube that is shown, as one line with gaps."""
     low, high = shown.window_cm.T
     first, last = 0.001, 0.999  # on the very edge plotly cuts them off
@@ -164,14 +121,13 @@ def _edges(place: dict, shown: Shown) -> go.Scatter3d:
         hoverinfo="skip",
         showlegend=False,
         meta=_meta({"line.color": DETECTOR}),
-        **place,
     )
 
 
 _CORNERS = np.array(list(product((0, 1), repeat=3)))
 
 
-def _dead_planes(place: dict, shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
+def _dead_planes(shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
     """Dead planes as translucent cuboids, and one name for all of them in the legend."""
     made: list[go.Mesh3d | go.Scatter3d] = []
     for axis, first, stop in shown.dead_planes:
@@ -189,7 +145,6 @@ def _dead_planes(place: dict, shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
                 showlegend=False,
                 hoverinfo="skip",
                 meta=_meta({"color": DETECTOR}),
-                **place,
             )
         )
     if made:  # a cuboid's own sign in the legend is as faint as the cuboid
@@ -204,14 +159,13 @@ def _dead_planes(place: dict, shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
                 legendgroup="dead planes",
                 showlegend=True,
                 meta=_meta({"marker.color": DETECTOR}),
-                **place,
             )
         )
     return made
 
 
-def _energy(place: dict, left: float, shown: Shown) -> go.Scatter3d:
-    """All voxels, coloured by the logarithm of their energy. left: of the panel, 0..1."""
+def _energy(shown: Shown) -> go.Scatter3d:
+    """All voxels, coloured by the logarithm of their energy."""
     low, high = np.log10(ENERGY_RANGE_MEV)
     marker = {
         "color": np.log10(shown.event.energy),
@@ -219,7 +173,7 @@ def _energy(place: dict, left: float, shown: Shown) -> go.Scatter3d:
         "cmax": high,
         "colorbar": {
             "orientation": "h",
-            "x": left + 0.01,  # the legend is at the right
+            "x": 0.01,
             "xanchor": "left",
             "yref": "container",
             "y": 0,
@@ -235,10 +189,10 @@ def _energy(place: dict, left: float, shown: Shown) -> go.Scatter3d:
     }
     rows = np.arange(len(shown.event))
     meta = {"view": "energy", "theme": {"marker.colorscale": _ENERGY}}
-    return _voxels(place, shown, rows, marker, words="", showlegend=False, meta=meta)
+    return _voxels(shown, rows, marker, words="", showlegend=False, meta=meta)
 
 
-def _layer_traces(place: dict, shown: Shown, view: str) -> list[go.Scatter3d]:
+def _layer_traces(shown: Shown, view: str) -> list[go.Scatter3d]:
     """The layers of a view, each under its name in the legend."""
     made = []
     for layer in layers(shown, view):
@@ -246,12 +200,12 @@ def _layer_traces(place: dict, shown: Shown, view: str) -> list[go.Scatter3d]:
         marker = {"opacity": 0.5 if layer.colour == RIGHT else 1}
         name = f"{layer.name} ({len(layer.rows):,})"
         meta = _meta({"marker.color": layer.colour}, view)
-        made.append(_voxels(place, shown, layer.rows, marker, layer.words, name=name, meta=meta))
+        made.append(_voxels(shown, layer.rows, marker, layer.words, name=name, meta=meta))
     return made
 
 
 def _voxels(
-    place: dict, shown: Shown, rows: np.ndarray, marker: dict, words: str | list[str], **options
+    shown: Shown, rows: np.ndarray, marker: dict, words: str | list[str], **options
 ) -> go.Scatter3d:
     x, y, z = shown.position_cm[rows].astype(np.float32).T
     lines = ["%{x:.1f}, %{y:.1f}, %{z:.1f} cm", "%{customdata:.3g} MeV"]
@@ -265,7 +219,6 @@ def _voxels(
         text=words,
         hovertemplate="<br>".join([*lines, "%{text}"] if words else lines) + "<extra></extra>",
         **options,
-        **place,
     )
 
 

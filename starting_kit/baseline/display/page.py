@@ -180,7 +180,7 @@ def _section(panels: Sequence[tuple[Shown, str]]) -> str:
     head, captions = "", True
     if len(events) == 1:
         head, captions = f"<h2>{escape(panels[0][0].caption)}</h2>", False
-    drawings = (figure([(shown, "energy")]).to_json() for shown in events.values())
+    drawings = (figure(shown).to_json() for shown in events.values())
     scripts = (
         # "</script>" in a text would end the script. Plotly has no types: text is taken for None.
         '<script type="application/json">'
