@@ -14,6 +14,11 @@ Without --events: the demonstration's 300 events of cycle 1, for 2 epochs, some 
 
 from __future__ import annotations
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import argparse
 import subprocess
 import sys

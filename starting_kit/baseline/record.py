@@ -49,7 +49,13 @@ class Board:
 
 
 def draw_curves(record: list[dict], path: Path) -> None:
-    """Draw losses and metrics against epochs, as PNG."""
+    """Write the curves to `path`, as PNG."""
+    with replacing(path) as temporary:
+        curves(record).savefig(temporary, format="png", dpi=120)
+
+
+def curves(record: list[dict]) -> Figure:
+    """Losses and metrics against epochs."""
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     losses, scores = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in record]
@@ -73,5 +79,4 @@ def draw_curves(record: list[dict], path: Path) -> None:
     if "acc_mean" in record[0]:
         scores.legend(frameon=False)
     scores.set_ylabel("accuracy on the hold-out")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+    return figure

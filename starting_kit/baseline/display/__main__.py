@@ -10,6 +10,11 @@ In a notebook: `show(*read_shown(...))` of baseline.display.notebook and baselin
 
 from __future__ import annotations
 
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
 import argparse
 import sys
 from pathlib import Path
