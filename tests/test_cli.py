@@ -199,7 +199,7 @@ BAD_INPUT = {
     "reference is a zip": ("score submission.zip --reference submission.zip", "not a readable"),
     "reference is a submission": (
         "score submission.zip --reference predictions.h5",
-        "not a file of",
+        "predictions.h5: is a submission",
     ),
     "other cycle": (
         f"check submission.zip --events {shlex.quote(str(ARCHIVE / 'v1_test.h5'))}",
