@@ -100,8 +100,8 @@ def _rehearse(url: str, folder: Path, state: Path, **time) -> None:
 
 OPEN = ("--patience", "1")
 SEASON = (
-    Episode("upload", ("upload", "BUNDLE"), says=("The server shows what the bundle holds",)),
-    Episode("upload again", ("upload", "BUNDLE"), says=("The server shows what the bundle holds",)),
+    Episode("upload", ("upload", "BUNDLE"), says=("The server agrees with the bundle",)),
+    Episode("upload again", ("upload", "BUNDLE"), says=("The server agrees with the bundle",)),
     Episode("publish", ("publish",), says=("is published",)),
     Episode("publish again", ("publish",), says=("is published",)),
     Episode(
@@ -248,20 +248,20 @@ SEASON = (
         status=1,
         says=(
             "of bob, Public 3: deleted",
-            "phase 1, description: the bundle says 'Phase 1.', the server 'All can be told.'",
+            "phase 1, description: 'Phase 1.' in the bundle, 'All can be told.' on the server",
         ),
     ),
 )
 # Before the season: the competition is not published, its phases have not begun.
 REHEARSAL = (
-    Episode("upload", ("upload", "BUNDLE"), says=("The server shows what the bundle holds",)),
+    Episode("upload", ("upload", "BUNDLE"), says=("The server agrees with the bundle",)),
     Episode(
         "leaks before publishing",
         ("leaks",),
         says=(
             "reference of Private 1, by its key  yes (302)     not asked     ATTENTION",
             "the competition's pages             no (404)      no (404)",
-            "The competition is not published: ask once more when it is.",
+            "The competition is not published: repeat this when it is.",
             "build with HIDDEN=placeholder",
         ),
     ),
@@ -273,10 +273,10 @@ REHEARSAL = (
             "Public 1    two words                   as here",
             "Public 1    an empty zip                as here",
             "Private 3   moved                       as here",
-            "The rehearsal is over, all as it is here; its copy is deleted.",
+            "The rehearsal is finished without differences; its copy is deleted.",
         ),
     ),
-    Episode("compare after it", ("compare",), says=("The server shows what the bundle holds",)),
+    Episode("compare after it", ("compare",), says=("The server agrees with the bundle",)),
     Episode("publish", ("publish",), says=("is published",)),
     Episode(
         "leaks",

@@ -97,7 +97,7 @@ def test_address_of_something_else_is_told(server_of):
     asked = "is this the address of a Codabench server"
     with Scripted((200, b"<html>")) as scripted, pytest.raises(ServerError, match=asked):
         server_of(scripted, []).get("my_profile/")
-    with pytest.raises(ChallengeError, match="expected a server as https"):
+    with pytest.raises(ChallengeError, match="expected an address such as https"):
         Server("codabench.org", None)
 
 
@@ -162,13 +162,13 @@ def test_state_is_for_its_owner_alone_and_survives(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     write_private(path, '{"other": 1}')
-    with pytest.raises(ChallengeError, match="is no state of these commands"):
+    with pytest.raises(ChallengeError, match="is not a state of these commands"):
         State.load(path)
 
 
 def test_second_command_is_kept_off(tmp_path):
     state = State(tmp_path / "codabench.json")
-    refused = pytest.raises(ChallengeError, match="another command is at work")
+    refused = pytest.raises(ChallengeError, match="another command is working")
     with only_one(state), refused, only_one(state):
         pass
     with only_one(state):

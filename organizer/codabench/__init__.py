@@ -1,1 +1,1 @@
-"""Runs a competition on a Codabench server through its REST API: upload, open, watch, close."""
+"""Run a competition on a Codabench server through its REST API: upload, open, watch, close."""

@@ -1,19 +1,19 @@
-"""Runs the competition on a Codabench server. Commands in their order:
+"""Run the competition on a Codabench server. The commands in their order:
 
-  login      asks for name and password once, keeps the token in your keyring
-  upload     brings dist/codabench.zip to the server and compares what it shows with the bundle
-  rehearse   the whole competition once, on a copy that nobody sees and that is deleted
-  leaks      what strangers and participants can read of it on this server
-  publish    makes it visible
-  watch      opens every hidden phase when its public one has ended; stop and start it at will
-  open N     the same for phase N, once and now
-  backup     submissions, scores and participants into a folder; only what is new
-  compare    what was changed on the server since the upload and the last backup
-  close      final boards with intervals, what looks odd, and bundles of the open benchmark
+  login      asks for name and password once, and keeps the token in your keyring
+  upload     uploads dist/codabench.zip and compares the competition on the server with it
+  rehearse   runs the whole competition once, on an invisible copy that is then deleted
+  leaks      shows what strangers and participants can read on this server
+  publish    makes the competition visible
+  watch      opens every hidden phase when its public phase has ended; you can stop and restart it
+  open N     opens phase N now
+  backup     copies new submissions, scores and participants into a folder
+  compare    shows what has changed on the server since the upload and the last backup
+  close      writes final boards with intervals, irregularities, and bundles of the open benchmark
 
 Tokens come from CODABENCH_TOKEN (and CODABENCH_PARTICIPANT_TOKEN), the keyring, or a prompt, never
-from the command line. build/codabench.json says which competition it is; it and the backup are for
-you alone.
+from the command line. build/codabench.json contains the competition's number. Keep it and the
+backup private.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DEFAULT_SERVER = "https://www.codabench.org"
 
 
 def main(arguments: list[str] | None = None, **time: Callable) -> int:
-    """Run one command; 0 if all is well. time: Session's now and sleep, for a test's own time."""
+    """Run one command; return the exit status. time: Session's now and sleep, for tests."""
     options = _parse(arguments)
     stopped = "stopped; run the same command to continue"
     return run("codabench", lambda: _run(options, time), stopped=stopped)
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace, time: dict[str, Callable]) -> None:
     with Server(url, token, sleep=time.get("sleep", sleep)) as server, only_one(state):
         session = Session(server, state, say=lambda line: print(line, flush=True), **time)
         if state.competition and state.server != server.url and options.command != "upload":
-            raise ChallengeError(f"{state.path}: is about {state.server}, not {server.url}")
+            raise ChallengeError(f"{state.path}: belongs to {state.server}, not {server.url}")
         COMMANDS[options.command](session, options)
 
 
@@ -73,8 +73,8 @@ def _login(url: str, participant: bool) -> None:
     who = "participant" if participant else "organiser"
     if not keep_token(url, who, ask_token(url, who)):
         raise ChallengeError(
-            "there is no keyring on this machine to keep the token in; set the variable "
-            "CODABENCH_TOKEN instead, or type name and password each time"
+            "this machine has no keyring for the token; set the variable CODABENCH_TOKEN, or type "
+            "name and password each time"
         )
     print(f"The keyring keeps the token of the {who} for {url}.")
 
@@ -117,7 +117,7 @@ def _leaks(session: Session, options: argparse.Namespace) -> None:
     try:
         token = find_token(url, "participant", ask=False)
     except ChallengeError:
-        leaks(session, None)  # which says that this column stays empty
+        leaks(session, None)
     else:
         with Server(url, token) as participant:
             leaks(session, participant)
@@ -146,7 +146,7 @@ def _open(session: Session, options: argparse.Namespace) -> None:
 
 def _watch(session: Session, options: argparse.Namespace) -> None:
     for phase in session.bundle().hidden_phases:
-        held_back(session.bundle(), phase, options.references)  # missing ones are told at once
+        held_back(session.bundle(), phase, options.references)  # report a missing file at once
     watch(
         session,
         lambda phase: open_phase(session, _opening(session, options, phase)),
@@ -169,7 +169,7 @@ def _compare(session: Session, options: argparse.Namespace) -> None:
 
 
 def _close(session: Session, options: argparse.Namespace) -> None:
-    # Brings pandas and scipy, which take seconds to import: no other command needs them.
+    # Imports pandas and scipy, which takes seconds; no other command needs them.
     from organizer.codabench.close import as_markdown, fact_sheets, final_report, write_report
 
     bundle, out = session.bundle(), options.out
@@ -209,37 +209,41 @@ COMMANDS = {
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = new_parser("python -m organizer.codabench", __doc__ or "")
-    parser.add_argument("--server", help=f"its address (default: the state's, or {DEFAULT_SERVER})")
+    parser.add_argument(
+        "--server", help=f"address of the server (default: the last one, or {DEFAULT_SERVER})"
+    )
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help=f"{DEFAULT_STATE}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     login = commands.add_parser("login", help="keep a token in the keyring")
-    login.add_argument("--participant", action="store_true", help="of a participant, for leaks")
+    login.add_argument(
+        "--participant", action="store_true", help="a participant's token, for leaks"
+    )
 
     one = commands.add_parser("upload", help="upload a bundle and compare")
     one.add_argument("bundle", type=Path, nargs="?", default=Path("dist/codabench.zip"))
-    one.add_argument("--replace", action="store_true", help="forget the former competition")
+    one.add_argument("--replace", action="store_true", help="forget the earlier competition")
     add_competition(one)
 
-    one = commands.add_parser("rehearse", help="all of it on a throw-away copy")
-    one.add_argument("--data", type=Path, help="folder that make data wrote")
+    one = commands.add_parser("rehearse", help="run all phases on a temporary copy")
+    one.add_argument("--data", type=Path, help="folder of make data")
     one.add_argument("--submissions", type=Path, help="folder with cycleN/submission.zip")
-    commands.add_parser("leaks", help="who can read what")
+    commands.add_parser("leaks", help="show who can read what")
     commands.add_parser("publish", help="make it visible")
-    one = commands.add_parser("close", help="final boards and the open benchmark")
-    one.add_argument("--data", type=Path, help="folder that make data wrote")
+    one = commands.add_parser("close", help="write final boards and the open benchmark")
+    one.add_argument("--data", type=Path, help="folder of make data")
     one.add_argument("--references", type=Path, help="folder with reference_phaseN.zip")
     one.add_argument("--out", type=Path, default=Path("build/close"), help="build/close")
     _backup_option(one)
     one = commands.add_parser("open", help="open a hidden phase")
     one.add_argument("phase", type=at_least(1), metavar="N", help="number of the hidden phase")
-    one.add_argument("--early", action="store_true", help="although its public phase is open")
+    one.add_argument("--early", action="store_true", help="before the end of its public phase")
     one.add_argument(
-        "--drop-late", action="store_true", help="delete what came after the public phase's end"
+        "--drop-late", action="store_true", help="delete submissions after its public phase"
     )
     _opening_options(one)
-    _opening_options(commands.add_parser("watch", help="open each hidden phase in its time"))
-    for name, what in (("backup", "copy what is new"), ("compare", "what was changed")):
+    _opening_options(commands.add_parser("watch", help="open each hidden phase on time"))
+    for name, what in (("backup", "copy what is new"), ("compare", "show what was changed")):
         _backup_option(commands.add_parser(name, help=what))
     return parser.parse_args(arguments)
 
@@ -247,12 +251,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _opening_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--references", type=Path, help="folder with reference_phaseN.zip")
     parser.add_argument(
-        "--patience", type=at_least(1), default=60, help="minutes until a run is stuck (60)"
+        "--patience", type=at_least(1), default=60, help="minutes after which a run is stuck (60)"
     )
     parser.add_argument(
         "--keep-uploads",
         action="store_true",
-        help="leave what was uploaded into the hidden phase",
+        help="keep submissions that were uploaded into the hidden phase",
     )
     _backup_option(parser)
 

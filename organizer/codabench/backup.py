@@ -1,13 +1,14 @@
-"""backup: submissions, scores and participants into a folder, only what is new each time.
+"""The command backup: copy new submissions, scores and participants into a folder.
 
-  FOLDER/PARTICIPANT/cycleN/ID_NAME.zip      what counts: finished in the cycle's public phase
-  FOLDER/PARTICIPANT/failed/cycleN/...       failed or cancelled there
+  FOLDER/PARTICIPANT/cycleN/ID_NAME.zip      finished in the cycle's public phase: these count
+  FOLDER/PARTICIPANT/failed/cycleN/...       failed or cancelled in the public phase
   FOLDER/PARTICIPANT/hidden/phaseN/...       uploaded into a hidden phase by its owner
   FOLDER/PARTICIPANT/deleted/cycleN/...      no longer on the server
-  FOLDER/submissions.json                    all that the server said of each, and where its file is
+  FOLDER/submissions.json                    the server's data of each submission, and its file
   FOLDER/participants.json                   names, addresses, status
 
-`make leaderboard SUBMISSIONS=FOLDER` reads it as it is: files have the time of their upload.
+`make leaderboard SUBMISSIONS=FOLDER` can read the folder. A file's modification time is the time of
+its upload.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ from organizer.codabench.submissions import Submission, file_urls, read_submissi
 from organizer.competition import Phase
 
 DEFAULT_FOLDER = Path("build/backup")
-_OURS = ("file", "sha256")  # what the index adds
+_OURS = ("file", "sha256")  # keys that the index adds to the server's
 
 
 @dataclass
 class Backup:
-    """A backup's index. submissions: id -> the server's JSON, phase_number and what _OURS names."""
+    """The index of a backup. submissions: id -> JSON of the server, phase_number, keys of _OURS."""
 
     folder: Path
     submissions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> Backup:
-        """What `folder` holds; an empty one where there is none."""
+        """Read the index of `folder`; an empty one if there is none."""
         path = folder / "submissions.json"
         try:
             return cls(folder, json.loads(path.read_text(encoding="utf-8")))
@@ -51,22 +52,22 @@ class Backup:
             raise ChallengeError(f"{path}: can't be read: {reason}") from reason
 
     def save(self) -> None:
-        """Write the index, whole or not at all."""
+        """Write the index atomically."""
         text = json.dumps(self.submissions, indent=1, sort_keys=True)
         write_private(self.folder / "submissions.json", text + "\n")
 
     def sha256(self, number: int) -> str | None:
-        """The sha256 of a submission's file; None where there is none."""
+        """Return the sha256 of a submission's file; None without a file."""
         return self.submissions.get(str(number), {}).get("sha256")
 
     def path(self, number: int) -> Path | None:
-        """Where the file of a submission lies; None where there is none."""
+        """Return the path of a submission's file; None without a file."""
         name = self.submissions.get(str(number), {}).get("file")
         return self.folder / name if name else None
 
 
 def backup(session: Session, folder: Path, phases: list[int] | None = None) -> Backup:
-    """Bring `folder` up to date with the server; `phases`: numbers, all of them without."""
+    """Update the backup in `folder`. phases: numbers of the phases; all of them for None."""
     bundle, server = session.bundle(), session.server
     shown = sorted(session.competition()["phases"], key=lambda phase: phase["index"])
     kept, n_new = Backup.load(folder), 0
@@ -98,7 +99,7 @@ def backup(session: Session, folder: Path, phases: list[int] | None = None) -> B
 
 
 def _fetch_files(session: Session, kept: Backup, phase: Phase, listed: dict[str, dict]) -> int:
-    """Download what is not here yet, one file at a time; how many there were."""
+    """Download the missing files one by one; return their number."""
     missing = [int(n) for n in listed if not (kept.path(int(n)) or Path("-")).is_file()]
     if not missing:
         return 0
@@ -123,7 +124,7 @@ def _fetch_files(session: Session, kept: Backup, phase: Phase, listed: dict[str,
 
 
 def _sort_files(kept: Backup, bundle: Bundle) -> None:
-    """Move every file to where its submission's status puts it now."""
+    """Move every file to the folder of its submission's present status."""
     for number, entry in kept.submissions.items():
         path = kept.path(int(number))
         if path is None or not path.is_file():
@@ -149,7 +150,7 @@ def _place(folder: Path, entry: dict[str, Any], phase: Phase) -> Path:
 
 
 def folder_name(owner: str) -> str:
-    """A participant's name as the name of a folder: another one for each, and none hidden."""
+    """Return a folder name for a participant: unique, and not hidden."""
     name = quote(owner, safe=" @+")
     return f"%2E{name[1:]}" if name.startswith(".") else name
 
@@ -159,7 +160,7 @@ def _plain(filename: str) -> str:
 
 
 def changes(kept: Backup, submissions: list[Submission]) -> list[str]:
-    """What the server says otherwise of submissions than the last backup."""
+    """Return the differences between submissions on the server and in the backup, as sentences."""
     now = {str(submission.id): submission for submission in submissions}
     sentences = []
     for number, entry in kept.submissions.items():

@@ -1,7 +1,7 @@
-"""The open benchmark: bundles whose phase has no end, for those who come after the competition.
+"""Write the open benchmark: bundles with a phase without an end, for use after the competition.
 
-Codabench lets only the last phase of a competition go on for ever, so that each cycle becomes a
-bundle of its own with one phase. It scores the hidden events, with the same program, data and kit.
+On Codabench only the last phase of a competition can be without an end, so each cycle gets its own
+bundle with one phase. It scores the hidden events with the same program, data and kit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _DAY = "%Y-%m-%d %H:%M"
 def write_benchmark(
     bundle: Bundle, hidden: Phase, reference: Path, start: datetime, path: Path
 ) -> Path:
-    """Write the bundle of one cycle's benchmark, whose phase begins at `start` (UTC)."""
+    """Write the bundle of a cycle's benchmark and return its path.
+
+    hidden: the cycle's hidden phase. reference: the zip with its truth. start: the begin, UTC.
+    """
     held = bundle.competition
     public = bundle.phase(hidden.number - 1)
     listed = {
@@ -36,7 +39,7 @@ def write_benchmark(
         "auto_migrate_to_this_phase": False,
     }
     del listed["end"]
-    # Codabench passes over `cycle`; `upload` reads it.
+    # Codabench ignores the key `cycle`; `upload` reads it.
     task = {**bundle.task(hidden), "index": 1, "cycle": hidden.cycle.number}
     task["reference_data"] = reference.name
     competition = {

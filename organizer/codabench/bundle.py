@@ -1,4 +1,4 @@
-"""What the commands must know of a bundle: its competition.yaml, and the zips inside it."""
+"""Read a bundle: its competition.yaml, and the zips in it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from organizer.score.worker import Task
 
 @dataclass(frozen=True)
 class Bundle:
-    """dist/codabench.zip. competition: the competition.yaml in it as a dict.
+    """A bundle, such as dist/codabench.zip.
 
-    phases: in the order in which they are open, each hidden one after its public one.
+    competition: the contents of its competition.yaml. phases: in order of time, each hidden one
+    after its public one.
     """
 
     path: Path
@@ -31,23 +32,23 @@ class Bundle:
 
     @property
     def hidden_phases(self) -> list[Phase]:
-        """Those that take their submissions from the phase before them."""
+        """The hidden phases. Their submissions come from the phase before."""
         return [phase for phase in self.phases if phase.hidden]
 
     def phase(self, number: int) -> Phase:
-        """The phase `number`. ChallengeError where there is none."""
+        """Return the phase with this number. Raises ChallengeError if there is none."""
         for phase in self.phases:
             if phase.number == number:
                 return phase
-        raise ChallengeError(f"{self.path}: has no phase {number}, but {len(self.phases)} phases")
+        raise ChallengeError(f"{self.path}: has no phase {number}, expected 1-{len(self.phases)}")
 
     def task(self, phase: Phase) -> dict[str, Any]:
-        """What the yaml says of a phase's task."""
+        """Return the entry of a phase's task in competition.yaml."""
         (index,) = self.competition["phases"][phase.number - 1]["tasks"]
         return next(task for task in self.competition["tasks"] if task["index"] == index)
 
     def read(self, name: str) -> bytes:
-        """A member of the zip."""
+        """Return the bytes of a member of the zip. Raises ChallengeError if it is missing."""
         with _opened(self.path) as archive:
             try:
                 return archive.read(name)
@@ -55,7 +56,7 @@ class Bundle:
                 raise ChallengeError(f"{self.path}: holds no {name}") from None
 
     def size(self, name: str) -> int:
-        """Bytes of a member of the zip."""
+        """Return the size of a member of the zip in bytes."""
         with _opened(self.path) as archive:
             return archive.getinfo(name).file_size
 
@@ -66,7 +67,7 @@ class Bundle:
         return path
 
     def scoring_task(self, phase: Phase, folder: Path, reference: Path | None = None) -> Task:
-        """What a worker runs in a phase, unpacked into `folder`; with another reference zip."""
+        """Unpack the scoring task of a phase into `folder`. reference: a zip to use instead."""
         task = self.task(phase)
         listed = self.competition["phases"][phase.number - 1]
         columns = self.competition["leaderboards"][0]["columns"]
@@ -79,23 +80,23 @@ class Bundle:
 
 
 def read_bundle(path: Path, declared: Competition) -> Bundle:
-    """A bundle in Codabench's dialect, built from what `declared` is; or a benchmark's.
+    """Read a bundle in Codabench's format that was built from `declared`, or one of a benchmark.
 
-    ChallengeError for anything else, and where its phases are others.
+    Raises ChallengeError for other files, and if the phases differ.
     """
     with _opened(path) as archive:
         try:
             competition = yaml.safe_load(archive.read("competition.yaml"))
         except KeyError:
             raise ChallengeError(
-                f"{path}: holds no competition.yaml at its root; give the zip that make bundle "
-                "wrote, as it is"
+                f"{path}: holds no competition.yaml at its root; give the unchanged zip of make "
+                "bundle"
             ) from None
         except yaml.YAMLError as reason:
             raise ChallengeError(f"{path}: its competition.yaml is damaged: {reason}") from reason
     if not isinstance(competition, dict) or str(competition.get("version")) != "2":
         raise ChallengeError(
-            f"{path}: is no bundle of version 2; these commands need dist/codabench.zip"
+            f"{path}: is not a bundle of version 2; these commands need dist/codabench.zip"
         )
     if competition.get("competition_type") == "benchmark":
         return Bundle(path, competition, _benchmark_phases(competition))
@@ -109,14 +110,14 @@ def read_bundle(path: Path, declared: Competition) -> Bundle:
 
 
 def _benchmark_phases(competition: dict[str, Any]) -> tuple[Phase, ...]:
-    """Those of a bundle that `close` wrote, whose tasks say their cycle themselves."""
+    """Return the phases of a benchmark's bundle, whose tasks contain their cycle."""
     cycles = [find_cycle(task["cycle"]) for task in competition["tasks"]]
     listed = enumerate(zip(competition["phases"], cycles), start=1)
     return tuple(Phase(n, phase["name"], cycle, hidden=False) for n, (phase, cycle) in listed)
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file as 64 hexadecimal digits."""
+    """Return the sha256 of a file as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:

@@ -1,8 +1,8 @@
-"""Codabench's REST API: requests with a time limit and retries, lists page by page, files.
+"""A client of Codabench's REST API: requests with time limits and retries, lists, files.
 
-What was seen to work at version 1.25 (commit c7dbc756) is used, and both forms of its lists are
-read: a plain list, and pages of {count, next, results}. A request that may act twice (POST) is
-sent again only where the server can't have seen it.
+Tested with version 1.25 (commit c7dbc756). Lists are read in both forms: a plain list, and pages of
+{count, next, results}. A request that must not act twice (POST) is repeated only if the server
+can't have received it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import httpx
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 
-# Seconds: to connect, between two packets. A server that unpacks a bundle in the request is slow.
+# Seconds: to connect, between two packets. Some servers unpack a bundle before they answer.
 TIMEOUT = httpx.Timeout(120.0, connect=20.0)
 PAUSES_SECONDS = (1, 2, 5, 10, 30)
 _BUSY = (429, 502, 503, 504)
@@ -28,7 +28,7 @@ _CHUNK_BYTES = 1 << 18
 
 
 class ServerError(ChallengeError):
-    """What the server answered, in one sentence. status: the HTTP status, 0 if none came."""
+    """An error of the server, as one sentence. status: the HTTP status, 0 without an answer."""
 
     def __init__(self, sentence: str, status: int = 0) -> None:
         super().__init__(sentence)
@@ -36,9 +36,9 @@ class ServerError(ChallengeError):
 
 
 class Server:
-    """A Codabench server as one account sees it; without a token, as everybody does.
+    """A Codabench server, used by one account; without a token as a stranger.
 
-    sleep: waits so many seconds, for a test's own time. transport: httpx's, to reach it otherwise.
+    sleep: waits for a number of seconds. transport: of httpx. Both are for tests.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Server:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ChallengeError(f"{url}: expected a server as https://www.codabench.org")
+            raise ChallengeError(f"{url}: expected an address such as https://www.codabench.org")
         self.url = f"{parts.scheme}://{parts.netloc}"
         self._sleep = sleep
         headers = {"Accept": "application/json"}
@@ -60,7 +60,7 @@ class Server:
         self._api = httpx.Client(
             base_url=f"{self.url}/api/", headers=headers, timeout=TIMEOUT, transport=transport
         )
-        # Signed URLs lead to a store that must never see the token.
+        # Signed URLs belong to a file store, which must not get the token.
         self._files = httpx.Client(timeout=TIMEOUT, transport=transport, follow_redirects=True)
 
     def __enter__(self) -> Server:
@@ -75,24 +75,24 @@ class Server:
         self._files.close()
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """What GET api/`path` answers, as Python values. ServerError where it refuses."""
-        # An empty set of parameters would drop those that stand in the path.
+        """Return the answer of GET api/`path`. Raises ServerError if it is refused."""
+        # httpx would replace the parameters in the path by an empty set of parameters.
         return self._ask("GET", path, params=parameters or None)
 
     def post(self, path: str, body: Any = None) -> Any:
-        """What POST api/`path` answers."""
+        """Return the answer of POST api/`path`."""
         return self._ask("POST", path, json={} if body is None else body)
 
     def patch(self, path: str, body: Any) -> Any:
-        """What PATCH api/`path` answers."""
+        """Return the answer of PATCH api/`path`."""
         return self._ask("PATCH", path, json=body)
 
     def put(self, path: str) -> Any:
-        """What PUT api/`path` answers; sent once, since it starts something."""
+        """Return the answer of PUT api/`path`. It is sent only once: it starts an action."""
         return self._ask("PUT", path)
 
     def delete(self, path: str) -> None:
-        """DELETE api/`path`; what is gone already is well."""
+        """Delete api/`path`. It is no error if it does not exist."""
         try:
             self._ask("DELETE", path)
         except ServerError as problem:
@@ -100,20 +100,20 @@ class Server:
                 raise
 
     def items(self, path: str, **parameters: Any) -> Iterator[dict]:
-        """All items of the list api/`path`, whether it comes whole or in pages."""
+        """Yield all items of the list api/`path`, with or without pages."""
         answer = self.get(path, **parameters)
         while isinstance(answer, dict):
             yield from answer["results"]
             if not answer.get("next"):
                 return
-            # The address may name the server as a proxy sees it: only the question counts.
+            # The address may contain a proxy's name of the server: use only its query.
             answer = self.get(f"{path}?{urlsplit(answer['next']).query}")
         yield from answer
 
     def status(self, path: str, *, api: bool = True) -> int:
-        """The HTTP status of GET `path`, which is not read further and not followed.
+        """Return the HTTP status of GET `path`, without its content and without redirects.
 
-        api: with this account's token below api/; otherwise as a page of the site, without it.
+        api: use api/`path` with this account's token; else a page of the site without a token.
         """
         client, url = (self._api, path) if api else (self._files, f"{self.url}/{path}")
         response = self._retried(
@@ -167,12 +167,12 @@ class Server:
         return f"{self.url}: {method} api/{path.partition('?')[0]}"
 
     def send_file(self, url: str, path: Path, progress: Callable[[int], None]) -> None:
-        """PUT a file to a signed URL; `progress` gets the bytes sent so far. Begins anew if cut."""
+        """PUT a file to a signed URL. progress: is called with the number of bytes sent so far."""
         size = path.stat().st_size
         headers = {
             "Content-Type": "application/zip",
             "Content-Length": str(size),
-            "x-ms-blob-type": "BlockBlob",  # for stores at Azure; others pass over it
+            "x-ms-blob-type": "BlockBlob",  # for stores at Azure; others ignore it
         }
 
         def send() -> httpx.Response:
@@ -188,7 +188,7 @@ class Server:
             )
 
     def fetch_file(self, url: str, path: Path) -> None:
-        """Write what a signed URL, or a page of the site, holds to `path`, for its owner alone."""
+        """Download a signed URL or a page of the site to `path`, readable by its owner only."""
         url = url if "://" in url else f"{self.url}/{url}"
 
         def send() -> httpx.Response:
@@ -245,7 +245,7 @@ def _chunks(file: Any, progress: Callable[[int], None]) -> Iterator[bytes]:
 
 
 def _store_name(url: str) -> str:
-    """Of a signed URL only the host: its query is a key."""
+    """Return the host of a signed URL. The rest is secret."""
     return urlsplit(url).netloc
 
 
@@ -255,7 +255,7 @@ def _words(reason: httpx.HTTPError) -> str:
 
 
 def _reason(response: httpx.Response) -> str:
-    """One sentence from Django's, Django REST framework's or a store's error."""
+    """Return one sentence from an error of Django, Django REST framework or a store."""
     with contextlib.suppress(json.JSONDecodeError, UnicodeDecodeError):
         return _sentence(response.json()) or response.reason_phrase
     if response.status_code == 413:

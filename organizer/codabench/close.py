@@ -1,7 +1,7 @@
-"""close: the final boards of all cycles, with intervals, paired tests, and what looks odd.
+"""The command close: write the final boards of all cycles, with intervals and irregularities.
 
-Everything is read from the backup and scored here once more, then set against the server's boards.
-Written are close.md and close.html for people and boards.csv for programs.
+All submissions are read from the backup, scored again here, and compared with the server's boards.
+The report is written as close.md and close.html, the boards as boards.csv.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _STYLE = (
 
 @dataclass
 class Findings:
-    """What `close` tells beside the boards; each a list of sentences."""
+    """The irregularities that `close` reports; each attribute is a list of sentences."""
 
     differences: list[str] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
@@ -56,10 +56,10 @@ def final_report(
     shown: dict[int, list[Submission]],
     ends: dict[int, Any],
 ) -> tuple[list[Board], Findings]:
-    """All boards by our scorer from a backup, and what is odd.
+    """Compute all boards from a backup with our scorer, and find irregularities.
 
-    shown: phase's number -> the submissions on its board on the server. ends: phase's number -> the
-    time when it ended.
+    shown: number of a phase -> the submissions on its board on the server. ends: number of a phase
+    -> the time of its end.
     """
     found, made = Findings(), []
     for public, hidden in zip(phases[::2], phases[1::2]):
@@ -88,7 +88,7 @@ def _finished(kept: Backup, phase: Phase) -> Iterator[Submission]:
 
 
 def _best_of_each(kept: Backup, public: Phase, source: Source, found: Findings) -> list[Ranked]:
-    """What stands on the public board, read; says who sent predictions that are the same."""
+    """Read the submissions of the public board, and report identical predictions."""
     manifest = Manifest.from_events(source.test(public.cycle))
     submissions = sorted(_finished(kept, public), key=_place)
     best: dict[str, Ranked] = {}
@@ -113,7 +113,7 @@ def _best_of_each(kept: Backup, public: Phase, source: Source, found: Findings) 
 
 
 def _place(submission: Submission) -> tuple:
-    """Sorts as the server's rule Force_Best does: by the columns in order, then the earlier one."""
+    """Return the key that sorts like the server's rule Force_Best: by columns, then by time."""
     scores = (submission.scores.get(name, Decimal(-1)) for name in METRICS)
     return (*(-score for score in scores), submission.created)
 
@@ -127,11 +127,11 @@ def _differences(phase: Phase, board: Board, shown: Iterable[Submission]) -> Ite
         elif scores != stored(row.scores):
             yield f"{phase.name}: {row.participant} has other scores on the server's board"
     for owner in theirs:
-        yield f"{phase.name}: {owner} stands on the server's board alone"
+        yield f"{phase.name}: {owner} is only on the server's board"
 
 
 def _uploads(kept: Backup, public: Phase, hidden: Phase, ends: dict[int, Any]) -> Iterator[str]:
-    """Submissions that came into a hidden phase by themselves, or after their phase's end."""
+    """Yield submissions that were uploaded into a hidden phase, or after their phase's end."""
     files: dict[str, set] = defaultdict(set)
     first: dict[tuple, Any] = {}
     for entry in kept.submissions.values():
@@ -154,12 +154,12 @@ def _uploads(kept: Backup, public: Phase, hidden: Phase, ends: dict[int, Any]) -
 def as_markdown(
     title: str, made: Sequence[Board], found: Findings, sheets: dict[str, dict[str, Any]]
 ) -> str:
-    """The whole report. sheets: participant -> answers to the fact sheet."""
+    """Return the report as Markdown. sheets: participant -> answers to the fact sheet."""
     parts = [f"# {_text(title)}: final results\n"]
     for board in made:
         parts.append(_board(board))
     sections = (
-        ("Where the server's boards differ from our scorer's", found.differences),
+        ("Differences between the server's boards and our scorer", found.differences),
         ("Uploads into hidden phases, and after a phase's end", found.uploads),
         ("Identical predictions of different participants", found.identical),
         ("Deleted submissions", found.deleted),
@@ -173,7 +173,7 @@ def as_markdown(
         lines = "\n".join(f"- {_text(key)}: {_text(value)}" for key, value in answers.items())
         parts.append(f"### {_text(owner)}\n\n{lines}\n")
     if not sheets:
-        parts.append("Nobody filled one in.\n")
+        parts.append("There are none.\n")
     return "\n".join(parts)
 
 
@@ -198,13 +198,13 @@ def _lead(row: Row) -> tuple[str, str]:
 
 
 def _text(value: Any) -> str:
-    """What somebody typed, as plain text in Markdown and HTML, on one line."""
+    """Return a text of a participant on one line, safe in Markdown and HTML."""
     line = "".join(c if c.isprintable() else " " for c in str(value))
     return re.sub(r"([\\`*_{}\[\]()#+!|~-])", r"\\\1", html.escape(" ".join(line.split()), False))
 
 
 def write_report(folder: Path, title: str, markdown: str, made: Sequence[Board]) -> None:
-    """Write close.md, close.html and boards.csv for their owner alone."""
+    """Write close.md, close.html and boards.csv, readable by their owner only."""
     page = (
         f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
@@ -215,7 +215,7 @@ def write_report(folder: Path, title: str, markdown: str, made: Sequence[Board])
 
 
 def fact_sheets(kept: Backup) -> dict[str, dict[str, Any]]:
-    """Each participant's answers, of his latest submission that has any."""
+    """Return the fact sheet of each participant, from the latest submission that has one."""
     sheets: dict[str, dict[str, Any]] = {}
     for number in sorted(kept.submissions, key=int):
         submission = read_submission(kept.submissions[number])

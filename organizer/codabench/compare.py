@@ -1,8 +1,7 @@
-"""Compares a competition on the server with the bundle that it was made from, field by field.
+"""Compare a competition on the server with its bundle, field by field.
 
-At version 1.25 any account could edit any phase, so that this is worth doing more than once.
-Files are compared by their bytes where the server hands them out to its owner's token, else by
-their sizes.
+In version 1.25 any account can edit any phase, so repeat the comparison during the competition.
+Files are compared by their bytes if the owner can download them, else by their sizes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from organizer.codabench.session import parse_time
 from organizer.competition import Phase
 from organizer.scratch import scratch_folder
 
-# Key of the yaml and of the server's answer; what the server assumes without it.
+# Key in the yaml and in the server's answer, and the server's default value.
 _COMPETITION = {
     "title": "",
     "description": "",
@@ -51,28 +50,29 @@ _FETCHED_BYTES = 1 << 26
 
 @dataclass
 class Findings:
-    """n_same: values that agree. different, unchecked: sentences."""
+    """The result. n_same: number of equal values. different, unchecked: sentences."""
 
     n_same: int = 0
     different: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 
     def expect(self, place: str, bundle: Any, server: Any) -> None:
-        """Note whether the two agree."""
+        """Compare two values and record the result."""
         if bundle == server:
             self.n_same += 1
         else:
             self.different.append(
-                f"{place}: the bundle says {_short(bundle)}, the server {_short(server)}"
+                f"{place}: {_short(bundle)} in the bundle, {_short(server)} on the server"
             )
 
 
 def differences(
     server: Server, shown: dict[str, Any], bundle: Bundle, references: dict[str, dict]
 ) -> Findings:
-    """What `shown`, GET competitions/ID/, and its files say otherwise than the bundle.
+    """Return the differences between a competition on the server, with its files, and the bundle.
 
-    references: number of a hidden phase -> {key, sha256} of the truth that replaced its reference.
+    shown: the answer of GET competitions/ID/. references: number of a hidden phase -> {key, sha256}
+    of the truth that replaced its placeholder.
     """
     found, held = Findings(), bundle.competition
     for name, assumed in _COMPETITION.items():
@@ -99,7 +99,7 @@ def _compare_pages(found: Findings, bundle: Bundle, shown: list[dict]) -> None:
 
 
 def _text(bundle: Bundle, name: str) -> str:
-    """A page's text as the server keeps it: without white space at its ends."""
+    """Return a page's text as the server stores it: without white space at its ends."""
     return bundle.read(name).decode().strip()
 
 
@@ -182,14 +182,14 @@ def _compare_file(
         return
     digest = _digest(server, dataset["key"])
     if digest is None:
-        found.unchecked.append(f"{place}: the bytes of {member}, which the server keeps to itself")
+        found.unchecked.append(f"{place}: the bytes of {member}, which can't be downloaded")
     else:
         ours = hashlib.sha256(bundle.read(member)).hexdigest()
         found.expect(f"{place}, sha256 of {member}", ours, digest)
 
 
 def _digest(server: Server, key: str) -> str | None:
-    """sha256 of a file on the server; None where it doesn't give it away."""
+    """Return the sha256 of a file on the server; None if it can't be downloaded."""
     with scratch_folder("codabench") as folder:
         path = folder / "file"
         try:

@@ -1,7 +1,7 @@
-"""leaks: what strangers and participants can read of the competition on this very server.
+"""The command leaks: show what strangers and participants can read of the competition.
 
-It only reads, and only what belongs to this competition. What a server gives away depends on its
-version; the answers here are those of the server that was asked, today.
+It only reads, and only what belongs to this competition. The answers depend on the version of the
+server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from organizer.codabench.submissions import list_submissions
 
 @dataclass(frozen=True)
 class Question:
-    """One thing that could be read. path: below api/, or of the site. secret: ought to be kept."""
+    """A thing to read. path: below api/ or of the site. secret: others should not read it."""
 
     what: str
     path: str
@@ -26,9 +26,9 @@ class Question:
 
 
 def leaks(session: Session, participant: Server | None) -> bool:
-    """Print who can read what; True where the server gives references away to a stranger.
+    """Print who can read what; return whether strangers can read references.
 
-    participant: the server as somebody sees it who takes part; None leaves that column empty.
+    participant: the server with a participant's token; None leaves that column empty.
     """
     shown = session.competition()
     with Server(session.server.url) as stranger:
@@ -47,15 +47,15 @@ def leaks(session: Session, participant: Server | None) -> bool:
         session.say(f"{what:<{wide}}  {one:<14}{other:<14}{remark}".rstrip())
     session.say(f"Keys of files that a stranger finds on the competition's page: {listed}")
     if not shown["published"]:
-        session.say("The competition is not published: ask once more when it is.")
+        session.say("The competition is not published: repeat this when it is.")
     if participant is None:
         session.say("No token of a participant was given (CODABENCH_PARTICIPANT_TOKEN).")
     gives = any(row[0].startswith("reference") and row[1].startswith("yes") for row in rows)
     session.say(
-        "This server gives a reference to whoever has its key: build with HIDDEN=placeholder, and "
-        "open each hidden phase after its public one."
+        "This server gives a reference to anybody who has its key: build with HIDDEN=placeholder, "
+        "and open each hidden phase after its public phase."
         if gives
-        else "This server keeps references to itself. HIDDEN=placeholder is the safer way still."
+        else "This server does not give references away. HIDDEN=placeholder is still safer."
     )
     return gives
 
@@ -88,7 +88,7 @@ def _questions(session: Session, shown: dict[str, Any]) -> Iterator[Question]:
 
 
 def _ask(server: Server, question: Question) -> str:
-    """`yes` with the HTTP status, where the answer holds anything; else `no`."""
+    """Return `yes` with the HTTP status if the answer has a content, else `no`."""
     status = server.status(question.path, api=question.api)
     if not (200 <= status < 400):
         return f"no ({status})"

@@ -1,4 +1,4 @@
-"""What our own scorer says of a zip, run as the platform's worker runs it."""
+"""Score a zip with our own scorer, in the same way as the platform's worker."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _STORED = Decimal("1e-10")
 
 @dataclass
 class Scorer:
-    """Scores zips in one phase; a zip that was scored before is not scored again."""
+    """A scorer of one phase. Results are kept: no zip is scored twice."""
 
     task: Task
     _known: dict[Path, Run] = field(default_factory=dict)
 
     def run(self, path: Path) -> Run:
-        """The run on a zip."""
+        """Return the run on a zip."""
         if path not in self._known:
             self._known[path] = run_submission(CODABENCH, self.task, path)
         return self._known[path]
 
     def scores(self, path: Path) -> dict[str, Decimal]:
-        """Column -> score with the 10 decimals that Codabench stores; empty where it is refused."""
+        """Return column -> score with Codabench's 10 decimals; empty if the zip is refused."""
         return stored(self.run(path).scores)
 
 
 def stored(scores: dict[str, float]) -> dict[str, Decimal]:
-    """Scores as Codabench stores them: with 10 decimals."""
+    """Return scores as Codabench stores them: with 10 decimals."""
     return {key: Decimal(value).quantize(_STORED) for key, value in scores.items()}
 
 
 @contextmanager
 def local_scorer(bundle: Bundle, phase: Phase, reference: Path | None = None) -> Iterator[Scorer]:
-    """A scorer of a phase with the bundle's own program; with another reference zip if given."""
+    """Yield a scorer of a phase with the bundle's program. reference: a zip to use instead."""
     with scratch_folder("scorer") as folder:
         yield Scorer(bundle.scoring_task(phase, folder, reference))

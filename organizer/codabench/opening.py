@@ -1,14 +1,15 @@
-"""open: gives a hidden phase its truth, moves the submissions, and sees to it that all is right.
+"""The command open: give a hidden phase its truth, move the submissions, and check the result.
 
-What has to be done is read from the server each time, never remembered, so that `open` can be
-stopped anywhere and run again, and finds nothing to do when all is right. It works at any time
-after the end of the public phase and needs no automatic migration; where the server has moved
-submissions by itself before the truth was there, they have failed, and are run again.
+The next steps are always derived from the state of the server. So `open` can be stopped anywhere
+and run again, and it does nothing if everything is correct. It works at any time after the end of
+the public phase and needs no automatic migration. If the server has moved submissions before the
+truth was there, they have failed, and are run again.
 
-The server does not say which submissions of a hidden phase were moved there. Those are the ones
-with the same file as their owner's submission on the public board. What has another file was
-uploaded into the hidden phase, which servers before 1.31 allow at any time, perhaps with the truth
-at hand. It is deleted, since the server would put the better one on the board; the backup keeps it.
+The server does not show which submissions of a hidden phase were moved there. They are those with
+the same file as their owner's submission on the public board. A submission with another file was
+uploaded into the hidden phase, which servers before 1.31 allow at any time, perhaps with knowledge
+of the truth. It is deleted, because the server would put the better one on the board; the backup
+keeps it.
 """
 
 from __future__ import annotations
@@ -35,15 +36,16 @@ from organizer.codabench.transfer import upload_dataset
 from organizer.competition import Phase
 
 MOST_RUNS = 4
-_GRACE = timedelta(minutes=1)  # a submission sent in the last second arrives a little later
+_GRACE = timedelta(minutes=1)  # a submission of the last second arrives a little later
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What to open. folder: where the backup lies. patience: after which a run counts as stuck.
+    """The options of opening a phase.
 
-    keep_uploads: leave what was uploaded into the hidden phase. drop_late: delete what was uploaded
-    into the public phase after its end. early: although the public phase is still open.
+    folder: of the backup. patience: time after which a run counts as stuck. keep_uploads: keep
+    submissions that were uploaded into the hidden phase. drop_late: delete submissions that were
+    uploaded into the public phase after its end. early: open it before the public phase has ended.
     """
 
     phase: Phase
@@ -56,13 +58,13 @@ class Opening:
 
     @property
     def numbers(self) -> list[int]:
-        """The public phase's number and the hidden one's."""
+        """The numbers of the public and of the hidden phase."""
         return [self.phase.number - 1, self.phase.number]
 
 
 @dataclass
 class Place:
-    """A participant of the public board in the hidden phase. problem: empty if all is right."""
+    """A participant of the public board in the hidden phase. problem: empty if there is none."""
 
     owner: str
     public: Submission
@@ -71,9 +73,9 @@ class Place:
 
 
 def open_phase(session: Session, opening: Opening) -> list[Place]:
-    """Open a hidden phase, and say how each participant of the public board stands there.
+    """Open a hidden phase, and print the state of each participant of the public board there.
 
-    ChallengeError where that can't be done, or where not everybody stands there as he should.
+    Raises ChallengeError if that fails, or if a participant is missing or has a wrong score.
     """
     bundle, hidden = session.bundle(), opening.phase
     if not hidden.hidden:
@@ -85,8 +87,8 @@ def open_phase(session: Session, opening: Opening) -> list[Place]:
     has_ended = before["status"] == "Previous"
     if not has_ended and not opening.early:
         raise ChallengeError(
-            f"{before['name']} is open until {before['end']}; {hidden.name} can be opened after "
-            "that (--early does it now, and what comes later does not count)"
+            f"{before['name']} is open until {before['end']}; open {hidden.name} after that (or "
+            "now with --early: then later submissions do not count)"
         )
     settle(session, before, opening)
     see_to_late(session, before, parse_time(before["end"]), opening)
@@ -100,9 +102,9 @@ def open_phase(session: Session, opening: Opening) -> list[Place]:
 
 
 def settle(session: Session, phase: dict, opening: Opening) -> None:
-    """Wait for the phase's runs; cancel what is stuck, and run it once more, that nothing is lost.
+    """Wait for the phase's runs; cancel the stuck ones and run them once more.
 
-    One submission that never ends keeps the server from ever moving the others by itself.
+    The server does not move submissions while one of them has not ended.
     """
     while True:
         found = wait_for(session, phase["id"], opening.patience, phase["name"])
@@ -120,22 +122,23 @@ def settle(session: Session, phase: dict, opening: Opening) -> None:
 
 
 def _same_file(kept: Backup, one: Submission, other: Submission) -> bool:
-    """Whether both are runs of one file of one participant; one without a file is only itself."""
+    """Return whether both are runs of the same file of the same participant."""
     sha256 = kept.sha256(one.id)
     same = sha256 is not None and sha256 == kept.sha256(other.id)
     return one.id == other.id or (same and one.owner == other.owner)
 
 
 def see_to_late(session: Session, phase: dict, end: datetime, opening: Opening) -> None:
-    """Tell what came after the phase's end, which servers before 1.31 take and score.
+    """Report submissions after the phase's end, which servers before 1.31 accept and score.
 
-    With drop_late it is deleted. Not without being asked to: on such a server everybody can change
-    the phase's end. Whoever has no place on the board after a deletion, by whomever, gets it back.
+    They are deleted only with drop_late, because on such a server everybody can change the phase's
+    end. If a deletion removed a participant from the board, the best remaining submission is run
+    again.
     """
     kept = backup(session, opening.folder, opening.numbers)
     found = list_submissions(session.server, phase["id"])
 
-    def is_late(submission: Submission) -> bool:  # a rerun is as old as what it runs again
+    def is_late(submission: Submission) -> bool:  # a rerun counts from the upload of the original
         return all(s.created > end + _GRACE for s in found if _same_file(kept, s, submission))
 
     late = [submission for submission in found if is_late(submission)]
@@ -154,9 +157,10 @@ def see_to_late(session: Session, phase: dict, end: datetime, opening: Opening) 
 def _restore(
     session: Session, phase: dict, found: list[Submission], kept: Backup, opening: Opening
 ) -> None:
-    """Run again the best of those whose submission on the board was deleted: the server drops them.
+    """Run again the best submission of each participant who is no longer on the board.
 
-    A submission that does not come onto the board is run MOST_RUNS times at most.
+    The server removes participants from the board when their submission there is deleted. A
+    submission that does not get onto the board is run at most MOST_RUNS times.
     """
     placed = {submission.owner for submission in found if submission.on_board}
     scored = [s for s in found if s.finished and s.scores and s.owner not in placed]
@@ -176,7 +180,7 @@ def _restore(
 
 
 def set_reference(session: Session, phase: Phase, shown: dict, reference: Path) -> None:
-    """Upload the truth, unless it is there, and give it to the phase's task."""
+    """Upload the truth, unless the server has it, and give it to the phase's task."""
     server, sha256 = session.server, sha256_of(reference)
     known = session.state.references.get(str(phase.number), {})
     if known.get("sha256") != sha256:
@@ -188,11 +192,14 @@ def set_reference(session: Session, phase: Phase, shown: dict, reference: Path) 
         session.log(f"{phase.name}: uploaded {reference}")
     key, task_id = session.state.references[str(phase.number)]["key"], shown["tasks"][0]["id"]
     if point_task(session, task_id, key):
-        session.log(f"{phase.name}: task {task_id} has the true reference now")
+        session.log(f"{phase.name}: task {task_id} now has the true reference")
 
 
 def point_task(session: Session, task_id: int, key: str) -> bool:
-    """Give a task another reference; False where it has it. The server drops what is not named."""
+    """Give a task another reference; return False if it has it already.
+
+    All fields must be sent: the server removes those that are missing.
+    """
     server = session.server
     task = server.get(f"tasks/{task_id}/")
     if task["reference_data"] and task["reference_data"]["key"] == key:
@@ -208,7 +215,7 @@ def point_task(session: Session, task_id: int, key: str) -> bool:
 def _bring_right(
     session: Session, before: dict, after: dict, scorer: Scorer, opening: Opening
 ) -> list[Place]:
-    """Do what is to be done in the hidden phase until nothing is."""
+    """Repeat the next steps in the hidden phase until nothing is left to do."""
     has_moved = False
     while True:
         found = wait_for(session, after["id"], opening.patience, after["name"])
@@ -228,9 +235,10 @@ def _bring_right(
 def _origins(
     session: Session, before: dict, found: list[Submission], kept: Backup
 ) -> list[Submission]:
-    """What must stand in the hidden phase: one submission of each participant.
+    """Return the submissions that belong into the hidden phase: one per participant.
 
-    That is his on the public board; without one there, what was moved before it was deleted.
+    It is the participant's submission on the public board; if there is none, the one that was moved
+    before it was deleted.
     """
     public = [s for s in list_submissions(session.server, before["id"]) if s.on_board]
     owners = {submission.owner for submission in public}
@@ -249,7 +257,7 @@ def _origins(
 
 @dataclass
 class _Turn:
-    """One look at all submissions of a hidden phase."""
+    """One pass over all submissions of a hidden phase."""
 
     session: Session
     scorer: Scorer
@@ -260,7 +268,7 @@ class _Turn:
     did_something: bool = False
 
     def drop_uploads(self, found: list[Submission], public: list[Submission]) -> None:
-        """Delete what is no copy of what must stand here; what the backup has no file of stays."""
+        """Delete submissions that do not belong here, if the backup has their files."""
         for submission in found:
             if any(_same_file(self.kept, submission, origin) for origin in public):
                 continue
@@ -272,7 +280,7 @@ class _Turn:
             self.did_something = True
 
     def see_to(self, public: Submission, found: list[Submission]) -> Place:
-        """Look at one participant, and do the next thing that is to be done for him."""
+        """Do the next step for one participant, and return the present state."""
         place, path = Place(public.owner, public), self.kept.path(public.id)
         if path is None or not path.is_file():
             place.problem = "its file is not in the backup"
@@ -284,8 +292,8 @@ class _Turn:
             place.problem = f"our scorer refuses it: {self.scorer.run(path).reason}"
         elif not runs:
             self.to_move = True
-            place.problem = "it has not been moved; was it moved once and deleted?"
-        elif any(not s.ended for s in runs):  # all others have been waited for
+            place.problem = "it has not been moved; perhaps it was moved and then deleted"
+        elif any(not s.ended for s in runs):
             self._cancel([s for s in runs if not s.ended])
         elif not right and len(runs) < MOST_RUNS:
             self._rerun(runs[-1])
@@ -296,7 +304,7 @@ class _Turn:
         return place
 
     def _clean(self, place: Place, runs: list[Submission], right: list[Submission]) -> None:
-        """One right submission on the board and no finished one with another score."""
+        """Ensure one correct submission on the board and no finished one with another score."""
         wrong = [s for s in runs if s.finished and s not in right]
         for submission in wrong:
             _delete(self.session, submission, self.kept, f"{self.phase['name']}: not our score")
@@ -305,7 +313,7 @@ class _Turn:
             if len(runs) < MOST_RUNS:
                 self._rerun(right[-1])
             else:
-                place.problem = "it is scored rightly but does not come onto the board"
+                place.problem = "its score is correct, but it does not get onto the board"
 
     def _cancel(self, runs: list[Submission]) -> None:
         for submission in runs:
@@ -323,10 +331,10 @@ class _Turn:
 
 
 def _delete(session: Session, submission: Submission, kept: Backup, why: str) -> None:
-    """Delete a submission from the server, if the backup keeps its file."""
+    """Delete a submission from the server if the backup has its file."""
     path = kept.path(submission.id)
     if path is None or not path.is_file():
-        session.log(f"{why}; {_called(submission)} stays, since the backup has no file of it")
+        session.log(f"{why}; {_called(submission)} is kept, because the backup has no file of it")
         return
     if not submission.ended:
         cancel(session.server, submission)
@@ -343,7 +351,7 @@ def _called(submission: Submission) -> str:
 def _report(
     session: Session, bundle: Bundle, phase: Phase, shown: dict, places: list[Place]
 ) -> None:
-    """The table; ChallengeError where somebody does not stand on the board as he should."""
+    """Print the table. Raises ChallengeError if a participant is missing or has a wrong score."""
     columns = [c["key"] for c in bundle.competition["leaderboards"][0]["columns"]]
     wide = max([len(place.owner) for place in places] + [11])
     session.say(f"{'participant':<{wide}}{''.join(f'{c:>14}' for c in columns)}  in {phase.name}")
@@ -353,7 +361,7 @@ def _report(
     wrong = [place.owner for place in places if place.problem]
     if wrong:
         raise ChallengeError(
-            f"{phase.name}: not right yet: {', '.join(wrong)}; see the table above"
+            f"{phase.name}: not correct yet: {', '.join(wrong)}; see the table above"
         )
     board = session.server.get(f"phases/{shown['id']}/get_leaderboard/")["submissions"]
     if len(board) != len(places):
@@ -365,12 +373,12 @@ def _report(
 
 
 def held_back(bundle: Bundle, phase: Phase, folder: Path | None = None) -> Path:
-    """The zip with the truth of a hidden phase, which make bundle wrote beside the bundle."""
+    """Return the zip with the truth of a hidden phase, in the bundle's folder or in `folder`."""
     folder = folder or bundle.path.parent / "hidden_references"
     path = folder / f"reference_phase{phase.number}.zip"
     if not path.is_file():
         raise ChallengeError(
-            f"{path}: no such file; it is what `make bundle HIDDEN=placeholder` wrote beside the "
-            "bundle (give its folder with --references)"
+            f"{path}: no such file; `make bundle HIDDEN=placeholder` writes it next to the bundle "
+            "(give its folder with --references)"
         )
     return path

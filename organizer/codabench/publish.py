@@ -1,4 +1,4 @@
-"""publish: makes the competition visible, after a last comparison with the bundle."""
+"""The command publish: make the competition visible, after a last comparison with the bundle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from organizer.codabench.upload import report_differences
 
 
 def publish(session: Session) -> None:
-    """Publish the competition; nothing happens where it is published. The server only toggles."""
+    """Publish the competition if it is not published. The server can only toggle this state."""
     report_differences(session, session.bundle())
     number = session.state.need_competition()
     if not session.competition()["published"]:

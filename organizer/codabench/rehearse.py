@@ -1,13 +1,13 @@
-"""rehearse: the whole competition once, on a copy that nobody sees and that is deleted at the end.
+"""The command rehearse: run the whole competition on an invisible copy, which is then deleted.
 
-The copy is made from the same bundle. Its phases are opened one after the other, the baselines and
-broken submissions are sent, moved and scored, and everything is compared with what a worker's run
-on this machine says. The competition itself is not touched: a phase whose start has been moved into
+The copy is made from the same bundle. Its phases are opened one after the other; the baselines and
+broken submissions are uploaded, moved and scored; all results are compared with those of a worker
+on this machine. The competition itself is not changed, because a phase whose start was moved into
 the past counts as migrated.
 
-A hidden phase whose reference is a placeholder gets a stand-in: made-up labels for a made-up half
-of the test events. No truth leaves this machine, since a server of version 1.25 tells everybody the
-keys of references, of competitions that are not published too.
+A hidden phase with a placeholder gets a stand-in reference: random labels for a random half of the
+test events. No truth leaves this machine, because servers of version 1.25 show everybody the keys
+of references, also of unpublished competitions.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PATIENCE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class Try:
-    """A zip that is sent to a public phase. what: how the table calls it."""
+    """A zip that is uploaded to a public phase. what: its name in the table."""
 
     phase: int
     what: str
@@ -51,10 +51,10 @@ def rehearse(
     tries: Iterable[Try],
     stand_in: Callable[[Phase, Path], Path | None],
 ) -> None:
-    """Rehearse, print a table, and delete the copy. ChallengeError where anything differs.
+    """Rehearse, print a table, and delete the copy. Raises ChallengeError for any difference.
 
-    stand_in: writes a zip with a reference for a hidden phase into a folder; None where the bundle
-    has the phase's own.
+    tries: the zips to upload. stand_in: writes a zip with a reference for a hidden phase into a
+    folder; returns None if the bundle has the phase's own reference.
     """
     wrong = []
     with scratch_folder("rehearsal") as folder, _copy(session, bundle) as copy:
@@ -67,8 +67,8 @@ def rehearse(
                 chosen = [one for one in tries if one.phase == phase.number]
                 wrong += _public_phase(session, bundle, phase, phases, chosen)
     if wrong:
-        raise ChallengeError("\n  - ".join(("the server does not do what we do here", *wrong)))
-    session.say("The rehearsal is over, all as it is here; its copy is deleted.")
+        raise ChallengeError("\n  - ".join(("the server and this machine differ", *wrong)))
+    session.say("The rehearsal is finished without differences; its copy is deleted.")
 
 
 def _public_phase(
@@ -124,9 +124,9 @@ def _hidden_phase(
 
 
 def _compared(server: Server, submission: Submission | None, path: Path, run: Run) -> str:
-    """What the server says otherwise of a submission than our run; empty if nothing."""
+    """Return the difference between a submission on the server and our run; empty if none."""
     if submission is None or not submission.ended:
-        return "has not ended within half an hour; does a worker listen?"
+        return "has not ended within half an hour; check that a worker is running"
     if submission.status != run.status:
         return f"is {submission.status} ({submission.reason}) there and {run.status} here"
     if run.finished:
@@ -135,7 +135,7 @@ def _compared(server: Server, submission: Submission | None, path: Path, run: Ru
             return f"has the scores {_words(submission.scores)} there, {_words(here)} here"
         page = server.get(f"submissions/{submission.id}/get_detail_result/")
         return "" if page else "has no detailed page"
-    if _is_bad_zip(path):  # the server stops before the scoring program and says why in its way
+    if _is_bad_zip(path):  # the server stops before the scoring program, with its own message
         return ""
     there, here = _stderr(server, submission.id).strip(), run.stderr.strip()
     return "" if there == here else f"says {there!r} there, {here!r} here"
@@ -171,9 +171,9 @@ def _told(session: Session, phase: Phase, what: str, difference: str) -> Iterato
 
 @contextmanager
 def _copy(session: Session, bundle: Bundle) -> Iterator[int]:
-    """A second competition from the bundle, deleted at the end with all that was made for it."""
+    """Yield a second competition from the bundle; delete it at the end with all its files."""
     state = session.state
-    _delete_copy(session)  # one that was left over by a rehearsal that was killed
+    _delete_copy(session)  # the copy of a rehearsal that was killed
     sha256 = sha256_of(bundle.path)
     state.rehearsal = {"upload": {}, "keys": []}
     number = send_bundle(session, bundle.path, sha256, state.rehearsal["upload"], "rehearsal ")
@@ -197,12 +197,12 @@ def _remember(session: Session, kind: str, value: Any) -> None:
 
 
 def _delete_copy(session: Session) -> None:
-    """Delete a rehearsal's competition, tasks and files, and nothing else."""
+    """Delete the competition, tasks and files of a rehearsal."""
     server, held = session.server, session.state.rehearsal
     if not held.get("competition"):
         return
     number = held["competition"]
-    with suppress(ServerError):  # it is gone already: what it had was noted before
+    with suppress(ServerError):  # already deleted: its tasks and files are in the state
         held["tasks"], held["datasets"] = _belongings(server, server.get(f"competitions/{number}/"))
         session.state.save()
     server.delete(f"competitions/{number}/")
@@ -218,7 +218,7 @@ def _delete_copy(session: Session) -> None:
 
 
 def _belongings(server: Server, shown: dict[str, Any]) -> tuple[list[int], list[int]]:
-    """Ids of the competition's tasks, and of the files that its bundle was unpacked into."""
+    """Return the ids of the competition's tasks, and of the files from its bundle."""
     tasks, datasets, keys = set(), set(), set()
     for phase in shown["phases"]:
         datasets |= {phase[name]["id"] for name in ("starting_kit", "public_data") if phase[name]}

@@ -1,4 +1,4 @@
-"""What every command works with: a server, the state, the time, and lines for the user."""
+"""The session of a command: the server, the state, the time, and output for the user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _utc_now() -> datetime:
 
 @dataclass
 class Session:
-    """A command at work. now, sleep: the time, which a test simulates. say: prints a line."""
+    """The session of a command. now, sleep: the clock; tests simulate it. say: prints a line."""
 
     server: Server
     state: State
@@ -30,27 +30,27 @@ class Session:
     say: Callable[[str], None] = print
 
     def log(self, line: str) -> None:
-        """A line with the time in front, for what happens while nobody looks."""
+        """Print a line with the time before it."""
         self.say(f"{self.now():%Y-%m-%d %H:%M:%S} {line}")
 
     def bundle(self) -> Bundle:
-        """The uploaded bundle. ChallengeError if the file has changed since."""
+        """Return the uploaded bundle. Raises ChallengeError if the file has changed since."""
         self.state.need_competition()
         path = Path(self.state.bundle)
         bundle = read_bundle(path, read_competition(Path(self.state.declaration)))
         if sha256_of(path) != self.state.bundle_sha256:
             raise ChallengeError(
-                f"{path}: is not the bundle that was uploaded; put that one back (its sha256 is "
+                f"{path}: is not the uploaded bundle; restore that one (sha256 "
                 f"{self.state.bundle_sha256})"
             )
         return bundle
 
     def competition(self) -> dict:
-        """What the server shows of the competition now."""
+        """Return the server's present data of the competition."""
         return self.server.get(f"competitions/{self.state.need_competition()}/")
 
 
 def parse_time(text: str) -> datetime:
-    """A time of the server's: ISO 8601, UTC where it names no zone."""
+    """Parse a time of the server: ISO 8601, UTC if it has no time zone."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -1,7 +1,7 @@
-"""build/codabench.json: which competition on which server, and how far a command came.
+"""Read and write the state, build/codabench.json: the server, the competition, unfinished work.
 
-It and all else that these commands write is for its owner alone from the first byte: backups hold
-addresses, and the state the key of an unpublished competition.
+Only the owner can read it and the other files of these commands, from the first byte on: backups
+contain addresses, and the state contains the key of an unpublished competition.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ DEFAULT_STATE = Path("build/codabench.json")
 
 @dataclass
 class State:
-    """What the commands must know of one another's work; every change is saved at once.
+    """The state that the commands share. It is saved after every change.
 
-    declaration: the competition.yaml that the bundle was built from. bundle: path and sha256 of the
-    uploaded zip. upload: an upload under way. competition: its id.
-    references: phase's number -> key of the true reference on the server. opened: phase's number ->
-    when `open` was content with it. rehearsal: what the throw-away copy left on the server.
+    declaration: the competition.yaml of the bundle. bundle: path of the uploaded zip, with its
+    sha256. upload: an unfinished upload. competition: its id on the server. references: number of a
+    phase -> key of the true reference on the server. opened: number of a phase -> time at which
+    `open` finished. rehearsal: files and tasks of the temporary copy on the server.
     """
 
     path: Path = DEFAULT_STATE
@@ -43,7 +43,7 @@ class State:
 
     @classmethod
     def load(cls, path: Path) -> State:
-        """What `path` holds; an empty state where there is no such file."""
+        """Read the state from `path`; an empty state if there is no such file."""
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -52,30 +52,30 @@ class State:
             raise ChallengeError(f"{path}: can't be read: {reason}") from reason
         known = {item.name for item in fields(cls)} - {"path"}
         if not isinstance(held, dict) or set(held) - known:
-            raise ChallengeError(f"{path}: is no state of these commands; move it away")
+            raise ChallengeError(f"{path}: is not a state of these commands; move it away")
         return cls(path, **held)
 
     def save(self) -> None:
-        """Write it, whole or not at all."""
+        """Write the state atomically."""
         held = asdict(self)
         del held["path"]
         write_private(self.path, json.dumps(held, indent=1) + "\n")
 
     def need_competition(self) -> int:
-        """The id of the uploaded competition. ChallengeError where none is."""
+        """Return the id of the uploaded competition. Raises ChallengeError if there is none."""
         if not self.competition:
-            raise ChallengeError(f"{self.path}: names no competition yet; run upload first")
+            raise ChallengeError(f"{self.path}: has no competition yet; run upload first")
         return self.competition
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a text for its owner alone, whole or not at all."""
+    """Write a text file atomically, readable by its owner only."""
     private_folder(path.parent)
     write_text(path, text, private=True)
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder, and those above it, for its owner alone; one that exists stays as it is."""
+    """Make a folder and its parents, readable by the owner only. Existing ones are not changed."""
     if not folder.is_dir():
         private_folder(folder.parent)
         try:
@@ -86,7 +86,7 @@ def private_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def only_one(state: State) -> Iterator[None]:
-    """Keep a second command off the same competition until the block ends."""
+    """Lock the competition in the block, so that only one command works on it."""
     private_folder(state.path.parent)
     lock = state.path.with_suffix(".lock")
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
@@ -94,7 +94,7 @@ def only_one(state: State) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise ChallengeError(
-            f"{lock}: another command is at work on this competition; wait for it, or end it"
+            f"{lock}: another command is working on this competition; wait for it, or stop it"
         ) from None
     else:
         yield

@@ -1,4 +1,4 @@
-"""Submissions as the server lists them, their files, and what can be done with them."""
+"""List submissions on the server, get their files, cancel and rerun them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Submission:
-    """One submission. scores: column -> all stored decimals. on_board: whether it stands there."""
+    """A submission. scores: column -> score, all decimals. on_board: on the leaderboard."""
 
     id: int
     phase: int
@@ -33,7 +33,7 @@ class Submission:
 
     @property
     def ended(self) -> bool:
-        """Whether the server is done with it."""
+        """Whether the server has finished, cancelled or failed it."""
         return self.status in ENDED
 
     @property
@@ -43,7 +43,7 @@ class Submission:
 
 
 def read_submission(answer: dict[str, Any]) -> Submission:
-    """A submission from the server's JSON."""
+    """Make a submission from the server's JSON."""
     return Submission(
         id=answer["id"],
         phase=answer["phase"],
@@ -59,14 +59,14 @@ def read_submission(answer: dict[str, Any]) -> Submission:
 
 
 def list_submissions(server: Server, phase_id: int) -> list[Submission]:
-    """All submissions of a phase, the oldest first; those of several tasks' parts left out."""
+    """Return all submissions of a phase, the oldest first, without the parts of several tasks."""
     answers = server.items("submissions/", phase=phase_id)
     found = [read_submission(a) for a in answers if a.get("parent") is None]
     return sorted(found, key=lambda submission: submission.id)
 
 
 def file_urls(server: Server, ids: Iterable[int]) -> dict[int, str]:
-    """Submission's id -> signed URL of its file, as organisers get it; without those deleted."""
+    """Return id of a submission -> signed URL of its file, without deleted submissions."""
     wanted, urls = list(ids), {}
     for start in range(0, len(wanted), _AT_ONCE):
         part = wanted[start : start + _AT_ONCE]
@@ -74,7 +74,7 @@ def file_urls(server: Server, ids: Iterable[int]) -> dict[int, str]:
             answer = server.post("submissions/download_many/", {"pks": part})
             urls |= {int(item["name"].split("_")[0]): item["url"] for item in answer}
         except ServerError as problem:
-            if problem.status not in (404, 500):  # one of them was deleted in between
+            if problem.status not in (404, 500):  # one of them was deleted meanwhile
                 raise
             for number in part:
                 url = _file_url(server, number)
@@ -98,17 +98,17 @@ def cancel(server: Server, submission: Submission) -> None:
 
 
 def rerun(server: Server, submission: Submission) -> int:
-    """Score the file once more, as a new submission of its owner; the new id."""
+    """Score the file again as a new submission of its owner; return the new id."""
     return server.post(f"submissions/{submission.id}/re_run_submission/")["id"]
 
 
 def is_stuck(submission: Submission, session: Session, patience: timedelta) -> bool:
-    """Whether it should have ended long ago."""
+    """Return whether a submission has run for longer than `patience`."""
     return not submission.ended and session.now() - submission.created > patience
 
 
 def wait_for(session: Session, phase_id: int, patience: timedelta, what: str) -> list[Submission]:
-    """Wait until all of the phase have ended or are stuck; all of the phase then."""
+    """Wait until all submissions of the phase have ended or are stuck, and return them."""
     told = -1
     while True:
         found = list_submissions(session.server, phase_id)

@@ -1,6 +1,6 @@
-"""Where an account's token comes from: the environment, the user's keyring, or a prompt.
+"""Get an account's token from the environment, the user's keyring, or a prompt.
 
-Never from the command line, which every user of the machine can read, nor from a file here.
+The command line is not used, because other users of the machine can read it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ VARIABLES = {"organiser": "CODABENCH_TOKEN", "participant": "CODABENCH_PARTICIPA
 
 
 def find_token(url: str, who: str, *, ask: bool = True) -> str:
-    """The token of `who`, a key of VARIABLES, for a server. ChallengeError where nobody gives one.
+    """Return the token of `who` (a key of VARIABLES) for a server.
 
-    ask: for name and password, where somebody sits at a terminal.
+    ask: ask for name and password if stdin is a terminal. Raises ChallengeError without a token.
     """
     token = os.environ.get(VARIABLES[who], "").strip() or _from_keyring(url, who)
     if not token and ask and sys.stdin.isatty():
@@ -29,13 +29,13 @@ def find_token(url: str, who: str, *, ask: bool = True) -> str:
     if not token:
         raise ChallengeError(
             f"no token of the {who}: set {VARIABLES[who]}, or run `python -m organizer.codabench "
-            f"login` once in a terminal, which keeps it in your keyring"
+            f"login` in a terminal once, which stores it in your keyring"
         )
     return token
 
 
 def ask_token(url: str, who: str) -> str:
-    """The token that the server gives for a name and a password typed in a terminal."""
+    """Ask for name and password in the terminal; return the server's token."""
     name = input(f"{url}, user name of the {who}: ")
     request = {"username": name, "password": getpass.getpass("password: ")}
     try:
@@ -51,7 +51,7 @@ def ask_token(url: str, who: str) -> str:
 
 
 def keep_token(url: str, who: str, token: str) -> bool:
-    """Put a token into the user's keyring; False where there is none."""
+    """Store a token in the user's keyring; return False if there is no keyring."""
     try:
         keyring.set_password(f"lartpc-challenge {url}", who, token)
     except (keyring.errors.KeyringError, RuntimeError):

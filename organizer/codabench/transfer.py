@@ -1,4 +1,4 @@
-"""Brings a zip onto the server: ask for an address, send the bytes, say that they are there."""
+"""Upload a zip: ask the server for an address, send the bytes, confirm the upload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from organizer.codabench.client import Server
 
 
 def check_quota(server: Server, n_bytes: int) -> None:
-    """ChallengeError where the account has no room for so many bytes."""
+    """Raise ChallengeError if the account has not enough space for `n_bytes`."""
     quota = server.get("user_quota/")
     free = float(quota["quota"]) * 1000**3 - float(quota["storage_used"])
     if n_bytes > free:
@@ -24,7 +24,7 @@ def check_quota(server: Server, n_bytes: int) -> None:
 
 
 def find_dataset(server: Server, name: str) -> dict[str, Any] | None:
-    """The account's own dataset of that name."""
+    """Return the account's dataset with this name, or None."""
     for dataset in server.items("datasets/", name=name):
         if dataset["name"] == name:
             return dataset
@@ -34,7 +34,10 @@ def find_dataset(server: Server, name: str) -> dict[str, Any] | None:
 def new_dataset(
     server: Server, path: Path, kind: str, name: str, competition: int | None = None
 ) -> tuple[str, str]:
-    """Ask for room for a zip: (key, signed URL). One of the same name that was cut short goes."""
+    """Create a dataset for a zip; return its key and a signed URL for the upload.
+
+    An incomplete dataset of the same name is deleted.
+    """
     request = {
         "type": kind,
         "request_sassy_file_name": path.name,
@@ -55,7 +58,7 @@ def new_dataset(
 def upload_dataset(
     server: Server, path: Path, kind: str, *, name: str = "", competition: int | None = None
 ) -> str:
-    """Upload a zip and return its key. A `name` is unique for the account."""
+    """Upload a zip and return its key. name: unique in the account."""
     key, url = new_dataset(server, path, kind, name, competition)
     server.send_file(url, path, progress_bar(path))
     server.put(f"datasets/completed/{key}/")
@@ -63,7 +66,7 @@ def upload_dataset(
 
 
 def progress_bar(path: Path) -> Callable[[int], None]:
-    """Shows in a terminal how much of a large file has been sent; silent elsewhere."""
+    """Return a function that shows the progress of an upload in a terminal."""
     size = path.stat().st_size
     if size < 1 << 22 or not sys.stderr.isatty():
         return lambda sent: None

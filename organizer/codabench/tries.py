@@ -1,4 +1,4 @@
-"""What a rehearsal sends: the baselines, and zips that are broken in ways in which people do it."""
+"""Make the submissions of a rehearsal: the baselines, and zips with common mistakes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from organizer.source import Source
 
 
 def all_tries(public: list[Phase], baselines: Mapping[int, Path], folder: Path) -> Iterator[Try]:
-    """The baseline of each cycle in its public phase, and broken zips, not too many to one phase.
+    """Yield the baseline of each cycle for its public phase, and broken zips.
 
-    public: the public phases. baselines: cycle -> submission. folder: where broken zips go.
-    A phase takes five submissions of one account a day.
+    public: the public phases. baselines: number of a cycle -> submission. folder: for the broken
+    zips. A phase accepts five submissions per account and day.
     """
     for phase in public:
         yield Try(phase.number, "baseline", baselines[phase.cycle.number])
@@ -48,16 +48,16 @@ def _zip(path: Path, name: str, content: bytes) -> Path:
 
 
 def holds_placeholder(bundle: Bundle, phase: Phase, folder: Path) -> bool:
-    """Whether the bundle holds no truth of the phase."""
+    """Return whether the bundle has a placeholder for the phase."""
     path = bundle.extract(bundle.task(phase)["reference_data"], folder)
     with zipfile.ZipFile(path) as archive:
         return read_manifest(archive.extract("reference.h5", folder)) is None
 
 
 def stand_in(phase: Phase, source: Source, scale: str, folder: Path) -> Path:
-    """Write a zip with a made-up reference for a hidden phase: random labels, half of the events.
+    """Write a zip with a stand-in reference for a hidden phase: random labels, half of the events.
 
-    It is made from the test file alone, so that it tells nothing of the truth.
+    It is made from the test file only, so that it reveals no truth.
     """
     cycle, rng = phase.cycle, np.random.default_rng()
     with EventFile(source.test(cycle)) as events:

@@ -1,4 +1,4 @@
-"""upload: brings a bundle to the server, waits for its unpacking, and compares the result."""
+"""The command upload: upload a bundle, wait until it is unpacked, and compare the result."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ POLL_SECONDS = 3
 
 
 def upload(session: Session, path: Path, declared: Competition, *, replace: bool = False) -> None:
-    """Upload a bundle, or go on with it, and check what the server made of it.
+    """Upload a bundle, or continue an upload, and compare the competition on the server with it.
 
-    declared: what it was built from.
-    ChallengeError where the server refuses it or shows something else than the bundle holds, and
-    where another one was uploaded before: `replace` forgets that.
+    declared: the competition of the bundle. replace: forget another bundle that was uploaded
+    before. Raises ChallengeError if the server refuses the bundle, if the competition differs from
+    it, or if another one was uploaded before.
     """
     bundle, state = read_bundle(path, declared), session.state
     sha256 = sha256_of(path)
     if state.competition and state.bundle_sha256 != sha256 and not replace:
         raise ChallengeError(
-            f"{state.path}: already names competition {state.competition}, made from another "
-            "bundle; with --replace it is forgotten (and stays on the server until you delete it)"
+            f"{state.path}: has competition {state.competition} of another bundle; --replace "
+            "forgets it (it stays on the server until you delete it)"
         )
     if state.bundle_sha256 != sha256 or replace:
         state.competition, state.upload = 0, {}
@@ -45,31 +45,31 @@ def upload(session: Session, path: Path, declared: Competition, *, replace: bool
 
 
 def report_differences(session: Session, bundle: Bundle) -> None:
-    """Say that the server shows the bundle. ChallengeError lists what differs."""
+    """Print that the server shows the bundle. Raises ChallengeError with all differences."""
     found = differences(session.server, session.competition(), bundle, session.state.references)
     if found.different:
         raise ChallengeError(
             "\n  - ".join(
-                ("the server shows another competition than the bundle", *found.different)
+                ("the competition on the server differs from the bundle", *found.different)
             )
         )
-    session.say(f"The server shows what the bundle holds: {found.n_same} values compared.")
+    session.say(f"The server agrees with the bundle: {found.n_same} values compared.")
     for sentence in found.unchecked:
         session.say(f"Not compared: {sentence}")
 
 
 def send_bundle(session: Session, path: Path, sha256: str, upload: dict, kind: str = "") -> int:
-    """Upload and unpack a bundle; the id of the new competition.
+    """Upload a bundle and wait until it is unpacked; return the id of the new competition.
 
-    upload: kept in the state, says how far it came; what was cut short goes on or begins anew.
-    kind: a word in the bundle's name on the server, which its sha256 makes unique otherwise.
+    upload: the progress, kept in the state; an interrupted upload is continued or repeated. kind: a
+    word in the bundle's name on the server, in addition to its sha256.
     """
     server, name = session.server, f"{path.stem} {kind}{sha256[:16]}"
     if not upload.get("status_id"):
-        made = _made_from(server, name)  # before a stop, or before the state was lost
+        made = _made_from(server, name)  # by an interrupted upload
         if made:
             return made
-        check_quota(server, 2 * path.stat().st_size)  # the bundle, and what is unpacked from it
+        check_quota(server, 2 * path.stat().st_size)  # the bundle and its unpacked files
         key, url = new_dataset(server, path, "competition_bundle", name)
         server.send_file(url, path, progress_bar(path))
         upload["status_id"] = server.put(f"datasets/completed/{key}/")["status_id"]
@@ -85,7 +85,7 @@ def _made_from(server: Server, name: str) -> int | None:
 
 
 def _unpacked(session: Session, upload: dict) -> int:
-    """Wait until the bundle is unpacked. ChallengeError with what the server says of a bad one."""
+    """Wait until the bundle is unpacked. Raises ChallengeError if the server refuses it."""
     for waited in range(0, UNPACKING_SECONDS, POLL_SECONDS):
         try:
             status = session.server.get(f"competitions/{upload['status_id']}/creation_status/")
@@ -105,5 +105,5 @@ def _unpacked(session: Session, upload: dict) -> int:
         session.sleep(POLL_SECONDS)
     raise ChallengeError(
         f"{session.server.url}: has not unpacked the bundle within {UNPACKING_SECONDS // 60} "
-        "minutes; run upload again to go on waiting"
+        "minutes; run upload again to wait longer"
     )

@@ -1,6 +1,6 @@
-"""watch: opens each hidden phase by itself when its public phase has ended.
+"""The command watch: open each hidden phase when its public phase has ended.
 
-It keeps nothing in memory that counts: stop it at any time, start it again, and it goes on.
+It can be stopped at any time and started again: its state is on the server and on disk.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from organizer.codabench.session import Session, parse_time
 from organizer.competition import Phase
 
 LOOK_SECONDS = 600
-_SOONEST = timedelta(minutes=2)  # what is sent in the last second arrives a little later
+_SOONEST = timedelta(minutes=2)  # a submission of the last second arrives a little later
 
 
 def watch(session: Session, open_phase: Callable[[Phase], object], back_up: Callable[[], object]):
-    """Call `open_phase` for each hidden phase once its public one has ended, until all are open.
+    """Call `open_phase` for each hidden phase when its public phase has ended, until all are open.
 
-    What fails is told, and tried again in LOOK_SECONDS. A backup is made once a day.
+    Errors are printed, and the work is repeated after LOOK_SECONDS. A backup is made once per day.
     """
     hidden, shown_before, backed_up = session.bundle().hidden_phases, "", None
     while True:

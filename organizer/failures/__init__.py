@@ -1,4 +1,4 @@
-"""Where a submission fails, told from what only the simulation knows of each voxel.
+"""Study where a submission fails, with facts about each voxel that only the simulation has.
 
-`study` counts, `page` shows, `python -m organizer.failures` does both.
+`study` counts the errors, `page` shows them, `python -m organizer.failures` does both.
 """

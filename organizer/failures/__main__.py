@@ -6,7 +6,7 @@
     python -m organizer.failures --events build/report/cycle2.h5 \\
         --submission build/report/cycle2.zip --out build/report/failures_cycle2.html
 
-The page tells the truth of every voxel it shows: it is for organisers.
+The page shows true labels: it is for organisers only.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ N_WORST = 5
 
 def main(arguments: list[str] | None = None) -> int:
     parser = new_parser("python -m organizer.failures", __doc__)
-    parser.add_argument("--events", type=Path, required=True, help="the simulator's own file")
-    parser.add_argument("--submission", type=Path, required=True, help="predictions of all of it")
+    parser.add_argument("--events", type=Path, required=True, help="the simulator's file")
+    parser.add_argument("--submission", type=Path, required=True, help="predictions for it")
     parser.add_argument("--out", type=Path, required=True, help="the page to write, .html")
     options = parser.parse_args(arguments)
     return run("failures", lambda: _write(options), stopped="stopped, nothing was written")

@@ -1,4 +1,4 @@
-"""The study as one HTML file, in the look of the detailed results, and as a short text."""
+"""Show the study as one HTML file, in the style of the detailed results, and as a short text."""
 
 from __future__ import annotations
 
@@ -32,29 +32,30 @@ img { width: 100%; border-radius: 6px; background: #fff; }
 
 
 def page(study: Study, picture: bytes, how: str) -> str:
-    """The whole page. picture: a PNG of the worst events; how: one sentence on what was studied."""
+    """Return the page as HTML. picture: a PNG of the worst events. how: what was studied."""
     scores, details = study.scores, study.scores.details
     assert details is not None
     image = base64.b64encode(picture).decode()
     places = [figure(split.title, _table(split)) for split in study.places]
     if study.gaps_unknown:
-        places.append(figure("Distance to a dead gap", f"<p class='lead'>{study.gaps_unknown}</p>"))
+        text_unknown = f"<p class='lead'>{study.gaps_unknown}</p>"
+        places.append(figure("Distance to a dead plane", text_unknown))
     content = (
         f"<header><div><p class='over'>LArTPC challenge · cycle {study.cycle.number}</p>"
-        f"<h1>Where it fails</h1></div><p>{details.n_events:,} simulated events, "
+        f"<h1>Failures</h1></div><p>{details.n_events:,} simulated events, "
         f"{study.origin.voxels.sum():,} voxels</p></header>\n<p class='lead'>{escape(how)}</p>\n"
         f"<div class='three'>{''.join(score_card(scores, name) for name in scores.leaderboard)}"
         "</div>\n"
         + section(
-            "What the voxels come from",
-            "By the particle that left most of a voxel's energy.",
+            "Errors by origin",
+            "The origin is that of the particle that left most of a voxel's energy.",
             figure("Errors by origin / %", _table(study.origin)),
-            figure("What they were taken for / %", _confusion(study)),
+            figure("Predicted classes by origin / %", _confusion(study)),
         )
-        + "<h2>Where they lie</h2><p class='lead'>Mixed voxels, crowded vertices and broken tracks "
-        f"tell less than others.</p><div class='two'>{''.join(places)}</div>\n"
+        + "<h2>Errors by position</h2><p class='lead'>Voxels with several classes, near a vertex "
+        f"or near a dead plane are harder.</p><div class='two'>{''.join(places)}</div>\n"
         + profiles(details)
-        + "<h2>The worst events</h2><p class='lead'>Those with the lowest accuracy.</p>"
+        + "<h2>The worst events</h2><p class='lead'>The events with the lowest accuracy.</p>"
         + figure(
             "Energy, truth, prediction and mistakes",
             f"<img alt='The worst events' src='data:image/png;base64,{image}'/>",
@@ -68,7 +69,7 @@ def page(study: Study, picture: bytes, how: str) -> str:
 
 
 def text(study: Study) -> str:
-    """Scores and all groups: share of the voxels, share of them that is wrong, share of errors."""
+    """Return scores and groups as text: share of the voxels, share of errors in it and of all."""
     assert study.scores.details is not None
     lines = [f"cycle {study.cycle.number}, {study.scores.details.n_events:,} events"]
     lines += [f"{name} {value:.4f}" for name, value in study.scores.leaderboard.items()]
@@ -83,14 +84,14 @@ def text(study: Study) -> str:
 
 
 def _rows(split: Split) -> list[tuple[str, str, str]]:
-    """Per group in %: of all voxels, its voxels that are wrong, of all errors."""
+    """Return per group in %: its share of all voxels, its wrong voxels, its share of all errors."""
     voxels, errors = split.voxels, split.errors
     shares = (_share(voxels, voxels.sum()), _share(errors, voxels), _share(errors, errors.sum()))
     return [(percent(a), percent(b), percent(c)) for a, b, c in zip(*shares)]
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """NaN where there is nothing to have a share of."""
+    """Return part / whole; NaN where `whole` is 0."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
 
 
@@ -108,7 +109,7 @@ def _table(split: Split) -> str:
 
 
 def _confusion(study: Study) -> str:
-    """A row for each origin and true class that occur together."""
+    """Return a table with a row for each origin and true class that occur together."""
     labels, split, names = study.cycle.labels, study.origin, study.cycle.label_names
     errors = split.errors.sum()
     head = "".join(f"<th scope='col'>{chip(c, names[c])}</th>" for c in labels)

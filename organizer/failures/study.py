@@ -1,4 +1,4 @@
-"""Predicted against true labels of simulated events, split by what makes a voxel hard."""
+"""Compare predicted and true labels of simulated events, in groups of voxels."""
 
 from __future__ import annotations
 
@@ -30,20 +30,22 @@ ORIGIN_NAMES = {
     Origin.HADRONIC: "hadronic secondaries",
     Origin.DECAY: "muons and hadrons of decays",
 }
-# Lower edges of the groups after the first.
+# Lower edges of all groups but the first.
 SHARE_EDGES = (1e-6, 0.1, 0.2, 0.35)
 SHARE_NAMES = ("one class alone", "below 10 %", "10 to 20 %", "20 to 35 %", "35 to 50 %")
 VERTEX_EDGES_CM = (1.0, 3.0, 10.0, 30.0)
 VERTEX_NAMES = ("below 1 cm", "1 to 3 cm", "3 to 10 cm", "10 to 30 cm", "farther")
 GAP_EDGES = (2, 3, 6)
 GAP_NAMES = ("beside the gap", "second voxel", "third to fifth", "farther")
-NO_GAP = 2 * GRID_SIZE  # farther than any
+NO_GAP = 2 * GRID_SIZE  # larger than any distance in the grid
 
 
 @dataclass(frozen=True)
 class Split:
-    """All voxels, each in one of G groups. counts (G, C, C) int64: counts[group, true, predicted],
-    indexed by labels as `confusion` is everywhere."""
+    """All voxels, each in one of G groups. counts: (G, C, C) int64, counts[group, true, predicted].
+
+    C is the number of labels with EMPTY.
+    """
 
     title: str
     names: tuple[str, ...]
@@ -51,20 +53,21 @@ class Split:
 
     @property
     def voxels(self) -> np.ndarray:
-        """(G,) voxels of each group."""
+        """The number of voxels of each group: (G,)."""
         return self.counts.sum(axis=(1, 2))
 
     @property
     def errors(self) -> np.ndarray:
-        """(G,) voxels of each group that are predicted wrong."""
+        """The number of wrongly predicted voxels of each group: (G,)."""
         return self.voxels - np.trace(self.counts, axis1=1, axis2=2)
 
 
 @dataclass(frozen=True)
 class Study:
-    """`origin` splits by where a voxel's energy comes from, `places` by where it lies.
+    """The result of a study: voxels grouped by origin, and by position in several ways (`places`).
 
-    gaps_unknown: why `places` lacks the dead gaps, empty where it has them or there are none.
+    gaps_unknown: why `places` has no distances to dead planes; empty if it has them or if the cycle
+    has no dead planes.
     """
 
     scores: Scores
@@ -79,16 +82,17 @@ class Study:
 
 
 def study(events_path: Path, submission: Path) -> Study:
-    """Compare a submission with the simulator's file whose events it predicts.
+    """Compare a submission with the simulator's file of the events that it predicts.
 
-    ChallengeError where one can't be read, the two don't fit, or no event holds a voxel.
+    Raises ChallengeError if a file can't be read, if they have different events, or if no event
+    holds a voxel.
     """
     with EventFile(events_path, kind="simulation") as events:
         origin, second_share = events.column("origin"), events.column("second_share")
         vertex = np.concatenate([[], *_vertex_distances_cm(events)])
         gap, gaps_unknown = _gaps(events)
     if not np.isin(origin, list(Origin)).all():
-        raise ChallengeError(f"{events_path}: origin holds a number that names none")
+        raise ChallengeError(f"{events_path}: origin holds an unknown number")
     reference = read_labelled_events(events_path)
     pred = read_submission(submission, reference.manifest)
     scores = score(reference, pred)
@@ -115,18 +119,17 @@ def study(events_path: Path, submission: Path) -> Study:
     ]
     if gap is not None:
         group = np.searchsorted(GAP_EDGES, gap, side="right")
-        places.append(split("Distance to a dead gap", GAP_NAMES, group))
+        places.append(split("Distance to a dead plane", GAP_NAMES, group))
     by_origin = split("Origin", list(ORIGIN_NAMES.values()), origin.astype(int) - min(Origin))
     return Study(scores, by_origin, tuple(places), gaps_unknown)
 
 
 def _vertex_distances_cm(events: EventFile) -> Iterator[np.ndarray]:
-    """Event by event (n,): how far a voxel's centre is from the nearest place where a particle of
-    the recipe starts."""
+    """Yield per event the distance (n,) of each voxel's centre to the nearest vertex, in cm."""
     with open_h5(events.path) as file, reading(f"{events.path}: particles"):
         particles = list(iter_particles(file))
         if len(particles) != len(events) or not all(len(table["vertex"]) for table in particles):
-            raise ChallengeError(f"{events.path}: particles must hold at least one for each event")
+            raise ChallengeError(f"{events.path}: an event has no particles")
         for event, table in zip(events, particles):
             nearest = np.full(len(event), np.inf)
             for vertex in table["vertex"]:
@@ -136,10 +139,10 @@ def _vertex_distances_cm(events: EventFile) -> Iterator[np.ndarray]:
 
 
 def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
-    """(M,) distance of each voxel to the nearest dead plane, in voxels; else why it is unknown.
+    """Return the distance (M,) of each voxel to the nearest dead plane in voxels, or why not.
 
-    No file says which planes are dead. They are the first that the detector's random stream draws,
-    and come again from the seed, as long as that is drawn from in the same way.
+    No file contains the dead planes. They are drawn again from the seed, which works only for files
+    of the same version of the simulation.
     """
     production = PRODUCTIONS[events.cycle.number]
     if production.detector is None:
@@ -147,10 +150,10 @@ def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
     with open_h5(events.path) as file:
         made_by = file.attrs.get("configuration"), file.attrs.get("seed_scheme")
         if made_by != (production.hash, SEED_SCHEME):
-            return None, "The file is of another version of the simulation: its gaps are not known."
+            return None, "Unknown: the file was made by another version of the simulation."
         seed, attempts = int(file.attrs["seed"], 16), file["attempts"][:].tolist()
         if len(attempts) != len(events):
-            raise ValueError("attempts: one value an event is expected")
+            raise ValueError("attempts: expected one value per event")
     distances = [
         _distance_to(dead_planes(events.cycle, seed, event.event_id, attempt), event)
         for event, attempt in zip(events, attempts)
@@ -159,8 +162,10 @@ def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
 
 
 def dead_planes(cycle: Cycle, seed: int, event_id: int, attempts: int) -> np.ndarray:
-    """(3, GRID_SIZE) bool: the planes, axis by axis, that were dead in an event whose `attempts`-th
-    draw was accepted."""
+    """Return the dead planes per axis of an event: (3, GRID_SIZE) bool.
+
+    attempts: number of draws until the event was accepted.
+    """
     *_, of_detector = event_streams(seed, cycle.number, event_id, attempts - 1)
     production = PRODUCTIONS[cycle.number]
     rng = np.random.default_rng(of_detector)

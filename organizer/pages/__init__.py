@@ -1,1 +1,1 @@
-"""The competition's pages: their tables and pictures, and what a platform can show of them."""
+"""Make the tables and pictures of the competition's pages, and convert pages for the platforms."""

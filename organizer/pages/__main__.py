@@ -1,9 +1,9 @@
-"""What the competition's pages show of the data: tables and pictures, made again by
+"""Make the tables and pictures of the competition's pages again, from the demonstration data:
 
     python -m organizer.pages
 
-from the demonstration data: the tables between the marks in pages/data.md, and pages/*.png. A
-bundle of other data gets tables of its own when it is built (`filled`).
+It writes the tables between the marks in pages/data.md, and pages/*.png. A bundle of other data
+gets its own tables when it is built (`filled`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _rewrite() -> None:
     source, folder = Source.of(read_competition()), ROOT / "pages"
-    cycle = source.competition.cycles[-1]  # the one with the most to see
+    cycle = source.competition.cycles[-1]  # it has the richest events
     path = folder / "data.md"
     text = filled(path.read_text(encoding="utf-8"), source)
     write_text(path, text)

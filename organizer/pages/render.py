@@ -1,7 +1,7 @@
-"""The pages of the competition: from pages/*.md to what a platform can show.
+"""Convert the competition's pages, pages/*.md, for the platforms.
 
-A platform keeps a page's text and nothing beside it, so that pictures travel inside the text.
-Codabench shows Markdown, CodaLab v1.5 shows HTML.
+A platform stores only the text of a page, so pictures are embedded in the text. Codabench shows
+Markdown, CodaLab v1.5 shows HTML.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 
 
 def read_page(path, edit: Callable[[str], str] = str) -> str:
-    """A page's Markdown after `edit`, its pictures inside it, without comments.
+    """Read a page; return its Markdown after `edit`, with embedded pictures, without comments.
 
-    Raises ChallengeError where that can't be read, or a platform would not show it as it is.
+    Raises ChallengeError if the page can't be read or a platform would show it wrongly.
     """
     path = Path(path)
     try:
@@ -30,9 +30,9 @@ def read_page(path, edit: Callable[[str], str] = str) -> str:
     except UnicodeDecodeError as reason:
         raise ChallengeError(f"{path}: is not UTF-8 text") from reason
     if not text.strip():
-        raise ChallengeError(f"{path}: is empty, the platform wants a text")
+        raise ChallengeError(f"{path}: is empty, the platform requires a text")
     text = _COMMENT.sub("", edit(text))
-    # Codabench sets what stands between two of them as a formula.
+    # Codabench shows text between two dollar signs as a formula.
     if "$" in text:
         raise ChallengeError(f"{path}: holds a $, which Codabench takes for the start of a formula")
     return _PICTURE.sub(lambda found: _inline(path.parent, **found.groupdict()), text)
@@ -51,6 +51,6 @@ def _read(path: Path) -> bytes:
 
 
 def to_html(text: str) -> str:
-    """Markdown as HTML: tables, lists and code like Codabench's; pictures fit the page."""
+    """Convert Markdown to HTML, with the same extensions as Codabench; pictures fit the page."""
     html = markdown.markdown(text, extensions=["tables", "fenced_code", "sane_lists"]) + "\n"
     return html.replace("<img ", '<img style="max-width: 100%" ')

@@ -1,4 +1,4 @@
-"""How the events were made, as tables in Markdown written from the code that makes them."""
+"""Describe the simulation as Markdown tables, from the settings in the code."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from organizer.simulate.geant4 import (
 from organizer.simulate.primaries import Group
 from organizer.simulate.truth import Origin
 
-# What becomes of each origin, in a participant's words.
+# The origins in the words of the data page.
 ORIGIN_MEANING = {
-    Origin.PRIMARY: "what the event began with; of electrons with what they knock out",
-    Origin.CONVERSION: "electrons and positrons that photons set free, most of every shower",
+    Origin.PRIMARY: "primary particles (for electrons with the electrons that they knock out)",
+    Origin.CONVERSION: "electrons and positrons from photons, most of every shower",
     Origin.DELTA: "delta rays: electrons knocked out by muons, hadrons and nuclei",
-    Origin.MICHEL: "Michel electrons, of decaying muons",
-    Origin.HADRONIC: "particles of nuclear reactions: protons, pions, neutrons' recoils",
+    Origin.MICHEL: "Michel electrons, from muon decays",
+    Origin.HADRONIC: "particles from nuclear reactions: protons, pions, recoils from neutrons",
     Origin.NUCLEUS: "nuclei: recoils, deuterons, alphas and heavier ones",
-    Origin.DECAY: "muons and hadrons of decays",
+    Origin.DECAY: "muons and hadrons from decays",
 }
 
 
 def primaries_table(cycles: Sequence[Cycle]) -> str:
-    """Kinetic energies of what the events of each cycle begin with, and how many there are."""
+    """Return a table of the primary particles of each cycle: kinetic energies and numbers."""
     columns = {}
     for cycle in cycles:
         recipes = production_of(cycle).recipes
@@ -52,7 +52,7 @@ def primaries_table(cycles: Sequence[Cycle]) -> str:
 
 
 def _ranges(groups: Iterable[Group]) -> str:
-    """The kinetic energies that the groups cover, in words."""
+    """Return the kinetic energies of the groups as text."""
     covered: list[list[float]] = []
     for low, high in sorted((group.lowest_mev, group.highest_mev) for group in groups):
         if covered and low <= covered[-1][1]:
@@ -63,14 +63,17 @@ def _ranges(groups: Iterable[Group]) -> str:
 
 
 def _counts(odds_and_more: Iterable[tuple[Sequence[float], int]]) -> str:
-    """The numbers that have odds, each of them with so many more, in words."""
+    """Return the possible numbers of particles as text.
+
+    odds_and_more: (probabilities of 0, 1, 2, ..., number to add) per recipe.
+    """
     possible = [n + more for odds, more in odds_and_more for n, p in enumerate(odds) if p]
     least, most = min(possible), max(possible)
     return f"{least}" if least == most else f"{least} to {most}"
 
 
 def settings_table(cycles: Sequence[Cycle]) -> str:
-    """Geant4's version, physics, cuts; thresholds; the detector's constants with their sources."""
+    """Return a table of the settings: Geant4, thresholds, and the detector with its sources."""
     world = Settings()
     detector = response.Detector()
     physics = (*ELECTROMAGNETIC_PHYSICS, *DECAY_PHYSICS, *HADRONIC_PHYSICS)
@@ -81,7 +84,7 @@ def settings_table(cycles: Sequence[Cycle]) -> str:
         "world": (f"cube of {world.half_size_mm / 500:.3f} m", "tracks end at its walls"),
         "step of charged particles": (f"at most {world.max_step_mm:g} mm", ""),
         "production cut": (f"{world.production_cut_mm:g} mm", "electrons, positrons, photons"),
-        "neutrons followed": (f"above {world.neutron_limit_mev:g} MeV", "slower ones only recoil"),
+        "neutrons followed": (f"above {world.neutron_limit_mev:g} MeV", "slower ones only scatter"),
         "crossing muons": (
             f"{primaries.COSMIC_LOWEST_MEV / 1e3:g} to {primaries.COSMIC_HIGHEST_MEV / 1e3:g} GeV",
             "flat in the logarithm; zenith angle as cos2",
@@ -124,7 +127,7 @@ def settings_table(cycles: Sequence[Cycle]) -> str:
 
 
 def origins_table(simulated: dict[int, Path]) -> str:
-    """What left most of the voxels' label's energy, by class: shares of the simulator's files.
+    """Return a table of the origins of the voxels' energy by class, from the simulator's files.
 
     simulated: cycle number -> a file of kind `simulation`. Raises ChallengeError for other files.
     """
@@ -147,5 +150,5 @@ def origins_table(simulated: dict[int, Path]) -> str:
 
 
 def _left(columns: dict[str, dict[str, str]]) -> str:
-    """A table whose columns are text."""
+    """Return a Markdown table with left-aligned columns."""
     return markdown(columns).replace("--:", "---")

@@ -1,4 +1,4 @@
-"""Tables and pictures of the data, for the competition's pages."""
+"""Make the tables and pictures of the data for the competition's pages."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _BLOCK = re.compile(
     re.DOTALL,
 )
 
-# Rows of its table that say nothing of the data themselves.
+# Rows of the data table that the pages do not show.
 _NOT_SHOWN = ("cycle, kind", "scale")
 _LOGO_PIXELS = 512
 _LOGO_GROUND = "#12161d"
 
 
 def filled(text: str, source: Source) -> str:
-    """A page's text with the tables of `source` between its marks, if it has marks.
+    """Return a page's text with the tables of `source` between its marks.
 
-    A table of the simulator's files stays as it is where `source` has none of them.
-    Raises ChallengeError where a file can't be read.
+    A table of the simulator's files is not changed if `source` has none of these files.
+    Raises ChallengeError if a file can't be read.
     """
 
     def block(found: re.Match[str]) -> str:
@@ -47,7 +47,7 @@ def filled(text: str, source: Source) -> str:
 
 
 def tables(source: Source) -> str:
-    """Sizes of the public files, and what the train files hold, in Markdown."""
+    """Return Markdown tables of the sizes of the public files and the contents of train files."""
     cycles = source.competition.cycles
     columns = {f"cycle {cycle.number}": describe(source.train(cycle)) for cycle in cycles}
     for rows in columns.values():
@@ -77,7 +77,7 @@ def _origins(source: Source) -> str | None:
     return origins_table(files) if all(path.exists() for path in files.values()) else None
 
 
-# What a page's marks name -> the tables between them.
+# Name in a page's marks -> function that makes the tables between them.
 _BLOCKS = {"data": tables, "simulation": _simulation, "origins": _origins}
 
 
@@ -85,8 +85,11 @@ _BLOCKS = {"data": tables, "simulation": _simulation, "origins": _origins}
 
 
 def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None = None) -> None:
-    """Draw the test event of median size: energy and truth; with a submission of the test events
-    its prediction and mistakes too. ChallengeError says why that is impossible."""
+    """Draw the test event of median size: energy and truth.
+
+    submission: of the test events; its prediction and mistakes are drawn too. Raises ChallengeError
+    if the event can't be drawn.
+    """
     with scratch_folder("pages") as folder:
         labelled = folder / "labelled.h5"
         with EventFile(source.test(cycle), kind="test") as test:
@@ -104,9 +107,9 @@ def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None 
 
 
 def display(out: Path, *options) -> None:
-    """Draw events with the kit's command, since nothing of the organiser's imports the kit.
+    """Draw events with the command of the starting kit, which the organiser's code does not import.
 
-    options: of `python -m baseline.display`. ChallengeError says why that is impossible.
+    options: of `python -m baseline.display`. Raises ChallengeError if the command fails.
     """
     command = [sys.executable, "-m", "baseline.display", "--out", *map(str, (out, *options))]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -115,8 +118,8 @@ def display(out: Path, *options) -> None:
 
 
 def draw_logo(source: Source, cycle: Cycle, out: Path) -> None:
-    """Draw the largest test event as seen along z, one colour a class, on a dark square."""
-    from matplotlib.figure import Figure  # only this needs it
+    """Draw the largest test event as seen along z, one colour per class, on a dark square."""
+    from matplotlib.figure import Figure  # only this function needs it
 
     with EventFile(source.test(cycle), kind="test") as test:
         event = max(labelled_test_events(test, source.references_of(cycle)), key=len)
@@ -134,5 +137,5 @@ def draw_logo(source: Source, cycle: Cycle, out: Path) -> None:
         linewidths=0,
     )
     with replacing(out) as temporary:
-        # Without the version of matplotlib in it, equal data give equal bytes.
+        # Without the version of matplotlib in the file, equal data give equal bytes.
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -1,1 +1,1 @@
-"""The data as a publication: the files, a data card, and descriptions that machines read."""
+"""Publish the data: the files, a data card, and metadata for archives."""

@@ -1,12 +1,12 @@
-"""Writes the data as a publication into build/publish/:
+"""Write the data as a publication into build/publish/:
 
-  the public event files (with --references the truth of all phases too: only after the end)
-  README.md          a data card, as Hugging Face reads it
+  the public event files (with --references also the truth of all phases: only after the end)
+  README.md          a data card for Hugging Face
   croissant.json     Croissant 1.0 with Responsible-AI fields
-  datacite.json      DataCite's metadata;   .zenodo.json   Zenodo's
+  datacite.json      metadata for DataCite;   .zenodo.json   metadata for Zenodo
   sha256sums.txt, LICENSE-DATA.md, CITATION.cff
 
-All figures come from the files. It is checked that public files hold nothing but what is public.
+All figures come from the files. The public files are checked: they must contain only public data.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from organizer.source import Source
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the publication; 0 if all is well."""
+    """Write the publication; return the exit status."""
     options = _parse(arguments)
     return run("publish", lambda: _run(options), alone=[options.out])
 
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _left_over(release: Release, out: Path) -> list[str]:
-    """Data files in `out` of an earlier release, perhaps a truth that must not be published now."""
+    """Return data files of an earlier release in `out`: they may contain the truth."""
     known = {out / file.name for file in release.files}
     found = [path for path in out.rglob("*.h5") if path not in known]
     return sorted(str(path.relative_to(out)) for path in found)
@@ -75,13 +75,13 @@ def _left_over(release: Release, out: Path) -> list[str]:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = new_parser("python -m organizer.publish", __doc__ or "")
     parser.add_argument(
-        "--data", type=Path, help="folder that make data wrote (default: the demonstration data)"
+        "--data", type=Path, help="folder of make data (default: the demonstration data)"
     )
     add_competition(parser)
     parser.add_argument(
-        "--references", action="store_true", help="with the truth of all phases: after the end"
+        "--references", action="store_true", help="add the truth of all phases: only after the end"
     )
-    parser.add_argument("--url", default="", help="address below which the files will be")
+    parser.add_argument("--url", default="", help="address of the folder with the files")
     parser.add_argument(
         "--date",
         type=date.fromisoformat,

@@ -1,4 +1,4 @@
-"""The data card: README.md as Hugging Face reads it, with the page that participants read."""
+"""Write the data card: README.md for Hugging Face, with the participants' data page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 
 
 def card(release: Release, data_page: str) -> str:
-    """README.md. data_page: the competition's page about the data, its tables filled."""
+    """Return README.md. data_page: the competition's page about the data, with its tables."""
     header = {
         "license": "cc-by-4.0",
         "pretty_name": release.title,
@@ -46,7 +46,7 @@ def card(release: Release, data_page: str) -> str:
 
 
 def _size_category(n_events: int) -> str:
-    """Hugging Face's name of a size."""
+    """Return Hugging Face's name of a size."""
     names = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
     return names[sum(n_events >= size for size in _SIZES)]
 
@@ -70,20 +70,20 @@ def _files(release: Release) -> str:
 
 def _use(release: Release) -> str:
     truth = (
-        "The labels of the test events are in `reference_data/`: train on the train files alone, "
-        "or say that you did otherwise."
+        "The labels of the test events are in `reference_data/`: train only on the train files, "
+        "or say that you used others."
         if release.with_references
         else "The labels of the test events are not published; the competition scores predictions."
     )
     return (
         "## Use and limits\n\n"
-        "For methods that tell particles apart in sparse three-dimensional pictures, and for "
+        "For methods that classify particles in sparse three-dimensional images, and for "
         f"teaching. {truth}\n\n"
-        "The events are simulated: the mix of particles and energies was chosen to make the task "
-        "hard to guess and is no experiment's; the detector is simple or ideal; there is no "
-        "electronics, no reconstruction and no neutrino. A network that was trained on them needs "
-        "to be trained and tested again before it says anything about a real detector. No person "
-        "and no place stands behind any of the data.\n"
+        "The events are simulated. The mix of particles and energies was chosen to make the task "
+        "difficult; it is not that of an experiment. The detector is simple or ideal; electronics, "
+        "reconstruction and neutrinos are not simulated. A network that was trained on these data "
+        "must be trained and tested again for a real detector. The data contain no information "
+        "about persons or places.\n"
     )
 
 
@@ -93,6 +93,6 @@ def _licence(release: Release) -> str:
         "## Licence and citation\n\n"
         "[CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), see LICENSE-DATA.md. Please "
         f"cite as: {who} ({release.day.year}). {release.title}, data {release.version}; "
-        "CITATION.cff holds it for programs. The events were simulated with Geant4 (S. Agostinelli "
-        "et al., Nucl. Instrum. Meth. A 506 (2003) 250), which asks to be cited too.\n"
+        "CITATION.cff contains the same for programs. The events were simulated with Geant4; "
+        "please cite S. Agostinelli et al., Nucl. Instrum. Meth. A 506 (2003) 250, too.\n"
     )

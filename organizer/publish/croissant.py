@@ -1,7 +1,7 @@
-"""croissant.json: the data set as MLCommons' Croissant 1.0 describes it, with Responsible AI 1.0.
+"""Write croissant.json: metadata in MLCommons' Croissant 1.0 with Responsible AI 1.0.
 
-Croissant has no words for the inside of HDF5 (mlcommons/croissant issue 697), so that the files are
-listed with their sums and the fields are described in the data card.
+Croissant can't describe the contents of HDF5 files (mlcommons/croissant issue 697). So the files
+are listed with their checksums, and the data card describes the fields.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _CONTEXT = {
 
 
 def croissant(release: Release) -> str:
-    """The file's text."""
+    """Return the text of croissant.json."""
     document: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -97,33 +97,33 @@ def _responsible(release: Release) -> dict[str, Any]:
     )
     return {
         "rai:dataCollection": (
-            "Simulated with Geant4: particles drawn at random are followed through liquid argon "
-            "and their energy deposits are summed in voxels of 3 mm; in one cycle a simple model "
-            "of the detector follows."
+            "Simulated with Geant4: random particles are tracked through liquid argon, and their "
+            "energy deposits are summed in voxels of 3 mm; in one cycle with a simple model of the "
+            "detector."
         ),
         "rai:dataCollectionType": ["Software Collection"],
         "rai:dataAnnotationProtocol": (
-            "No person labelled anything: a voxel's label is the class of particle that left most "
-            f"of its energy, as the simulation knows it. {hidden}"
+            "The labels come from the simulation: a voxel's label is the class of particle that "
+            f"left most of its energy. {hidden}"
         ),
         "rai:dataPreprocessingProtocol": [
-            "Voxels below a threshold are dropped; energies are rounded to 12 bits and particle "
-            "properties are rounded, so that nothing leads back to an event's random numbers."
+            "Voxels below a threshold are dropped. Energies are rounded to 12 bits, and particle "
+            "properties are rounded, so that an event's random numbers can't be reconstructed."
         ],
         "rai:dataLimitations": [
-            "The mix of particles and energies is chosen and no experiment's; the detector is "
-            "ideal or simple; there is no electronics, no reconstruction and no neutrino. Not fit "
-            "for conclusions about a real detector without training and tests on its data."
+            "The mix of particles and energies was chosen and is not that of an experiment. The "
+            "detector is ideal or simple; electronics, reconstruction and neutrinos are not "
+            "simulated. For a real detector, training and tests on its own data are needed."
         ],
         "rai:dataBiases": [
-            "Physics follows Geant4's models; classes are as frequent as the chosen mix makes them."
+            "The physics is that of Geant4's models; the mix defines how frequent the classes are."
         ],
-        "rai:personalSensitiveInformation": ["None: no person stands behind any of the data."],
+        "rai:personalSensitiveInformation": ["None: the data are simulated."],
         "rai:dataUseCases": [
             "Training and comparing methods of semantic segmentation on sparse 3D data; teaching."
         ],
-        "rai:dataSocialImpact": "None is known beyond the energy that training takes.",
+        "rai:dataSocialImpact": "None known, except the energy for training.",
         "rai:dataReleaseMaintenancePlan": (
-            "A release is never changed; a correction gets a new version with new sums."
+            "A release is never changed; a correction gets a new version with new checksums."
         ),
     }

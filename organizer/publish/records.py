@@ -1,4 +1,4 @@
-"""Metadata for archives: DataCite (schema 4.5) and Zenodo."""
+"""Write metadata for archives: DataCite (schema 4.5) and Zenodo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KEYWORDS = ("liquid argon", "time projection chamber", "semantic segmentation",
 
 
 def datacite(release: Release) -> str:
-    """datacite.json, as its REST API takes it; the archive adds DOI and URL."""
+    """Return datacite.json for DataCite's REST API; the archive adds DOI and URL."""
     attributes: dict[str, Any] = {
         "creators": [{"name": name, "nameType": "Organizational"} for name in release.authors],
         "titles": [{"title": f"{release.title}: data"}],
@@ -47,7 +47,7 @@ def datacite(release: Release) -> str:
 
 
 def zenodo(release: Release) -> str:
-    """.zenodo.json, as Zenodo's deposit API takes it."""
+    """Return .zenodo.json for Zenodo's deposit API."""
     metadata = {
         "upload_type": "dataset",
         "title": f"{release.title}: data",

@@ -1,4 +1,4 @@
-"""What is published: the files with their sizes and sums, and who made them."""
+"""Collect the files of a publication, with their sizes, checksums and authors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file. name: below the release's folder. what: a sentence about it."""
+    """A published file. name: path in the release's folder. what: a sentence about it."""
 
     path: Path
     name: str
@@ -37,9 +37,9 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Release:
-    """A publication. scale: demonstration or full. url: where its files will be, or empty.
+    """A publication. scale: demonstration or full. url: address of its files, or empty.
 
-    authors, title, version: from CITATION.cff. with_references: the truth of all phases is in.
+    authors, title, version: from CITATION.cff. with_references: it contains the truth.
     """
 
     title: str
@@ -54,12 +54,12 @@ class Release:
 
     @property
     def n_events(self) -> int:
-        """Train and test events of all cycles."""
+        """The number of train and test events of all cycles."""
         return sum(file.n_events for file in self.files if file.n_voxels)
 
     @property
     def summary(self) -> str:
-        """What the data are, in two sentences."""
+        """A description of the data in one or two sentences."""
         cycles = "; ".join(
             f"cycle {cycle.number} {', '.join(cycle.class_names)}" for cycle in self.cycles
         )
@@ -78,13 +78,13 @@ class Release:
 def gather(
     source: Source, *, with_references: bool, day: date, url: str = "", root: Path = ROOT
 ) -> Release:
-    """What there is to publish. ChallengeError where a file is missing or holds too much."""
+    """Collect the files to publish. Raises ChallengeError if one is missing or has secret data."""
     cycles = source.competition.cycles
     with EventFile(source.train(cycles[0])) as events:
         scale = events.scale
     problems = list(source_problems(source, scale=scale))
     if problems:
-        raise ChallengeError("\n  - ".join(("nothing was written, since", *problems)))
+        raise ChallengeError("\n  - ".join(("nothing was written, because", *problems)))
     files = []
     for cycle in cycles:
         for kind, path in (("train", source.train(cycle)), ("test", source.test(cycle))):
@@ -137,7 +137,7 @@ def _file(path: Path, name: str, what: str, n_events: int, n_voxels: int) -> Pub
 
 
 def copy_files(release: Release, out: Path) -> None:
-    """Copy all files to the release's folder; one that is there already is written anew."""
+    """Copy all files to the release's folder; existing files are replaced."""
     for file in release.files:
         with replacing(out / file.name) as temporary:
             shutil.copyfile(file.path, temporary)
