@@ -100,7 +100,7 @@ def test_what_the_server_shows_otherwise_is_told(kept):
     assert found.differences == [
         "Public 1: bob has other scores on the server's board",
         "Private 1: bob is missing on the server's board",
-        "Private 1: eve stands on the server's board alone",
+        "Private 1: eve is only on the server's board",
     ]
 
 

@@ -46,7 +46,7 @@ def test_real_muons_of_edepsim(tmp_path, capsys, source):
     assert convert(*source, MUONS, tmp_path / "out.h5", "--threshold-mev", 0) == 0
     said = capsys.readouterr().out
     assert "out.h5: 10 events, " in said
-    assert "has no trajectories: deltas and Michel electrons can't be told" in said
+    assert "has no trajectories: deltas and Michel electrons count as showers" in said
     with h5py.File(MUONS) as file:
         segments = file["segments"][:]
     with EventFile(tmp_path / "out.h5", kind="train") as file:
@@ -462,7 +462,7 @@ def test_voxels_of_another_size_are_for_one_cycle(tmp_path, capsys):
     assert convert(MUONS, tmp_path / "out.h5", "--voxel-size", 5) == 1
     assert "the voxels of cycle 2 have 3 mm, not 5" in capsys.readouterr().err
     assert convert(MUONS, tmp_path / "out.h5", "--voxel-size", "source") == 1
-    assert "its deposits are no voxels" in capsys.readouterr().err
+    assert "its deposits are not voxels" in capsys.readouterr().err
     assert not (tmp_path / "out.h5").exists()
     arguments = ("--voxel-size", 5, "--cycle", "general")
     assert convert(MUONS, tmp_path / "out.h5", *arguments) == 0

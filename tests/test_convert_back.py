@@ -192,7 +192,7 @@ def test_what_to_write_must_be_clear(tmp_path, ours, capsys):
     assert convert("spine", path, tmp_path / "out.h5") == 0
     assert convert(path, tmp_path / "folder", "--to", "pimm") == 0
     assert convert(path, tmp_path / "folder", "--to", "pimm") == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_other_cycles_scores_are_refused(tmp_path, ours, capsys):
@@ -278,7 +278,7 @@ def test_back_as_csv_and_after_the_source_has_moved(tmp_path, capsys):
     submission = as_submission(tmp_path / "s.zip", converted, pred)
     source.rename(tmp_path / "moved.h5")
     assert convert(converted, back, "--back", submission) == 1
-    assert "is not there; say where with --source" in capsys.readouterr().err
+    assert "does not exist; give its path with --source" in capsys.readouterr().err
     moved = ("--back", submission, "--source", tmp_path / "moved.h5")
     assert convert(converted, back, *moved) == 0
     lines = back.read_text().splitlines()

@@ -191,7 +191,7 @@ def test_pilarnet_with_particle_types(tmp_path, dtype):
 def test_pilarnet_without_particle_types(tmp_path):
     event, _ = read(pilarnet_file(tmp_path / "in.h5", pid=False))
     assert kinds(event).count(Kind.TRACK) == 5
-    assert "protons can't be told from other tracks" in event.remarks[0]
+    assert "protons can't be separated from other tracks" in event.remarks[0]
     assert np.bincount(ours(event).label, minlength=4).tolist() == [0, 6, 5, 0]
 
 
@@ -234,7 +234,7 @@ def test_arrays_in_npz_csv_and_folders(tmp_path):
     for event in (one, two, three):
         np.testing.assert_array_equal(event.place.index, coords)
         np.testing.assert_allclose(event.energy_mev, energy, rtol=1e-6)
-        assert "does not keep the size of its voxels" in " ".join(event.remarks)
+        assert "does not contain the size of its voxels" in " ".join(event.remarks)
 
 
 def test_five_types_in_a_csv(tmp_path):
@@ -467,11 +467,12 @@ def test_classes_by_name(names, expected):
 def test_what_a_source_does_not_tell_is_said():
     assert ambiguities([Kind.TRACK, Kind.SHOWER], Declared(("track", "shower"))) == []
     (said,) = ambiguities([Kind.TRACK], Declared((EM, "other", "proton")))
-    assert said == "the source does not tell proton from other: all track is `other`"
+    assert said == "the source does not separate proton from other: all track becomes `other`"
     names = ("HIP", "MIP", "shower", "delta", "Michel")
     (said,) = ambiguities([Kind.ELECTRON], Declared(names))
     assert (
-        said == "the source does not tell shower from delta from Michel: all electron is `shower`"
+        said == "the source does not separate shower from delta from Michel: "
+        "all electron becomes `shower`"
     )
 
 

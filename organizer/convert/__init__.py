@@ -1,1 +1,1 @@
-"""Other people's data into this challenge's events: a module a source, `voxels` for all."""
+"""Convert data of other experiments and tools to this challenge's events, and back."""

@@ -1,17 +1,17 @@
-"""Other people's data into this challenge's events, and ours into their formats.
+"""Convert other people's data to this challenge's events, and our events to their formats.
 
     python -m organizer.convert [SOURCE] IN OUT                 theirs -> ours
     python -m organizer.convert OURS OUT --to FORMAT            ours -> theirs
-    python -m organizer.convert CONVERTED OUT --back PREDICTION a prediction in the source's terms
+    python -m organizer.convert CONVERTED OUT --back PREDICTION a prediction for the source's voxels
 
-IN is looked at to tell what it is; SOURCE may be left out. OUT is an events file: of kind train, or
-test where IN has no labels; an event without a voxel is left out and counted. Positions keep their
-place relative to one another; voxels of another size are resampled by energy; an event larger than
-the cube of 192^3 voxels is cut as --crop says. What leads back to the source stands in OUT's group
-`source/`: --back writes a submission of `baseline.predict` for OUT as labels of IN's own voxels,
-points or segments.
+The format of IN is recognised from its content; SOURCE is optional. OUT is an event file of kind
+train, or of kind test if IN has no labels. Events without voxels are skipped and counted. Relative
+positions are kept. Voxels of another size are resampled: their energy is divided by volume. An
+event larger than the cube of 192^3 voxels is cut as --crop says. The group `source/` of OUT links
+its events to the source: with --back, a submission of `baseline.predict` for OUT is written as
+labels of the voxels, points or segments of IN.
 
-`SOURCE --help` says what each source must look like and how its classes become ours.
+`SOURCE --help` describes each source and the conversion of its classes.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _from_source(reader: str, options: argparse.Namespace) -> None:
 
 
 def _up_to_first_deposit(events: Iterator[SourceEvent]) -> Iterator[SourceEvent]:
-    """The events up to the first one that has any: it says whether the source has labels."""
+    """Return the events up to the first one with deposits: it shows if the source has labels."""
     for event in events:
         yield event
         if len(event.energy_mev):
@@ -138,11 +138,11 @@ def _up_to_first_deposit(events: Iterator[SourceEvent]) -> Iterator[SourceEvent]
 
 def _nothing(source: Path, counts: Counts, settings: Settings) -> str:
     if not counts.source_events:
-        return f"{source}: holds no event; nothing was written"
+        return f"{source}: holds no events; nothing was written"
     if not counts.read_mev:
         why = "none has an energy deposit"
     elif counts.no_class_mev:
-        why = "what they deposit has no class"
+        why = "their deposits have no class"
     else:
         why = f"no voxel is above {settings.threshold_mev:g} MeV"
     return (
@@ -188,9 +188,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         type=cycle_option,
         default=CYCLES[2],
         metavar="N|NAME",
-        help="whose classes (2)",
+        help="cycle whose classes are used (2)",
     )
-    parser.add_argument("--events", type=at_least(1), metavar="N", help="the first N only")
+    parser.add_argument("--events", type=at_least(1), metavar="N", help="only the first N events")
     _add_source_options(parser)
     _add_other_ways(parser)
     options = parser.parse_args(arguments)
@@ -206,28 +206,31 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
         "--threshold-mev",
         type=_not_negative,
         metavar="E",
-        help=f"keep voxels with more energy (the cycle's own, MeV: {own})",
+        help=f"keep voxels with more energy, MeV (default, by cycle: {own})",
     )
     parser.add_argument(
-        "--crop", choices=CROPS, default="densest", help="of events larger than the cube (densest)"
+        "--crop",
+        choices=CROPS,
+        default="densest",
+        help="cut of events larger than the cube (densest)",
     )
     parser.add_argument(
         "--voxel-size",
         type=_voxel_size,
         default=VOXEL_SIZE_MM,
         metavar="MM|source",
-        help=f"edge of our voxels ({VOXEL_SIZE_MM:g}); another one, or the source's own, for cycle "
-        "general alone",
+        help=f"edge of our voxels ({VOXEL_SIZE_MM:g}); only in cycle general another one, or "
+        "`source` for that of the source",
     )
     parser.add_argument(
         "--source-voxel-mm",
         type=_positive,
         metavar="MM",
-        help="edge of the source's voxels, where the file does not say it",
+        help="edge of the source's voxels, if the file does not contain it",
     )
     parser.add_argument("--energy-from", metavar="NAME", help="producer, product or detector")
     parser.add_argument("--labels-from", metavar="NAME", help="producer or product of the classes")
-    parser.add_argument("--taxonomy", choices=TAXONOMIES, help="how those classes are numbered")
+    parser.add_argument("--taxonomy", choices=TAXONOMIES, help="numbering of the source's classes")
 
 
 def _add_other_ways(parser: argparse.ArgumentParser) -> None:
@@ -243,14 +246,14 @@ def _add_other_ways(parser: argparse.ArgumentParser) -> None:
         "--back",
         type=Path,
         metavar="PREDICTION",
-        help="a submission for the converted file IN (or `score`), in the terms of its source",
+        help="write a submission for the converted file IN (or `score`) as labels of its source",
     )
     parser.add_argument(
         "--source",
         dest="source_path",
         type=Path,
         metavar="FILE",
-        help="with --back: where the source lies now",
+        help="with --back: the source's present path",
     )
 
 

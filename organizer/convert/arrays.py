@@ -1,10 +1,10 @@
-"""Voxels as plain arrays: .npz, CSV, and the folders that pimm reads. One place for their names.
+"""Read voxels from plain arrays: .npz, CSV, and the folders of pimm.
 
-npz     coords (N, 3) [voxels], energy (N,) [MeV], motif (N,) and pid (N,); the names vary. Several
-        events where `event` (N,) numbers them.
-CSV     columns x, y, z, energy, motif, pid, event, in any order; the names vary as much.
+npz     coords (N, 3) [voxels], energy (N,) [MeV], motif (N,) and pid (N,), or other known names.
+        With several events `event` (N,) numbers them.
+CSV     columns x, y, z, energy, motif, pid, event, in any order, or other known names.
 pimm    a folder of folders event_0000: coord.npy (N, 3), strength.npy (N, 1), segment.npy (N,);
-        classes.txt, where it is there, names the classes that segment counts
+        the optional classes.txt has the names of the classes in `segment`
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ _NAMES = {
     "event": ("event", "event_id", "eventid", "entry", "batch", "batch_id"),
 }
 _AXES = ("x", "y", "z")
-CLASSES_FILE = "classes.txt"  # in a folder that we wrote: the names of its classes
+CLASSES_FILE = "classes.txt"  # in folders written by this package: the names of the classes
 _NO_LABELS = "it has no semantic types: its events have no labels"
 
 
 def read_npz(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
-    """Yield the events of an .npz file of plain arrays; event_id is their number, or 0 of one."""
+    """Yield the events of an .npz file of plain arrays; event_id is their number, or 0."""
     check_file(path)
     try:
         with open(path, "rb") as file:
             found = np.load(file, allow_pickle=False)
             arrays = {name: found[name] for name in found.files}
     except (*READ_ERRORS, tokenize.TokenError, AttributeError) as reason:
-        # A header is Python's syntax; a file that holds no zip is one array.
+        # A damaged header is a SyntaxError; a file that is not a zip is a single array.
         raise ChallengeError(f"{path}: not a readable .npz file of plain arrays") from reason
     yield from _events(path, arrays, options)
 
 
 def read_csv(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
-    """Yield the events of a CSV file. In memory: the whole file."""
+    """Yield the events of a CSV file. The whole file is in memory."""
     names = header(path)
     if names is None or not set(_AXES) <= set(names):
         raise ChallengeError(f"{path}: the first line must name the columns x, y, z and energy")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy warns of a file without rows
+            warnings.simplefilter("error")  # numpy only warns about a file without rows
             table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="utf-8-sig")
     except (OSError, ValueError, UserWarning) as reason:
         raise ChallengeError(f"{path}: expected a table of numbers: {reason}") from reason
@@ -70,7 +70,7 @@ def read_csv(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
 
 
 def read_folder(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
-    """Yield the events of a folder of pimm's `DefaultDataset`: one split, or several."""
+    """Yield the events of a folder of pimm's `DefaultDataset`, with one or several splits."""
     events = event_folders(path)
     if not events:
         raise ChallengeError(f"{path}: holds no folder with a coord.npy")
@@ -92,7 +92,7 @@ def read_folder(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
 
 
 def _class_names(path: Path) -> list[str] | None:
-    """The names in the nearest classes.txt, in the folder or the one above; None without one."""
+    """Return the names in classes.txt, in the folder or the one above; None without the file."""
     for folder in (path, path.absolute().parent):
         if (folder / CLASSES_FILE).is_file():
             return (folder / CLASSES_FILE).read_text(encoding="utf-8").split("\n")[:-1]
@@ -100,7 +100,7 @@ def _class_names(path: Path) -> list[str] | None:
 
 
 def _kinds_of_names(where: Path, segment: np.ndarray, names: list[str]) -> np.ndarray:
-    """(N,) uint8 kinds of classes (N,) counted from 0 in the order of `names`."""
+    """Return the kinds (N,) uint8 of classes (N,) that count from 0 in the order of `names`."""
     if len(segment) and not -1 <= segment.min() <= segment.max() < len(names):
         raise ChallengeError(f"{where}: segment holds {segment.max()}, {CLASSES_FILE} {len(names)}")
     of_names = [kind_of_class(name, names) for name in names]
@@ -108,12 +108,12 @@ def _kinds_of_names(where: Path, segment: np.ndarray, names: list[str]) -> np.nd
 
 
 def event_folders(path: Path) -> list[Path]:
-    """The folders below `path` that hold an event, in order of their names."""
+    """Return the folders below `path` that hold an event, sorted by name."""
     return sorted(file.parent for file in Path(path).glob("**/coord.npy"))
 
 
 def header(path: Path) -> list[str] | None:
-    """The names in the first line of a CSV file, in lower case; None if it is no text."""
+    """Return the names in the first line of a CSV file, in lower case; None if it is not text."""
     try:
         with open(path, "rb") as file:
             line = file.readline(1 << 16).decode("utf-8-sig")
@@ -123,7 +123,7 @@ def header(path: Path) -> list[str] | None:
 
 
 def known_names(names: list[str]) -> dict[str, str]:
-    """Our name -> its name, of the arrays or columns that mean something to us."""
+    """Return our name -> its name, of the known arrays or columns."""
     lower = {name.lower(): name for name in names}
     found = {ours: [lower[n] for n in theirs if n in lower] for ours, theirs in _NAMES.items()}
     return {ours: theirs[0] for ours, theirs in found.items() if theirs}

@@ -1,13 +1,13 @@
-"""Predictions for converted events, back in the source's own coordinates and ids.
+"""Write predictions for converted events as labels of the source's own deposits.
 
-For every deposit of the source, in its order, the label of the voxel of ours that holds most of it:
-a voxel of LArCV or SPINE, a point of PILArNet, a segment of edep-sim. 0 where none of it is in a
-voxel that was kept: outside of the cube, or below the threshold.
+A deposit is a voxel of LArCV or SPINE, a point of PILArNet, or a segment of edep-sim. It gets the
+label of the voxel of ours that holds most of it, or 0 if it is in no voxel of ours: outside the
+cube, or below the threshold.
 
-OUT.h5  event_id (N,), run (N, 2), offset (N + 1,): deposits offset[i] to offset[i + 1] are event
-        i's; label (D,) uint8, score (D, classes) and place (D, 3): voxels as the source counts
-        them, or the middle of a segment in mm. Attributes: class_names, the source, its reader.
-OUT.csv event, x, y, z, label, a row for each deposit
+OUT.h5  event_id (N,), run (N, 2), offset (N + 1,): deposits offset[i] to offset[i + 1] belong to
+        event i; label (D,) uint8, score (D, classes) and place (D, 3): voxel numbers of the source,
+        or the middle of a segment in mm. Attributes: class_names, the source, its reader.
+OUT.csv event, x, y, z, label, one row per deposit
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _COMPRESSION = {"compression": "gzip", "shuffle": True}
 
 @dataclass(frozen=True)
 class Labelled:
-    """The deposits of one event of the source, labelled. D is their number.
+    """The D deposits of one event of the source with their predicted labels.
 
-    place (D, 3): int64 voxels, or float64 mm. score (D, classes) float32, label (D,) uint8.
+    place (D, 3): int64 voxels, or float64 mm. score (D, classes) float32. label (D,) uint8.
     """
 
     event: SourceEvent
@@ -48,10 +48,10 @@ class Labelled:
 def write_back(
     events: Path, prediction: Path, out: Path, source_path: Path | None, progress: Progress
 ) -> str:
-    """Write the prediction for a converted file in its source's terms; what was done, in words.
+    """Write the prediction for a converted file as labels of its source; return a summary.
 
-    source_path: where the source lies now, if not where it was. ChallengeError where `events` is
-    no converted file, or its source is another one by now.
+    source_path: the source's path, if it was moved. Raises ChallengeError if `events` is not a
+    converted file, or if its source has changed.
     """
     if out.suffix.lower() not in (".h5", ".hdf5", ".csv"):
         raise ChallengeError(f"{out}: name it .h5 or .csv")
@@ -63,7 +63,7 @@ def write_back(
     path = Path(source.path) if source_path is None else source_path
     if not path.exists():
         raise ChallengeError(
-            f"{path}: the source of {events} is not there; say where with --source"
+            f"{path}: the source of {events} does not exist; give its path with --source"
         )
     if fingerprint(path) != source.fingerprint:
         raise ChallengeError(f"{path}: is not the file that {events} was converted from")
@@ -76,12 +76,12 @@ def write_back(
     share = n_labelled / max(n_deposits, 1)
     return (
         f"{out}: {n_events:,} events, {n_deposits:,} deposits of {path}; {share:.1%} have a label, "
-        "the others lie outside of the cube or below the threshold"
+        "the others are outside the cube or below the threshold"
     )
 
 
 def _source_events(path: Path, source: SourceGroup) -> Iterator[SourceEvent]:
-    """The events of the source up to the last one that was converted."""
+    """Yield the events of the source up to the last converted one."""
     last = source.parent.max(initial=-1)
     for event in READERS[source.reader](path, source.options):
         if event.entry > last:
@@ -115,7 +115,7 @@ def _add(
     row: int,
     scores: np.ndarray,
 ) -> None:
-    """Add to score (D, classes) and weight (D,) what event `row` of ours says of the deposits."""
+    """Add the scores of our event `row` to score (D, classes) and weight (D,) of the deposits."""
     first, end = file.offset[row : row + 2].tolist()
     table = np.full(GRID_SHAPE, -1, np.int32)
     table[tuple(file[row].coords.T)] = np.arange(end - first)

@@ -1,4 +1,4 @@
-"""From a source's events to ours: voxels, crop, threshold, labels, and what leads back."""
+"""Convert a source's events to ours: voxels, crop, threshold, labels, link to the source."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from organizer.convert.taxonomy import Kind, ambiguities, label_of_kind
 
 @dataclass(frozen=True)
 class Settings:
-    """How to convert. voxel_mm: the edge of our voxels; threshold_mev: keep those with more.
+    """The settings of a conversion.
 
-    precedence: names of classes; a voxel belongs to the first of them that left energy in it, and
-    where there is none of these to the class that left most.
+    voxel_mm: edge of our voxels. threshold_mev: voxels with less or equal energy are dropped.
+    precedence: names of classes; a voxel belongs to the first of them that left energy in it, else
+    to the class that left most.
     """
 
     cycle: Cycle
@@ -33,10 +34,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Converted:
-    """One of our events, and where it comes from.
+    """One of our events, and its position in the source.
 
-    origin_mm (3,) float64: the lower corner of our voxel 0, 0, 0 in the source's coordinates.
-    source_voxel_mm (3,) float64: the source's voxels, 0 where it has none.
+    origin_mm (3,) float64: lower corner of our voxel 0, 0, 0 in the source's coordinates.
+    source_voxel_mm (3,) float64: edges of the source's voxels, 0 if it has none.
     """
 
     event: Event
@@ -48,7 +49,7 @@ class Converted:
 
 @dataclass
 class Counts:
-    """What became of a source. Energies in MeV."""
+    """Numbers of events and energies of a conversion, for its summary. Energies in MeV."""
 
     source_events: int = 0
     events: int = 0
@@ -70,14 +71,14 @@ class Counts:
 def convert(
     source: SourceEvent, settings: Settings, counts: Counts, is_labelled: bool = True
 ) -> Iterator[Converted]:
-    """Yield what becomes of one event of a source: one event of ours, several with tiles.
+    """Convert one event of a source; yield one event of ours, or several tiles.
 
-    is_labelled: whether the events of the source have labels; one that has none then has no class.
+    is_labelled: whether the events of the source have labels. counts: is updated.
 
-    An event without a voxel is yielded empty. A voxel's label is the class that left most energy in
-    it; voxels without any class are left out where the source has classes. Voxels come in order of
-    x, y, z. event_id is the source's; with tiles it counts from 0, since a source's event may
-    become several. ChallengeError where an energy is not a number.
+    An event without voxels is yielded empty. A voxel's label is the class that left most energy in
+    it; if the source has classes, voxels without a class are dropped. The voxels are sorted by x,
+    y, z. event_id is that of the source; with tiles it counts from 0, because an event of the
+    source may become several. Raises ChallengeError if an energy is not a number.
     """
     _check(source)
     if not is_labelled:
@@ -133,7 +134,10 @@ def convert(
 
 
 def _labels(parts_mev: np.ndarray, settings: Settings) -> np.ndarray:
-    """(C,) uint8: the class of each cell; parts_mev (n_labels, C): what each label left in it."""
+    """Return the label of each cell: (C,) uint8.
+
+    parts_mev: (n_labels, C), the energy of each label in the cell.
+    """
     label = parts_mev[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
     for name in reversed(settings.precedence):
         of_name = settings.cycle.class_names.index(name) + 1
@@ -143,21 +147,22 @@ def _labels(parts_mev: np.ndarray, settings: Settings) -> np.ndarray:
 
 
 def choose_voxel_mm(asked: float | None, first: SourceEvent | None, cycle: Cycle) -> float:
-    """The edge of our voxels. asked: in mm, None for the size that the source has.
+    """Return the edge of our voxels in mm.
 
-    ChallengeError where the cycle's voxels have another size, where the source has no voxels, or
-    voxels that are no cubes.
+    asked: the wanted edge in mm; None for that of the source. first: the first event of the source.
+    Raises ChallengeError if the cycle does not allow this size, or if the source has no voxels or
+    voxels that are not cubes.
     """
     if asked is None:
         if first is None or not isinstance(first.place, Voxels):
             raise ChallengeError(
-                "--voxel-size source: its deposits are no voxels; give a size in mm"
+                "--voxel-size source: its deposits are not voxels; give a size in mm"
             )
         edges = first.place.grid.voxel_mm
         asked = float(np.round(edges.mean(), 4))
         if not is_same_size(first.place, asked):
             raise ChallengeError(
-                f"--voxel-size source: its voxels of {edges} mm are no cubes; give a size in mm"
+                f"--voxel-size source: its voxels of {edges} mm are not cubes; give a size in mm"
             )
     if asked != VOXEL_SIZE_MM and not cycle.any_voxel_size:
         raise ChallengeError(
@@ -188,7 +193,7 @@ def _note(source: SourceEvent, counts: Counts) -> None:
 
 
 def summary(counts: Counts, settings: Settings) -> list[str]:
-    """Sentences about a run: energy kept, thresholds before and after, what the source lacks."""
+    """Return sentences about a conversion: kept energy, thresholds, remarks on the source."""
     lines = [_energy_line(counts, settings), *_threshold_lines(counts, settings)]
     if counts.tiled:
         lines.append(f"{counts.tiled:,} events are larger than the cube and became several tiles")
@@ -204,7 +209,7 @@ def summary(counts: Counts, settings: Settings) -> list[str]:
 def _energy_line(counts: Counts, settings: Settings) -> str:
     total = counts.read_mev or 1.0
     parts = [
-        f"{counts.outside_mev / total:.1%} lies outside of the cube (--crop {settings.crop})",
+        f"{counts.outside_mev / total:.1%} is outside the cube (--crop {settings.crop})",
         f"{counts.below_mev / total:.1%} in voxels of {settings.threshold_mev:g} MeV or less",
     ]
     if counts.no_class_mev:
@@ -218,7 +223,7 @@ def _energy_line(counts: Counts, settings: Settings) -> str:
 def _threshold_lines(counts: Counts, settings: Settings) -> list[str]:
     ours = f"above {settings.threshold_mev:g} MeV in voxels of {settings.voxel_mm:g} mm"
     if not counts.sizes_mm:
-        return [f"threshold: none in the source, its deposits are no voxels; now {ours}"]
+        return [f"threshold: none in the source, its deposits are not voxels; now {ours}"]
     size = max(counts.sizes_mm)
     edges = " x ".join(f"{edge:g}" for edge in size) if len(set(size)) > 1 else f"{size[0]:g}"
     before = f"{counts.lowest_mev:.3g} MeV is the lowest of the source, in voxels of {edges} mm"

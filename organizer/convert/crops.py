@@ -1,8 +1,8 @@
-"""Where the cube of 192^3 voxels is cut from an event, and what that leaves out.
+"""Choose the cube of 192^3 voxels that is cut from a large event.
 
-densest   the cube that holds most energy
-vertex    the cube around the interaction's vertex, where the source knows it
-tiles     as many cubes as the event needs, side by side: an event each, nothing is lost
+densest   the cube with most energy
+vertex    the cube around the interaction's vertex, if the source has it
+tiles     as many adjacent cubes as needed, one event each; no voxel is lost
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ CROPS = ("densest", "vertex", "tiles")
 def corners(
     crop: str, event: SourceEvent, cell: np.ndarray, energy: np.ndarray, voxel_mm: float
 ) -> list[np.ndarray]:
-    """The lowest voxels (3,) int64 of the cubes to cut; cell (C, 3) and energy (C,) of the event.
+    """Return the lowest voxel (3,) int64 of each cube to cut.
 
-    ChallengeError where `crop` is "vertex" and the event has none.
+    cell: (C, 3) int64, energy: (C,) MeV, of the event's voxels. Raises ChallengeError if `crop` is
+    "vertex" and the event has no vertex.
     """
     if crop == "tiles":
         return tile_corners(cell)
@@ -36,13 +37,13 @@ def corners(
 
 
 def inside(cell: np.ndarray, corner: np.ndarray) -> np.ndarray:
-    """(C,) bool: which cells (C, 3) the cube at `corner` (3,) holds."""
+    """Return (C,) bool: whether cells (C, 3) are in the cube at `corner` (3,)."""
     x, y, z = ((cell[:, i] >= corner[i]) & (cell[:, i] < corner[i] + GRID_SIZE) for i in range(3))
     return x & y & z
 
 
 def tile_corners(cell: np.ndarray) -> list[np.ndarray]:
-    """The corners of the cubes, side by side and none empty, that hold all of cells (C, 3)."""
+    """Return the corners of adjacent cubes, none of them empty, that contain all cells (C, 3)."""
     if not len(cell) or (cell.min() >= 0 and cell.max() < GRID_SIZE):
         return [np.zeros(3, np.int64)]
     low, extent = cell.min(axis=0), np.ptp(cell, axis=0) + 1
@@ -53,11 +54,11 @@ def tile_corners(cell: np.ndarray) -> list[np.ndarray]:
 
 
 def crop_origin(cell: np.ndarray, energy: np.ndarray) -> np.ndarray:
-    """(3,) int64: the lowest voxel of a 192^3 cube that holds as much energy as can be found.
+    """Return the lowest voxel (3,) int64 of a 192^3 cube with as much energy as possible.
 
-    Cells (D, 3) within the grid stay where they are. Otherwise one axis after the other takes its
-    best window, given the other two, until no energy is gained: a local optimum, whatever the
-    size of the detector. What the cube holds stands in its middle.
+    If all cells (D, 3) are in the grid, it is 0, 0, 0. Otherwise the best window is found for one
+    axis after the other, with the other two fixed, until the energy no longer increases: a local
+    optimum. The voxels are centred in the cube.
     """
     if not len(cell) or (cell.min() >= 0 and cell.max() < GRID_SIZE):
         return np.zeros(3, np.int64)
@@ -79,7 +80,7 @@ def crop_origin(cell: np.ndarray, energy: np.ndarray) -> np.ndarray:
 
 
 def _best_window(position: np.ndarray, energy: np.ndarray) -> int:
-    """Where to begin 192 voxels of an axis that hold most energy, centred on what they hold."""
+    """Return the start of the 192 voxels along an axis with most energy, centred on them."""
     order = np.argsort(position)
     position, below = position[order], np.concatenate([[0.0], np.cumsum(energy[order])])
     end = np.searchsorted(position, position + GRID_SIZE)

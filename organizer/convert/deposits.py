@@ -1,4 +1,4 @@
-"""What a reader yields: the energy deposits of one event, in the source's own coordinates."""
+"""The result of a reader: the energy deposits of one event, in the source's coordinates."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NOT_KNOWN = -1  # a run or subrun that the source does not number
+NOT_KNOWN = -1  # run or subrun of a source that has none
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A source's voxels. voxel_mm, origin_mm (3,) float64: edges; lower corner of 0, 0, 0."""
+    """A source's grid. voxel_mm, origin_mm: (3,) float64, edges; lower corner of voxel 0, 0, 0."""
 
     voxel_mm: np.ndarray
     origin_mm: np.ndarray
@@ -35,12 +35,12 @@ class Segments:
 
 @dataclass(frozen=True)
 class SourceEvent:
-    """One event of a source. D is the number of deposits; they keep the source's order.
+    """One event of a source with D deposits in the source's order.
 
-    entry: the event's place in the file, from 0. number: run, subrun and event as the source
-    numbers them. energy_mev (D,) float. kind (D,) uint8 `taxonomy.Kind`, None if the source has no
-    classes. vertex_mm (3,) where the interaction was, if known. remarks: what a user should know of
-    the source. n_events: of the whole file, if that is known without reading it.
+    entry: index of the event in the file, from 0. number: run, subrun and event number of the
+    source. energy_mev (D,) float. kind (D,) uint8 `taxonomy.Kind`; None if the source has no
+    classes. vertex_mm (3,): the interaction's vertex, if known. remarks: notes for the user.
+    n_events: of the whole file, if it is known without reading it.
     """
 
     entry: int
@@ -56,10 +56,10 @@ class SourceEvent:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user can say of a source that the file does not, or not clearly.
+    """The user's information on a source that its file does not contain.
 
-    energy, labels: names of the products (producers, trees) to read. taxonomy: which numbering the
-    labels have. voxel_mm: the edge of its voxels, for formats that do not keep it.
+    energy, labels: names of the products (producers, trees) to read. taxonomy: numbering of the
+    labels. voxel_mm: edge of its voxels, for formats without it.
     """
 
     energy: str | None = None

@@ -1,6 +1,6 @@
-"""The bytes of edep-sim's classes in ROOT files, which uproot can't decode.
+"""Decode edep-sim's classes in ROOT files, which uproot can't decode.
 
-What ROOT wrote of TG4Event::SegmentDetectors and TG4Trajectory::Points, all numbers big-endian:
+The bytes of TG4Event::SegmentDetectors and TG4Trajectory::Points, all numbers big-endian:
 
 map<string, vector<TG4HitSegment>>   10 bytes end with the number of detectors; for each its name
         (1 byte of length, or 255 and 4 bytes), the number n of hits (4 bytes), the hits
@@ -33,10 +33,10 @@ _LONG_STRING = 255
 
 @dataclass(frozen=True)
 class Hits:
-    """The hits of one event. H is their number.
+    """The H hits of one event.
 
-    detector (H,) int64: which of `detectors` has it; track (H,) int64: the track that left most
-    (-1: none is named); energy_mev (H,) float64; start_mm, stop_mm (H, 3) float64.
+    detector (H,) int64: index in `detectors`. track (H,) int64: the track that left most energy
+    (-1: none). energy_mev (H,) float64. start_mm, stop_mm (H, 3) float64.
     """
 
     detectors: tuple[str, ...]
@@ -48,7 +48,10 @@ class Hits:
 
 
 def hits_of_entry(entry: np.ndarray) -> Hits:
-    """The hits in one entry's bytes (uint8) of SegmentDetectors. ValueError for other bytes."""
+    """Decode the hits from one entry's bytes (uint8) of SegmentDetectors.
+
+    Raises ValueError for other bytes.
+    """
     raw = entry.tobytes()
     n_detectors, at = _int(raw, _HEADER), _HEADER + 4
     names, positions = [], []
@@ -59,7 +62,7 @@ def hits_of_entry(entry: np.ndarray) -> Hits:
         found, at = _hit_positions(raw, at, n_hits)
         positions.append(found)
     if at != len(raw):
-        raise ValueError(f"{len(raw) - at} bytes are left over")
+        raise ValueError(f"{len(raw) - at} bytes too many")
     place = np.concatenate([np.zeros(0, np.int64), *positions])
     detector = np.repeat(np.arange(len(names)), list(map(len, positions)))
     n_contributors = _gather(entry, place + _HEADER + _TOBJECT + _HEADER, ">i4", 1)[:, 0]
@@ -75,9 +78,9 @@ def hits_of_entry(entry: np.ndarray) -> Hits:
 
 
 def first_processes(entry: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Process and subprocess, (T,) int64 each, of the first point of every trajectory of an entry.
+    """Decode process and subprocess of the first point of every trajectory: (T,) int64 each.
 
-    `entry`: the bytes (uint8) of Trajectories.Points; -1 where a trajectory has no point.
+    entry: the bytes (uint8) of Trajectories.Points. -1 for trajectories without points. Raises
     ValueError for other bytes, and for points that are not stored memberwise.
     """
     raw = entry.tobytes()
@@ -99,9 +102,9 @@ def first_processes(entry: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _hit_positions(raw: bytes, at: int, n_hits: int) -> tuple[np.ndarray, int]:
-    """Where each of `n_hits` hits from `at` on begins, and where the last one ends.
+    """Return the start of each of `n_hits` hits from byte `at` on, and the end of the last one.
 
-    Nearly all hits have one contributor and so one size: runs of equal size are found at once.
+    Nearly all hits have one contributor and so the same size: runs of equal size are found at once.
     """
     runs = []
     while n_hits:
@@ -119,7 +122,7 @@ def _hit_positions(raw: bytes, at: int, n_hits: int) -> tuple[np.ndarray, int]:
 
 
 def _gather(entry: np.ndarray, place: np.ndarray, dtype: str, n: int) -> np.ndarray:
-    """(len(place), n) numbers of `dtype` that begin at the bytes `place`."""
+    """Return (len(place), n) numbers of `dtype`; each row begins at a byte of `place`."""
     size = np.dtype(dtype).itemsize * n
     if len(place) and (place.min() < 0 or place.max() + size > len(entry)):
         raise ValueError("a hit is cut short")

@@ -1,9 +1,9 @@
-"""edep-sim's energy deposits in the HDF5 layout that larnd-sim reads.
+"""Read edep-sim's energy deposits in the HDF5 layout of larnd-sim.
 
-Data set `segments`, a row a straight piece of a track: event, PDG code, dE [MeV], start and end
-x, y, z [cm]. The names of the first two have changed over the years (eventID, event_id; pdgId,
-pdg_id). A segment's energy is spread over the voxels that it crosses, by path length. Where the
-file has the data set `trajectories`, deltas and Michel electrons are told from showers.
+Each row of the data set `segments` is a straight piece of a track: event, PDG code, dE [MeV], start
+and end x, y, z [cm]. The names of the first two depend on the version (eventID, event_id; pdgId,
+pdg_id). A segment's energy is divided among the voxels that it crosses, by path length. If the file
+has the data set `trajectories`, deltas and Michel electrons are separated from showers.
 Source of the layout: DUNE/larnd-sim, cli/dumpTree.py.
 """
 
@@ -86,7 +86,7 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
 
 
 def _segments(file: h5py.File, path: Path) -> tuple[h5py.Dataset, dict[str, str]]:
-    """The data set, and our name -> its name of every field that we read."""
+    """Return the data set, and our name -> its name of every needed field."""
     for place in PLACES:
         segments = file.get(place)
         if isinstance(segments, h5py.Dataset) and segments.dtype.names:
@@ -102,7 +102,7 @@ def _segments(file: h5py.File, path: Path) -> tuple[h5py.Dataset, dict[str, str]
 
 
 def _fields(dataset: h5py.Dataset, names: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    """Our name -> the data set's name, of those fields that it has."""
+    """Return our name -> the data set's name, of the fields that it has."""
     there = {name.lower(): name for name in dataset.dtype.names or ()}
     found = {ours: [there[n] for n in theirs if n in there] for ours, theirs in names.items()}
     return {ours: theirs[0] for ours, theirs in found.items() if theirs}
@@ -114,10 +114,10 @@ def _columns(
     rows_of: list[np.ndarray],
     path: Path,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The columns of each event, given the rows (ascending) of each.
+    """Yield the columns of each event. rows_of: the rows (ascending) of each event.
 
-    Rows are read in blocks of whole events. Events are nearly always in one piece each; where they
-    mingle, a block spans more rows than it needs.
+    Rows are read in blocks of whole events. The rows of an event are nearly always contiguous; if
+    not, a block contains more rows than needed.
     """
     start = 0
     while start < len(rows_of):
@@ -156,7 +156,7 @@ def _place(where: str, columns: dict[str, np.ndarray]) -> Segments:
 def _kinds(
     columns: dict[str, np.ndarray], tracks: dict[str, np.ndarray] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(D,) uint8 kinds of an event's segments, and remarks."""
+    """Return the kinds (D,) uint8 of an event's segments, and remarks."""
     kind = kind_of_pdg(columns["pdg"].astype(np.int64))
     if tracks is None or "track" not in columns or not {"track", "parent", "pdg"} <= set(tracks):
         return kind, (NO_TRAJECTORIES,)
@@ -177,9 +177,9 @@ def _vertex_mm(vertices: dict[str, np.ndarray] | None) -> np.ndarray | None:
 
 
 class _Table:
-    """A table beside the segments, such as the trajectories: its rows of an event.
+    """Another table of the file, such as the trajectories, with the rows of each event.
 
-    In memory: its columns that we read, some 40 bytes a row.
+    Its needed columns are in memory, about 40 bytes per row.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class _Table:
                     return
 
     def rows(self, event: int) -> dict[str, np.ndarray] | None:
-        """The columns of one event; None where the file has no such table."""
+        """Return the columns of one event; None if the file has no such table."""
         if self._columns is None:
             return None
         low, high = np.searchsorted(self._columns["event"], [event, event + 1])

@@ -1,8 +1,8 @@
-"""edep-sim's own ROOT files, read without ROOT: tree EDepSimEvents of TG4Event.
+"""Read edep-sim's ROOT files without ROOT: the tree EDepSimEvents of TG4Event.
 
 A hit is a straight piece of a track in a sensitive detector: energy [MeV], start and stop [mm].
-Read are the hits in detectors whose name holds `TPCActive`, larnd-sim's name for the active argon;
-in files without such a name those in all detectors. --energy-from NAME reads one detector.
+Only detectors with `TPCActive` in their names (the active argon in larnd-sim) are read; if there
+are none, all detectors. --energy-from NAME reads one detector.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
 
 
 def detectors_of(path: Path) -> set[str]:
-    """The names of the sensitive detectors that the first entries have hits in."""
+    """Return the names of the sensitive detectors with hits in the first entries."""
     with open_root(path) as file:
         tree = file[TREE]
         branch = need_branch(path, tree, "SegmentDetectors")
@@ -90,7 +90,7 @@ def detectors_of(path: Path) -> set[str]:
 def _kinds(
     hits: Hits, of_tracks: Any, of_points: Any, i: int
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The kind (H,) uint8 of each hit of the i-th entry of a block, and remarks."""
+    """Return the kinds (H,) uint8 of the hits of the i-th entry of a block, and remarks."""
     if of_tracks is None:
         return np.full(len(hits.track), Kind.NO_CLASS, np.uint8), (NO_TRAJECTORIES,)
     track, parent, pdg = (column[i].astype(np.int64) for column in of_tracks)
@@ -109,7 +109,7 @@ def _kinds(
 
 
 def _in_detector(where: str, hits: Hits, name: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(H,) bool: which hits are read; and a remark where several detectors are added up."""
+    """Return (H,) bool, the hits to read, and a remark for each detector."""
     if name is not None:
         is_chosen = [detector == name for detector in hits.detectors]
         if hits.detectors and not any(is_chosen):
@@ -126,7 +126,7 @@ def _in_detector(where: str, hits: Hits, name: str | None) -> tuple[np.ndarray, 
 
 
 def _first_vertex(entry: np.ndarray) -> np.ndarray | None:
-    """(3,) x, y, z [mm] of the first of the vertices, TLorentzVector each, in an entry's bytes."""
+    """Return x, y, z (3,) in mm of the first vertex (TLorentzVector) in an entry's bytes."""
     if len(entry) < _LORENTZ_BYTES or len(entry) % _LORENTZ_BYTES:
         return None
     return np.frombuffer(entry.tobytes(), ">f8", 3, _XYZ_AT).astype(np.float64)

@@ -1,8 +1,8 @@
-"""Which kind of deposit each track of edep-sim (Geant4) leaves, from its ancestry.
+"""Find the kind of deposit of each track of edep-sim (Geant4) from its ancestors.
 
-An electron that ionisation freed from a muon, hadron or nucleus is a delta; one that a muon's decay
-or capture made is a Michel electron; what either sets in motion belongs to it. All other electrons,
-positrons and photons are showers. This is the rule of our own simulation (`simulate.voxels`).
+An electron from ionisation by a muon, hadron or nucleus is a delta; one from a muon's decay or
+capture is a Michel electron; descendants have the kind of their ancestor. All other electrons,
+positrons and photons are showers. Our own simulation has the same rule (`simulate.truth`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from organizer.convert.taxonomy import (
     kind_of_pdg,
 )
 
-# Geant4's process types and subtypes, as TG4TrajectoryPoint names them.
+# Geant4's process types and subtypes, as in TG4TrajectoryPoint.
 _ELECTROMAGNETIC, _IONISATION = 2, 2
 NO_PROCESS = -1
 
@@ -29,17 +29,17 @@ TAXONOMY = Taxonomy(
         ("d, t, He and heavier nuclei", Kind.ION),
         ("mu, pi, K and other charged hadrons", Kind.MIP),
         ("e, gamma of a primary, a photon, a hadron's decay", Kind.SHOWER),
-        ("e by ionisation of one of those above, and what follows", Kind.DELTA),
-        ("e of a muon's decay or capture, and what follows", Kind.MICHEL),
+        ("e by ionisation of one of those above, with descendants", Kind.DELTA),
+        ("e of a muon's decay or capture, with descendants", Kind.MICHEL),
         ("e, gamma in a file without trajectories", Kind.ELECTRON),
     ),
     (
-        "tracks that edep-sim did not store: what they leave counts as their ancestor's",
+        "tracks that edep-sim did not store: their energy counts as their ancestor's",
         "low-energy deposits: Compton electrons are showers",
         "where a particle comes from (beam, cosmic)",
     ),
 )
-NO_TRAJECTORIES = "it has no trajectories: deltas and Michel electrons can't be told from showers"
+NO_TRAJECTORIES = "it has no trajectories: deltas and Michel electrons count as showers"
 
 
 def kind_of_tracks(
@@ -49,10 +49,11 @@ def kind_of_tracks(
     process: np.ndarray,
     subprocess: np.ndarray,
 ) -> np.ndarray:
-    """(T,) uint8 `Kind` of an event's tracks.
+    """Return the kinds (T,) uint8 of an event's tracks.
 
-    All (T,) integers: the track's number, its parent's (-1 or absent from `track`: a primary), its
-    PDG code, and Geant4's process type and subtype that made it (NO_PROCESS: not known).
+    All arguments are (T,) integers: the track's number, its parent's number (-1 or missing in
+    `track`: a primary), its PDG code, and Geant4's process type and subtype that created it
+    (NO_PROCESS: not known).
     """
     kind = kind_of_pdg(pdg)
     is_em = is_electromagnetic(pdg)
@@ -77,7 +78,7 @@ def kind_of_tracks(
 
 
 def kind_of_hits(hit_track: np.ndarray, track: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """(H,) uint8: the kind of each hit's track; NO_CLASS where `track` (T,) does not hold it."""
+    """Return the kind of each hit's track: (H,) uint8; NO_CLASS if it is not in `track` (T,)."""
     if not len(track):
         return np.full(len(hit_track), Kind.NO_CLASS, np.uint8)
     order = np.argsort(track, kind="stable")

@@ -1,8 +1,8 @@
-"""Our events as others' formats see them: semantic types, clusters of particles, scores.
+"""Prepare our events for other formats: semantic types, clusters of particles, scores.
 
-Semantic types and pids are PILArNet's and SPINE's: 0 shower, 1 track, 2 Michel, 3 delta, 4
+Semantic types and pids are those of PILArNet and SPINE: 0 shower, 1 track, 2 Michel, 3 delta, 4
 low-energy; pid 0 photon, 1 electron, 2 muon, 3 pion, 4 proton, -1 not known. A class becomes the
-type of its name: proton and HIP are tracks with pid 4, other and MIP tracks without one.
+type with its name; proton and HIP become tracks with pid 4, other and MIP tracks without a pid.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _MEV_PER_GEV = 1000.0
 
 @dataclass(frozen=True)
 class Clusters:
-    """The clusters of one event: the voxels of one class that come from one particle. K of them.
+    """The K clusters of one event. A cluster is the voxels of one class from one particle.
 
-    order (n,) int64: the event's voxels, cluster after cluster. size, group, interaction, semantic,
-    pid (K,) int64; extra (K, 6) float32: mass [MeV], momentum [GeV], vertex x, y, z [voxels], is
-    primary; -1 where not known. The first cluster is that of low-energy deposits, often empty:
-    readers drop it when they are told to drop those.
+    order (n,) int64: indices of the event's voxels, cluster after cluster. size, group,
+    interaction, semantic, pid (K,) int64. extra (K, 6) float32: mass [MeV], momentum [GeV], vertex
+    x, y, z [voxels], is primary; -1 if unknown. The first cluster is that of low-energy deposits
+    (often empty), which readers can drop.
     """
 
     order: np.ndarray
@@ -58,10 +58,10 @@ class Clusters:
 
 @dataclass(frozen=True)
 class Exported:
-    """One of our events, ready for any format.
+    """One of our events, prepared for any format.
 
-    origin_cm (3,): the lower corner of voxel 0, 0, 0. number: run, subrun, event. scores
-    (n, classes) float32, a prediction's, or None. clusters: of labelled events only.
+    origin_cm (3,): lower corner of voxel 0, 0, 0. number: run, subrun, event. scores (n, classes)
+    float32: of a prediction, or None. clusters: None for events without labels.
     """
 
     event: Event
@@ -72,7 +72,7 @@ class Exported:
 
 
 def semantics(cycle: Cycle) -> np.ndarray:
-    """(n_labels, 2) int64: semantic type and pid of every label; -1, -1 of label 0."""
+    """Return semantic type and pid of every label: (n_labels, 2) int64; -1, -1 for label 0."""
     of_classes = [
         _SEMANTIC_AND_PID[kind_of_class(name, cycle.class_names)] for name in cycle.class_names
     ]
@@ -80,7 +80,7 @@ def semantics(cycle: Cycle) -> np.ndarray:
 
 
 def exported(path: Path, events: EventFile, scores: np.ndarray | None) -> Iterator[Exported]:
-    """Yield the events of an open file. scores (M, classes), of all its voxels, or None."""
+    """Yield the events of an open file. scores: (M, classes) of all its voxels, or None."""
     source = read_source(path)
     table = _ParticleTable(path) if events.has_labels else None
     of_labels = semantics(events.cycle) if events.has_labels else None
@@ -109,13 +109,13 @@ def _origin_cm(source: SourceGroup | None, i: int) -> np.ndarray:
 
 
 def voxel_cm(path: Path) -> float:
-    """The edge of a file's voxels in cm."""
+    """Return the edge of a file's voxels in cm."""
     source = read_source(path)
     return (VOXEL_SIZE_MM if source is None else source.our_voxel_mm) / 10.0
 
 
 class _ParticleTable:
-    """The particles that the events of a train file began with; none in other files."""
+    """The primary particles of a train file's events; other files have none."""
 
     def __init__(self, path: Path):
         self._columns = None
@@ -126,7 +126,7 @@ class _ParticleTable:
                     self._columns = {name: get_dataset(table, name)[:] for name in names_of(table)}
 
     def rows(self, i: int) -> dict[str, np.ndarray] | None:
-        """The columns of event i."""
+        """Return the columns of event i; None if the file has no particles."""
         if self._columns is None:
             return None
         first, end = self._columns["offset"][i : i + 2]
@@ -165,7 +165,7 @@ def _of_particles(
     pid: np.ndarray,
     particles: dict[str, np.ndarray] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """pid (K,), extra (K, 6) and interaction (K,) of clusters of the particles in `row` (K,)."""
+    """Return pid (K,), extra (K, 6), interaction (K,) of the clusters of particles `row` (K,)."""
     extra = np.full((len(row), 6), NOT_KNOWN, np.float32)
     interaction = np.full(len(row), NOT_KNOWN, np.int64)
     if particles is None or not len(particles["pdg"]):
@@ -182,7 +182,7 @@ def _of_particles(
     extra[known, 1] = np.nan_to_num(momentum[of], nan=NOT_KNOWN)
     extra[known, 2:5] = particles["vertex"][of]
     interaction[known] = vertex_of.ravel()[of]
-    # A cluster is the particle's own where its type is that of the particle, else a secondary's.
+    # A cluster with the type of the particle is its own; else it belongs to a secondary.
     is_track = np.isin(its_pid[of], (2, 3, 4))
     is_own = np.where(is_track, semantic[known] == 1, semantic[known] == 0)
     extra[known, 5] = is_own

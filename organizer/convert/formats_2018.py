@@ -1,15 +1,14 @@
-"""Event files as the 2018 competition had them: dense HDF5 and CSV, to and from our events.
+"""Read and write event files of the 2018 competition: dense HDF5 and CSV.
 
-Dense   /data (N, 192, 192, 192) float, MeV; /label of the same shape, 0 where empty (train only).
-        Row i is the i-th event; what we write also names it, `event_id` (N,) uint32.
-CSV     event,x,y,z,val,label: a row a voxel (test files have no label); columns in any order.
+Dense   /data (N, 192, 192, 192) float, MeV; /label of the same shape, 0 = empty (train only).
+        Row i is the i-th event; files of this package also have `event_id` (N,) uint32.
+CSV     event,x,y,z,val,label: one row per voxel (test files have no label); columns in any order.
 
 Read:   for event in read_events_2018("train_1-2.hdf5"): event.coords, event.energy, event.label
 Write:  with EventFile("cycle1_test.h5") as events:
             write_csv("cycle1_test.csv", events)        # or write_dense("cycle1_test.hdf5", events)
 
-A dense file is read and written a few events at a time. So is a CSV's text, but its voxels are all
-in memory when they are put together to events: 12 bytes each.
+A few events at a time are in memory, but all voxels of a CSV file: 12 bytes each.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _CSV_NAMES = {
     "energy": ("val", "value", "energy"),
     "label": ("label", "labels"),
 }
-# What a column may hold (whole numbers from 0 up to this) and what it is kept as.
+# The largest whole number of a column, and its type in memory.
 _CSV_WHOLE = {
     "event": (2**32 - 1, np.uint32),
     "x": (GRID_SIZE - 1, np.uint8),
@@ -49,20 +48,20 @@ _CSV_WHOLE = {
 _DENSE_BLOCK_CELLS = 1 << 24
 _CSV_BLOCK_BYTES = 1 << 23
 _CSV_LINE_BYTES = 1 << 16
-_BRICK = 24  # edge of the chunks that we write; most of an event's 512 stay empty
+_BRICK = 24  # edge of the written chunks; most of an event's 512 chunks stay empty
 
 
 def read_events_2018(path) -> Iterator[Event]:
-    """Yield the events of a dense HDF5 or CSV file, told apart by looking into it.
+    """Yield the events of a dense HDF5 or CSV file; the format is recognised from the content.
 
-    Voxels without energy are left out; where there are labels, those labelled 0 (empty) are, too.
-    Raises ChallengeError, one sentence, for what is not such a file.
+    Voxels without energy and voxels with the label 0 (empty) are dropped. Raises ChallengeError for
+    other files.
     """
     return read_dense(path) if is_hdf5(path) else read_csv(path)
 
 
 def is_hdf5(path) -> bool:
-    """Whether `path` is an HDF5 file. ChallengeError where it can't be read at all."""
+    """Return whether `path` is an HDF5 file. Raises ChallengeError if it can't be read."""
     check_file(path)
     try:
         with open(path, "rb") as file:
@@ -75,7 +74,7 @@ def is_hdf5(path) -> bool:
 
 
 def read_dense(path) -> Iterator[Event]:
-    """Yield the events of a dense file; event_id is the file's, or else the row."""
+    """Yield the events of a dense file; event_id is that of the file, else the row number."""
     with open_h5(path) as file:
         energy, label = _dense_dataset(file, "energy"), _dense_dataset(file, "label")
         event_id = file["event_id"][:] if "event_id" in file else None
@@ -87,10 +86,10 @@ def read_dense(path) -> Iterator[Event]:
             event_id = np.arange(len(energy))
         event_id = _whole_numbers(path, "event", event_id)
         if event_id.shape != energy.shape[:1]:
-            raise ChallengeError(f"{path}: event_id is {event_id.shape}, expected one an event")
+            raise ChallengeError(f"{path}: event_id is {event_id.shape}, expected one per event")
         if len(np.unique(event_id)) < len(event_id):
             raise ChallengeError(f"{path}: event_id holds an event twice")
-        # A chunk that spans events is unpacked once, not once an event.
+        # A chunk that contains several events is unpacked only once.
         step = energy.chunks[0] if energy.chunks else 1
         for start in range(0, len(energy), step):
             yield from _dense_block(path, energy, label, event_id[start : start + step], start)
@@ -110,7 +109,7 @@ def _dense_dataset(file: h5py.File, column: str) -> h5py.Dataset | None:
 
 
 def _dense_block(path, energy, label, event_id, start: int) -> Iterator[Event]:
-    """The events from row `start` on, one for each of `event_id`, read in slabs of x."""
+    """Yield the events from row `start` on, one per value of `event_id`, read in slabs of x."""
     rows = slice(start, start + len(event_id))
     width = energy.chunks[1] if energy.chunks else 1
     width *= max(1, _DENSE_BLOCK_CELLS // (len(event_id) * width * GRID_SIZE**2))
@@ -130,9 +129,9 @@ def _dense_block(path, energy, label, event_id, start: int) -> Iterator[Event]:
 
 
 def write_dense(path, events: Iterable[Event]) -> None:
-    """Write `events` as a dense file; /label only where they have labels.
+    """Write `events` as a dense file; /label only if they have labels.
 
-    A dense event is 28 MB of zeros with some voxels in it: only bricks that hold some are stored.
+    A dense event is 28 MB, nearly all zeros: only bricks with voxels are stored.
     """
     events, has_labels = _peek(events)
     with new_h5(path) as file:
@@ -153,7 +152,7 @@ def write_dense(path, events: Iterable[Event]) -> None:
 
 
 def _write_bricks(dataset: h5py.Dataset, coords: np.ndarray, values: np.ndarray) -> None:
-    """Append a row that holds `values` at `coords`."""
+    """Append a row with `values` at `coords`."""
     row = len(dataset)
     dataset.resize(row + 1, axis=0)
     corner, place = np.divmod(coords, _BRICK)
@@ -169,7 +168,7 @@ def _write_bricks(dataset: h5py.Dataset, coords: np.ndarray, values: np.ndarray)
 
 
 def read_csv(path) -> Iterator[Event]:
-    """Yield the events of a CSV file in the order of their first rows; rows may be in any order."""
+    """Yield the events of a CSV file, ordered by their first rows. Rows may be in any order."""
     columns = _read_csv_columns(Path(path))
     event_id, first, event_of = np.unique(
         columns.pop("event"), return_index=True, return_inverse=True
@@ -182,7 +181,7 @@ def read_csv(path) -> Iterator[Event]:
 
 
 def _read_csv_columns(path: Path) -> dict[str, np.ndarray]:
-    """The known columns of the whole file, each in its compact type."""
+    """Return the known columns of the whole file, each in its compact type."""
     try:
         with open(path, "rb") as file:
             names = _csv_header(path, file.readline(_CSV_LINE_BYTES))
@@ -199,7 +198,7 @@ def _read_csv_columns(path: Path) -> dict[str, np.ndarray]:
 
 
 def _csv_header(path: Path, header: bytes) -> list:
-    """Our name of each column, None for those that mean nothing to us."""
+    """Return our name of each column; None for unknown columns."""
     text = header.decode("utf-8-sig", errors="replace")
     found = [name.strip().strip('"').lower() for name in text.split(",")]
     ours = {alias: name for name, aliases in _CSV_NAMES.items() for alias in aliases}
@@ -214,11 +213,11 @@ def _csv_header(path: Path, header: bytes) -> list:
 
 
 def _parse_csv(path: Path, text: bytes, names: list, line: int) -> dict[str, np.ndarray]:
-    """The known columns of some whole lines, the first of which is number `line` of the file."""
+    """Parse some whole lines; return the known columns. line: the number of the first line."""
     text = text.replace(b"\r", b"").strip(b"\n")
     n_lines = text.count(b"\n") + 1 if text else 0
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # older numpy only warns of text that is not a number
+        warnings.simplefilter("error")  # older numpy only warns about text that is not a number
         try:
             values = np.fromstring(text.replace(b"\n", b","), sep=",") if text else np.zeros(0)
         except (ValueError, DeprecationWarning):
@@ -247,7 +246,7 @@ def _bad_line(path: Path, text: bytes, n_columns: int, line: int) -> str:
 
 
 def write_csv(path, events: Iterable[Event]) -> None:
-    """Write `events` as CSV; the column label only where they have labels."""
+    """Write `events` as CSV; the column label only if they have labels."""
     events, has_labels = _peek(events)
     row = "%d,%d,%d,%d,%.9g,%d\n" if has_labels else "%d,%d,%d,%d,%.9g\n"  # 9 digits keep a float32
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:
@@ -264,7 +263,7 @@ def write_csv(path, events: Iterable[Event]) -> None:
 
 
 def _peek(events: Iterable[Event]):
-    """The events again, and whether they have labels."""
+    """Return the events, and whether they have labels."""
     events = iter(events)
     first = next(events, None)
     if first is None:
@@ -273,7 +272,10 @@ def _peek(events: Iterable[Event]):
 
 
 def _whole_numbers(path, name: str, values: np.ndarray) -> np.ndarray:
-    """`values` in the compact type of column `name`, which holds whole numbers from 0 up."""
+    """Convert `values` to the compact type of column `name`.
+
+    Raises ChallengeError for other values than whole numbers in its range.
+    """
     highest, dtype = _CSV_WHOLE[name]
     wrong = ~((values >= 0) & (values <= highest) & (values == np.floor(values)))
     if wrong.any():
@@ -284,7 +286,7 @@ def _whole_numbers(path, name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _energies(values: np.ndarray) -> np.ndarray:
-    """`values` as float32; what is too large for that becomes infinite, which `_event` refuses."""
+    """Convert `values` to float32; too large values become infinite, and `_event` refuses them."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
 
@@ -292,7 +294,7 @@ def _energies(values: np.ndarray) -> np.ndarray:
 def _events(
     path, event_id: np.ndarray, row: np.ndarray, columns: dict[str, np.ndarray]
 ) -> Iterator[Event]:
-    """Put voxels together to events: voxel i belongs to event_id[row[i]]."""
+    """Yield events from voxels: voxel i belongs to event_id[row[i]]."""
     if (np.diff(row) < 0).any():
         order = np.argsort(row, kind="stable")
         row, columns = row[order], {name: values[order] for name, values in columns.items()}

@@ -1,4 +1,4 @@
-"""Data sets and groups of other people's HDF5 files, by name: there, and of the right kind."""
+"""Get data sets and groups of other people's HDF5 files by name, with clear errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lartpc_challenge.format import ChallengeError
 
 
 def get_dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
-    """The data set `name` below `parent`. ChallengeError if it is not there, or no data set."""
+    """Return the data set `name` in `parent`. Raises ChallengeError if there is none."""
     found = parent.get(name)
     if not isinstance(found, h5py.Dataset):
         raise ChallengeError(f"{parent.file.filename}: has no data set {_joined(parent, name)}")
@@ -16,7 +16,7 @@ def get_dataset(parent: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def get_group(parent: h5py.Group, name: str) -> h5py.Group:
-    """The group `name` below `parent`. ChallengeError if it is not there, or no group."""
+    """Return the group `name` in `parent`. Raises ChallengeError if there is none."""
     found = parent.get(name)
     if not isinstance(found, h5py.Group):
         raise ChallengeError(f"{parent.file.filename}: has no group {_joined(parent, name)}")
@@ -24,7 +24,7 @@ def get_group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def names_of(parent: h5py.Group) -> list[str]:
-    """The names of what stands below `parent`."""
+    """Return the names in `parent`."""
     return [str(name) for name in parent]
 
 

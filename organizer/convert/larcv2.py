@@ -1,9 +1,9 @@
-"""LArCV2's sparse 3D tensors and clusters in ROOT files, read by uproot without LArCV.
+"""Read LArCV2's sparse 3D tensors and clusters from ROOT files, by uproot without LArCV.
 
 Trees sparse3d_PRODUCER_tree (energy, MeV) and another one with classes, or cluster3d_PRODUCER_tree
-with particle_PRODUCER_tree; an entry an event. Size, origin and unit of the voxels are read from
-the file; a voxel's id is z*(nx*ny) + y*nx + x. Which producers are read is said; --energy-from and
---labels-from choose others. edep2supera writes these files, too.
+with particle_PRODUCER_tree; one entry per event. Size, origin and unit of the voxels are in the
+file; a voxel's id is z*(nx*ny) + y*nx + x. The producers that are read are printed; --energy-from
+and --labels-from choose others. edep2supera writes these files, too.
 Source of the layout: DeepLearnPhysics/larcv2, larcv/core/DataFormat/{Voxel,Voxel3D,Voxel3DMeta}.h.
 """
 
@@ -49,7 +49,7 @@ _META = tuple(
 
 
 def producers(file: Any) -> dict[str, list[str]]:
-    """Kind of product (sparse3d, cluster3d, particle, image2d ...) -> its producers in a file."""
+    """Return kind of product (sparse3d, cluster3d, particle, ...) -> its producers in the file."""
     return producers_in(file.keys(cycle=False), "tree")
 
 
@@ -115,7 +115,7 @@ def _events(
 
 
 def index_of_id(where: str, voxel: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """(V, 3) int64 x, y, z of voxel ids (V,) in a grid of `shape` nx, ny, nz."""
+    """Return x, y, z (V, 3) int64 of voxel ids (V,) in a grid of `shape` nx, ny, nz."""
     if len(voxel) and int(voxel.max()) >= int(np.prod([int(n) for n in shape])):
         raise ChallengeError(f"{where}: voxel id {voxel.max()} lies outside {shape}")
     rest, x = np.divmod(voxel.astype(np.int64), shape[0])
@@ -126,13 +126,13 @@ def index_of_id(where: str, voxel: np.ndarray, shape: tuple[int, int, int]) -> n
 def _metas(
     path: Path, tree: Any, start: int, stop: int, options: ReadOptions
 ) -> list[tuple[tuple[int, int, int], Grid]]:
-    """Shape and grid of each entry."""
+    """Return shape and grid of each entry."""
     meta, unit = [find_branch(tree, name) for name in _META], find_branch(tree, "_meta._unit")
     for axis, branch in zip("xyz", meta):
         if branch is None:
             raise ChallengeError(f"{path}: the tree {tree.name} has no branch _meta._{axis}num")
     if any(branch is None for branch in meta[3:]) and options.voxel_mm is None:
-        raise ChallengeError(f"{path}: keeps no voxel size; say it with --source-voxel-mm")
+        raise ChallengeError(f"{path}: has no voxel size; give it with --source-voxel-mm")
     there = [branch for branch in meta if branch is not None]
     values = np.column_stack(columns(path, there, start, stop)).astype(np.float64)
     units = columns(path, [unit], start, stop)[0] if unit is not None else np.full(len(values), 2)
@@ -147,7 +147,7 @@ def _metas(
             raise ChallengeError(
                 f"{path}: its voxels are in the unit {its_unit} "
                 f"({_UNITS.get(its_unit, 'none of LArCV2')}), expected 1 (cm); "
-                "say their size with --source-voxel-mm"
+                "give their size with --source-voxel-mm"
             )
         if not (voxel > 0).all() or min(shape) < 1:
             raise ChallengeError(f"{path}: its voxels are {voxel} mm, {shape} of them")
@@ -156,7 +156,7 @@ def _metas(
 
 
 def _tensors(path: Path, tree: Any, start: int, stop: int) -> list[Tensor]:
-    """id and value of the voxels of each entry of a sparse3d tree."""
+    """Return id and value of the voxels of each entry of a sparse3d tree."""
     branches = [need_branch(path, tree, f"_voxel_v.{name}") for name in ("_id", "_value")]
     return list(zip(*columns(path, branches, start, stop)))
 
@@ -169,7 +169,7 @@ def _clusters(path: Path, tree: Any, start: int, stop: int) -> list[Clusters]:
 
 
 def _clusters_of_entry(entry: np.ndarray) -> Clusters:
-    """The clusters in one entry's bytes of vector<vector<Voxel>>, which ROOT stores memberwise.
+    """Decode the clusters from one entry's bytes of vector<vector<Voxel>>, stored memberwise.
 
     After the header, for each cluster: n (4 bytes), n ids (8 each), n values (float, 4 each).
     """
@@ -194,7 +194,7 @@ def _clusters_of_entry(entry: np.ndarray) -> Clusters:
 
 
 def _particles(path: Path, tree: Any, start: int, stop: int) -> list[np.ndarray]:
-    """The kinds (uint8) of the particles of each entry."""
+    """Return the kinds (uint8) of the particles of each entry."""
     (pdgs,) = columns(path, [need_branch(path, tree, "_part_v._pdg")], start, stop)
     process = find_branch(tree, "_part_v._process")
     names = columns(path, [process], start, stop)[0] if process is not None else [None] * len(pdgs)

@@ -1,9 +1,8 @@
-"""LArCV3's sparse 3D tensors and clusters in HDF5, read without LArCV.
+"""Read LArCV3's sparse 3D tensors and clusters from HDF5, without LArCV.
 
 Groups Data/sparse3d_PRODUCER_group (energy, MeV) and another one with classes, or
-Data/cluster3d_PRODUCER_group with particle_PRODUCER_group. Size and origin of the voxels are read
-from the file; it keeps no unit: LArCV means cm. A voxel's id is x*(ny*nz) + y*nz + z, the other way
-round than in LArCV2.
+Data/cluster3d_PRODUCER_group with particle_PRODUCER_group. Size and origin of the voxels are in the
+file, without a unit: cm as in LArCV. A voxel's id is x*(ny*nz) + y*nz + z, other than in LArCV2.
 Source of the layout: DeepLearnPhysics/larcv3, src/larcv3/core/dataformat/Event*.cxx, ImageMeta.cxx.
 """
 
@@ -35,7 +34,7 @@ _BLOCK_EVENTS = 64
 
 
 def producers(file: h5py.File) -> dict[str, list[str]]:
-    """Kind of product (sparse3d, cluster3d, particle, sparse2d ...) -> its producers in a file."""
+    """Return kind of product (sparse3d, cluster3d, particle, ...) -> its producers in the file."""
     data = file.get("Data")
     return producers_in(map(str, data if isinstance(data, h5py.Group) else ()), "group")
 
@@ -91,14 +90,14 @@ def _events(
 
 
 def index_of_id(where: str, voxel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(V, 3) int64 x, y, z of voxel ids (V,) in a grid of `shape` nx, ny, nz."""
+    """Return x, y, z (V, 3) int64 of voxel ids (V,) in a grid of `shape` nx, ny, nz."""
     if len(voxel) and int(voxel.max()) >= int(np.prod(shape)):
         raise ChallengeError(f"{where}: voxel id {voxel.max()} lies outside {shape}")
     return np.column_stack(np.unravel_index(voxel.astype(np.int64), shape))
 
 
 def _numbers(path: Path, file: h5py.File, n_events: int) -> list[tuple[int, int, int]]:
-    """Run, subrun and event of each entry."""
+    """Return run, subrun and event of each entry."""
     table = file.get("Events/event_id")
     if not isinstance(table, h5py.Dataset) or len(table) != n_events:
         return [(NOT_KNOWN, NOT_KNOWN, entry) for entry in range(n_events)]
@@ -108,7 +107,7 @@ def _numbers(path: Path, file: h5py.File, n_events: int) -> list[tuple[int, int,
 
 
 class _Table:
-    """One product's group: rows of data sets that say where the rows of the next one lie."""
+    """One product's group: data sets whose rows point to rows of the next data set."""
 
     def __init__(self, path: Path, file: h5py.File, name: str):
         self.name = name
@@ -128,7 +127,7 @@ class _Table:
         return np.zeros(0, get_dataset(self._group, name).dtype)
 
     def grid(self, entry: int, options: ReadOptions) -> tuple[tuple[int, ...], Grid]:
-        """Number of voxels (nx, ny, nz) and grid of an event."""
+        """Return the number of voxels (nx, ny, nz) and the grid of an event."""
         extent = self._extents[entry]
         if self._meta is None or not extent["N"] or extent["first"] >= len(self._meta):
             return (1, 1, 1), Grid(np.ones(3), np.zeros(3))
@@ -145,7 +144,7 @@ class _Table:
         return tuple(count.tolist()), Grid(voxel, origin)
 
     def entries(self, part: str, start: int, stop: int) -> list[Any]:
-        """The events start..stop of a product, as `larcv_kinds.combine` takes them."""
+        """Return the events start..stop of a product, in the form for `larcv_kinds.combine`."""
         read = {"clusters": self._clusters, "particles": self._particles}.get(part, self._tensors)
         return read(self._extents[start:stop])
 
@@ -166,7 +165,7 @@ class _Table:
         return found
 
     def _particles(self, extents: np.ndarray) -> list[np.ndarray]:
-        """The kinds (uint8) of the particles of each event."""
+        """Return the kinds (uint8) of the particles of each event."""
         found = []
         for rows in self._follow(extents, None, "particles"):
             process = None
@@ -176,10 +175,10 @@ class _Table:
         return found
 
     def _follow(self, extents: np.ndarray, through: str | None, name: str) -> list[np.ndarray]:
-        """The rows of data set `name` that each of `extents` (first, N) means.
+        """Return the rows of data set `name` for each of `extents` (first, N).
 
-        With `through`, the extents lead to rows of that data set, which lead on. Rows are read
-        from the first to the last at once: events follow one another.
+        through: a data set between: the extents point to its rows, which point to rows of `name`.
+        All rows from the first to the last are read together, because events are contiguous.
         """
         if through is not None:
             middle = self._follow(extents, None, through)

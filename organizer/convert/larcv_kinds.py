@@ -1,4 +1,4 @@
-"""The classes of LArCV's tensors, and which of a file's products hold energy and which classes."""
+"""Convert the classes of LArCV's tensors, and find a file's products with energies and classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TAXONOMIES = (FIVE_TYPES, SPINE)
 
 
 def producers_in(names: Iterable[str], ending: str) -> dict[str, list[str]]:
-    """Kind of product -> its producers, from names such as sparse3d_pcluster_tree."""
+    """Return kind of product -> its producers, from names such as sparse3d_pcluster_tree."""
     product = re.compile(rf"(sparse3d|cluster3d|particle|sparse2d|cluster2d|image2d)_(.+)_{ending}")
     found: dict[str, list[str]] = {}
     for name in names:
@@ -76,13 +76,13 @@ TABLES = (
 
 _IONISATION = ("muIoni", "hIoni", "ionIoni")
 _DECAY = ("Decay", "muMinusCaptureAtRest", "muPlusCaptureAtRest")
-# Parts of names that stand for neither energy nor classes.
+# Parts of the names of products with neither energies nor classes.
 _OTHER_WORDS = ("ghost", "dedx", "key", "chi2", "index", "group", "cosmic", "mask", "score", "flag")
 
 
 @dataclass(frozen=True)
 class Products:
-    """The producers to read. energy or clusters is there; `label` and `particles` may be None."""
+    """The producers to read. One of energy and clusters is set; label, particles may be None."""
 
     energy: str | None
     label: str | None
@@ -92,7 +92,7 @@ class Products:
 
     @property
     def remark(self) -> str:
-        """What is read, for the user."""
+        """The products that are read, for the user."""
         parts = [f"sparse3d_{self.energy} (energy)"] if self.energy else []
         if self.label:
             parts.append(f"sparse3d_{self.label} (classes: {self.taxonomy})")
@@ -103,10 +103,10 @@ class Products:
 
 
 def choose_products(path: Path, found: dict[str, list[str]], options: ReadOptions) -> Products:
-    """Which of a file's producers of sparse3d, cluster3d and particle to read.
+    """Choose which producers of sparse3d, cluster3d and particle to read.
 
-    The user's choice, else the one pair of energy and classes whose names belong together, else
-    the one cluster3d. ChallengeError, with what there is to choose from, where that is not clear.
+    The user's choice, else the only pair of energy and classes with matching names, else the only
+    cluster3d. Raises ChallengeError with the available producers if the choice is not clear.
     """
     sparse, clusters, particles = (
         found.get(kind, []) for kind in ("sparse3d", "cluster3d", "particle")
@@ -166,7 +166,7 @@ def _is_label(name: str) -> bool:
 
 
 def _belong(energy: str, label: str) -> bool:
-    """Whether the names say that `label` holds the classes of `energy`: pcluster_semantics, say."""
+    """Return whether the names match: `pcluster_semantics` has the classes of `pcluster`."""
     return label in (
         f"{energy}_semantics",
         f"{energy}_fivetypes",
@@ -194,7 +194,7 @@ def _found(sparse: list[str], clusters: list[str]) -> str:
 
 
 def kinds_of_types(where: str, types: np.ndarray, taxonomy: str) -> np.ndarray:
-    """(n,) uint8 kinds of the types (n,) of a tensor, numbered as `taxonomy` says."""
+    """Return the kinds (n,) uint8 of a tensor's types (n,) in the numbering `taxonomy`."""
     table = np.full(len(_SPINE), Kind.NO_CLASS, np.uint8)
     for number, (_, kind) in enumerate(_FIVE_TYPES if taxonomy == FIVE_TYPES else _SPINE):
         table[number] = kind
@@ -205,8 +205,11 @@ def kinds_of_types(where: str, types: np.ndarray, taxonomy: str) -> np.ndarray:
 
 
 def look_up(voxel: np.ndarray, known: np.ndarray, value: np.ndarray, missing: float) -> np.ndarray:
-    """(n,) the value of each voxel (n,) among `known` (m,), each once; `missing` if it is none."""
-    if np.array_equal(voxel, known):  # as nearly always
+    """Return the value of each voxel (n,); `missing` if it is not in `known` (m,), without repeats.
+
+    value: (m,), the values of `known`.
+    """
+    if np.array_equal(voxel, known):  # true for nearly all files
         return value
     if not len(known):
         return np.full(len(voxel), missing)
@@ -217,7 +220,7 @@ def look_up(voxel: np.ndarray, known: np.ndarray, value: np.ndarray, missing: fl
 
 
 def kinds_of_particles(pdg: np.ndarray, process: list[str] | None) -> np.ndarray:
-    """(n,) uint8 kinds of particles (n,); `process` names what made each, None if not known."""
+    """Return the kinds (n,) uint8 of particles. pdg: (n,). process: that created each, or None."""
     kind = kind_of_pdg(pdg)
     if process is not None:
         names = np.array(process, dtype=object)
@@ -228,7 +231,7 @@ def kinds_of_particles(pdg: np.ndarray, process: list[str] | None) -> np.ndarray
 
 
 def with_particles(kind: np.ndarray, particle_kind: np.ndarray) -> np.ndarray:
-    """(n,) uint8: `kind` (n,) with tracks told by their particles' kinds (n,), where known."""
+    """Return `kind` (n,) uint8, with tracks replaced by their particles' kinds (n,) if known."""
     is_track = kind == Kind.TRACK
     is_proton = np.isin(particle_kind, (Kind.PROTON, Kind.ION))
     told = np.where(
@@ -240,9 +243,9 @@ def with_particles(kind: np.ndarray, particle_kind: np.ndarray) -> np.ndarray:
 def strongest(
     voxel: np.ndarray, cluster_voxel: np.ndarray, value: np.ndarray, kind: np.ndarray
 ) -> np.ndarray:
-    """(n,) uint8: of each voxel (n,) the kind of the cluster that left most in it.
+    """Return for each voxel (n,) the kind of the cluster that left most energy: (n,) uint8.
 
-    cluster_voxel, value, kind (m,): ids, energies and kinds of the clusters' voxels.
+    cluster_voxel, value, kind: (m,) ids, energies and kinds of the clusters' voxels.
     """
     order = np.lexsort((value, cluster_voxel))
     ids = cluster_voxel[order]
@@ -253,7 +256,7 @@ def strongest(
 
 @dataclass(frozen=True)
 class Clusters:
-    """One entry of cluster3d, V voxels: id, value and the cluster that each is in, (V,) each."""
+    """One entry of cluster3d with V voxels: id, value and cluster of each voxel, (V,) each."""
 
     id: np.ndarray
     value: np.ndarray
@@ -271,9 +274,9 @@ def combine(
     clusters: Clusters | None,
     particle_kind: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """id (V,), energy (V,) and kind (V,) of the voxels of one entry, from its products.
+    """Return id (V,), energy (V,) and kind (V,) of the voxels of one entry, from its products.
 
-    particle_kind: the kind of each cluster's particle; clusters beyond them have none.
+    particle_kind: the kind of each cluster's particle; further clusters have no particle.
     """
     told = None
     if clusters is not None and particle_kind is not None:

@@ -1,10 +1,10 @@
-"""The data of the 2018 competition (MLHEP school), both ways: IN is looked at to tell which.
+"""Convert data of the 2018 competition (MLHEP school) to our events, and our events to these.
 
 From    dense HDF5 (/data and /label, each (N, 192, 192, 192)) or CSV (event,x,y,z,val,label) to our
         events: of kind train if they have labels, else test.
 To      our events to dense HDF5 if OUT ends in .hdf5 or .h5, to CSV if it ends in .csv.
-Nothing is cropped or cut: these are events of our grid already. Labels are 1 electron/positron,
-2 other, 3 proton; the data of two classes have no 3, their protons are among `other`.
+There is no crop and no threshold, because the grids are the same. Labels are 1 electron/positron,
+2 other, 3 proton; in data of two classes protons are `other`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Progress = Callable[[Iterable[Event]], Iterable[Event]]
 
 
 def is_ours(path: Path) -> bool:
-    """Whether `path` is an events file of this challenge, to be written as in 2018."""
+    """Return whether `path` is an event file of this challenge."""
     if not is_hdf5(path):
         return False
     with open_h5(path) as file:
@@ -37,7 +37,7 @@ def is_ours(path: Path) -> bool:
 
 
 def writer(path: Path) -> Callable[[Path, Iterable[Event]], None]:
-    """The function that writes events to `path` as in 2018."""
+    """Return the function that writes events to `path` in a format of 2018."""
     try:
         return _WRITERS[path.suffix.lower()]
     except KeyError:
@@ -45,7 +45,7 @@ def writer(path: Path) -> Callable[[Path, Iterable[Event]], None]:
 
 
 def to_2018(source: Path, out: Path, progress: Progress, n_events: int | None) -> None:
-    """Write the first `n_events` of our events as in 2018, and say so."""
+    """Write the first `n_events` of our events in a format of 2018, and print a summary."""
     write = writer(out)
     with EventFile(source) as events:
         write(out, islice(progress(events), n_events))
@@ -55,11 +55,11 @@ def to_2018(source: Path, out: Path, progress: Progress, n_events: int | None) -
 def from_2018(
     source: Path, out: Path, cycle: Cycle, progress: Progress, n_events: int | None
 ) -> None:
-    """Write the first `n_events` of a file of 2018 as our events, and say so."""
+    """Write the first `n_events` of a file of 2018 as our events, and print a summary."""
     events = read_events_2018(source)
     first = next(events, None)
     if first is None:
-        raise ChallengeError(f"{source}: holds no event")
+        raise ChallengeError(f"{source}: holds no events")
     kind = "test" if first.label is None else "train"
     found: set[int] = set()
     n_written = n_voxels = n_empty = 0

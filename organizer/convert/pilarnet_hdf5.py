@@ -1,4 +1,4 @@
-"""PILArNet-M in HDF5, versions 1 to 3: a row of variable length an event (`pilarnet_rows`)."""
+"""Read PILArNet-M in HDF5, versions 1 to 3: one row of variable length per event."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
         if not (has_rows(points) and has_rows(clusters)):
             raise ChallengeError(
                 f"{path}: expected PILArNet's data sets `point` and `cluster`, "
-                "each with a row of variable length an event"
+                "each with one row of variable length per event"
             )
         if len(points) != len(clusters):
             raise ChallengeError(
@@ -45,5 +45,5 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
 
 
 def has_rows(dataset: object) -> TypeGuard[h5py.Dataset]:
-    """Whether it is a data set with a row of variable length for each event."""
+    """Return whether it is a data set with rows of variable length."""
     return isinstance(dataset, h5py.Dataset) and h5py.check_vlen_dtype(dataset.dtype) is not None

@@ -1,4 +1,4 @@
-"""PILArNet-M in parquet, as pimm reads it: columns point, cluster, cluster_extra of lists."""
+"""Read PILArNet-M in pimm's parquet format: columns point, cluster, cluster_extra of lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLUMNS = ("point", "cluster", "cluster_extra")
 
 
 def import_parquet() -> Any:
-    """The module pyarrow.parquet. ChallengeError if it is not installed."""
+    """Return the module pyarrow.parquet. Raises ChallengeError if it is not installed."""
     try:
         import pyarrow.parquet
     except ImportError as reason:
@@ -27,7 +27,7 @@ def import_parquet() -> Any:
 
 
 def columns_of(path: Path) -> list[str]:
-    """The names of a parquet file's columns. ChallengeError where it can't be read."""
+    """Return the names of a parquet file's columns. Raises ChallengeError if it can't be read."""
     parquet = import_parquet()
     check_file(path)
     try:
@@ -64,7 +64,7 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
 
 
 def _rows(column: Any) -> Iterator[np.ndarray]:
-    """Each row's list as one flat array of numbers, however deep the lists are nested."""
+    """Yield each row's (nested) list as one flat array of numbers."""
     for row in range(len(column)):
         values = column[row].values
         while hasattr(values, "flatten") and str(values.type).startswith(("list", "large_list")):

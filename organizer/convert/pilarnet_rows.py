@@ -1,4 +1,4 @@
-"""Rows of PILArNet-M, of whatever file they come: `point` and `cluster` of one event -> deposits.
+"""Convert rows of PILArNet-M (`point` and `cluster` of one event) to deposits, for all formats.
 
 `point` is (N, 8): x, y, z [voxels], energy [MeV], ...; `cluster` is (M, 6): size, fragment, group,
 interaction, semantic, pid; points are ordered by cluster. Version 1 has no pid, (M, 5). Versions 2
@@ -17,10 +17,10 @@ from organizer.convert.taxonomy import Kind, Taxonomy
 _POINT_COLUMNS = 8
 _CLUSTER_COLUMNS = (6, 5)
 _VERTEX = slice(2, 5)  # in cluster_extra
-_LIMIT = 1e6  # no coordinate or number in these files is anywhere near
+_LIMIT = 1e6  # all valid coordinates and numbers in these files are much smaller
 _TRACK, _PROTON = 1, 4
-NO_PIDS = "its clusters have no pid: protons can't be told from other tracks"
-NO_SIZE = "the file does not keep the size of its voxels: taken as {} mm (--source-voxel-mm)"
+NO_PIDS = "its clusters have no pid: protons can't be separated from other tracks"
+NO_SIZE = "the file does not contain the size of its voxels: taken as {} mm (--source-voxel-mm)"
 _KIND_OF_SEMANTIC = np.array(
     [Kind.SHOWER, Kind.MIP, Kind.MICHEL, Kind.DELTA, Kind.LOW_ENERGY, Kind.NO_CLASS], np.uint8
 )
@@ -45,12 +45,12 @@ TAXONOMY = Taxonomy(
 
 
 def grid(options: ReadOptions) -> Grid:
-    """PILArNet's voxels: 3 mm by its paper, no file says so; --source-voxel-mm says otherwise."""
+    """Return PILArNet's grid: voxels of 3 mm as in its paper, or of --source-voxel-mm."""
     return Grid(np.full(3, options.voxel_mm or VOXEL_SIZE_MM), np.zeros(3))
 
 
 def kinds(where: str, semantic: np.ndarray, pid: np.ndarray | None) -> np.ndarray:
-    """(n,) uint8 kinds from semantic types (n,) and pids (n,), None if the file has none."""
+    """Return kinds (n,) uint8 from semantic types (n,) and pids (n,), or None without pids."""
     semantic = np.where(semantic == NOT_KNOWN, len(_KIND_OF_SEMANTIC) - 1, semantic)
     if not np.isin(semantic, range(len(_KIND_OF_SEMANTIC))).all():
         raise ChallengeError(f"{where}: expected semantic types 0 to 4, found {semantic.max():g}")
@@ -73,13 +73,14 @@ def event_of_rows(
     cluster_extra: np.ndarray | None,
     options: ReadOptions,
 ) -> SourceEvent:
-    """The event in one row of each data set, flat arrays of numbers. ChallengeError for others.
+    """Return the event in one row of each data set (flat arrays of numbers).
 
-    Without labels where no cluster has a semantic type (-1), as this package writes test events.
+    It has no labels if all semantic types are -1, as in test events of this package. Raises
+    ChallengeError for wrong lengths or values.
     """
     if point.size % _POINT_COLUMNS:
         raise ChallengeError(
-            f"{where}: point has {point.size} values, expected {_POINT_COLUMNS} a voxel"
+            f"{where}: point has {point.size} values, expected {_POINT_COLUMNS} per voxel"
         )
     point = point.reshape(-1, _POINT_COLUMNS)
     _check_sensible(where, point[:, :3])
@@ -106,22 +107,22 @@ def event_of_rows(
 
 
 def _clusters(where: str, n_points: int, cluster: np.ndarray) -> np.ndarray:
-    """(M, 6) or (M, 5) int64. Told apart by their sizes, which add up to the number of points."""
+    """Return the clusters as (M, 6) or (M, 5) int64. The sum of their sizes shows which it is."""
     for n_columns in _CLUSTER_COLUMNS:
         if cluster.size % n_columns == 0:
             table = cluster.reshape(-1, n_columns).astype(np.int64)
             if (table[:, 0] >= 0).all() and table[:, 0].sum() == n_points:
                 return table
     raise ChallengeError(
-        f"{where}: cluster has {cluster.size} values; expected 6 or 5 a cluster, "
-        f"the first ones its size, {n_points} in all"
+        f"{where}: cluster has {cluster.size} values; expected 6 or 5 per cluster, "
+        f"the first one its size, {n_points} in all"
     )
 
 
 def _vertex(
     size: np.ndarray, energy: np.ndarray, cluster_extra: np.ndarray | None, voxel_mm: float
 ) -> np.ndarray | None:
-    """(3,) mm: the vertex of the cluster with most energy among those that have one."""
+    """Return the vertex (3,) in mm of the cluster with most energy that has a vertex, or None."""
     if cluster_extra is None or not len(size) or cluster_extra.size % len(size):
         return None
     extra = cluster_extra.reshape(len(size), -1)

@@ -1,7 +1,8 @@
-"""From a source's coordinates to 3 mm voxels: energy is spread by length or volume, never moved.
+"""Distribute a source's deposits over voxels of the wanted size.
 
-Segments are cut where they cross voxels. Voxels of another size are cut, too: each leaves its
-energy in the voxels that it overlaps, by volume. Voxels of the wanted size stay as they are.
+The energy of a segment is divided among the voxels that it crosses, by length. The energy of a
+voxel of another size is divided among the voxels that it overlaps, by volume. Voxels of the wanted
+size are not changed.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import numpy as np
 from lartpc_challenge.format import ChallengeError
 from organizer.convert.deposits import Segments, SourceEvent, Voxels
 
-SAME_SIZE = 1e-3  # relative; 192 such voxels are a fifth of a voxel off
+SAME_SIZE = 1e-3  # relative difference; after 192 voxels this is a fifth of a voxel
 _BLOCK_PIECES = 1 << 20
 _MOST_CELLS = float(1 << 62)
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """Parts of deposits, each within one voxel. P is their number.
+    """P parts of deposits, each in one voxel.
 
-    row (P,) int64: which deposit. cell (P, 3) int64: which voxel. share (P,) float64 of its energy.
+    row (P,) int64: index of the deposit. cell (P, 3) int64: the voxel. share (P,) float64: part of
+    the deposit's energy.
     """
 
     row: np.ndarray
@@ -33,10 +35,10 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Cells:
-    """What an event leaves in voxels of the wanted size, before crop and threshold.
+    """The energy of an event in C voxels of the wanted size, before crop and threshold.
 
-    cell (C, 3) int64, in order of x, y, z, none twice; parts_mev (n_labels, C) float64: the energy
-    of each label, row 0 that without a class.
+    cell (C, 3) int64: sorted by x, y, z, without repeats. parts_mev (n_labels, C) float64: the
+    energy of each label; row 0 is the energy without a class.
     """
 
     cell: np.ndarray
@@ -44,19 +46,19 @@ class Cells:
 
 
 def is_same_size(place: Voxels | Segments, voxel_mm: float) -> bool:
-    """Whether the source's voxels are the wanted ones already."""
+    """Return whether the source's voxels have the wanted size."""
     return isinstance(place, Voxels) and bool(
         (np.abs(place.grid.voxel_mm - voxel_mm) <= SAME_SIZE * voxel_mm).all()
     )
 
 
 def lattice_mm(place: Voxels | Segments) -> np.ndarray:
-    """(3,) float64: where voxel 0, 0, 0 of `cut` has its lower corner, in the source's mm."""
+    """Return the lower corner (3,) of voxel 0, 0, 0 of `cut`, in the source's mm."""
     return place.grid.origin_mm if isinstance(place, Voxels) else np.zeros(3)
 
 
 def cut(place: Voxels | Segments, voxel_mm: float) -> Iterator[Pieces]:
-    """Cut deposits into pieces within one voxel each; in blocks of bounded size.
+    """Cut deposits into pieces within one voxel each; yield blocks of limited size.
 
     The shares of every deposit add up to 1.
     """
@@ -105,9 +107,9 @@ def tally(event: SourceEvent, voxel_mm: float, label_of_kind: np.ndarray) -> Cel
 def _sums(
     key: np.ndarray, label: np.ndarray, weight: np.ndarray, n_labels: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each of the keys (n,) once, ascending (m,), and the sums (n_labels, m) of their weights.
+    """Return the unique keys (m,), ascending, and the sums (n_labels, m) of their weights.
 
-    weight (k, n): of each key the weights of the labels in `label`, (1, n) or (k, 1).
+    key: (n,). weight: (k, n), weights of the labels in `label`, (1, n) or (k, 1).
     """
     order = np.argsort(key, kind="stable")
     key = key[order]
@@ -122,7 +124,7 @@ def _sums(
 
 
 def _bounding_box(event: SourceEvent, voxel_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest cell (3,) int64 of what `cut` makes, and how many there are along each axis."""
+    """Return the lowest cell (3,) int64 of the pieces of `cut`, and their extent per axis."""
     place = event.place
     if not len(event.energy_mev):
         return np.zeros(3, np.int64), np.ones(3, np.int64)
@@ -136,14 +138,14 @@ def _bounding_box(event: SourceEvent, voxel_mm: float) -> tuple[np.ndarray, np.n
     if np.prod(high - low) > _MOST_CELLS:
         km = (high - low).max() * voxel_mm / 1e6
         raise ChallengeError(
-            f"event {event.event_id}: its deposits lie {km:.3g} km apart; a coordinate is wrong, "
-            "or its unit is"
+            f"event {event.event_id}: its deposits are {km:.3g} km apart; a coordinate or its unit "
+            "is wrong"
         )
     return low.astype(np.int64), (high - low).astype(np.int64)
 
 
 def _blocks(pieces: np.ndarray) -> Iterator[slice]:
-    """Slices of the deposits, each of about _BLOCK_PIECES pieces; pieces (D,): of each deposit."""
+    """Yield slices of deposits with about _BLOCK_PIECES pieces. pieces: (D,), per deposit."""
     start, end = 0, np.cumsum(pieces)
     while start < len(pieces):
         done = end[start - 1] if start else 0
@@ -158,10 +160,10 @@ def _crossings(place: Segments, voxel_mm: float) -> np.ndarray:
 
 
 def split_voxels(index: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Cut voxels of `ratio` (3,) times the wanted size; `index` (D, 3) int64 counts them.
+    """Cut voxels `index` (D, 3) int64 that are `ratio` (3,) times as large as the wanted ones.
 
-    Returns, a row for each overlap: row (P,) int64, cell (P, 3) int64, share (P,) of the volume,
-    which adds up to 1 for every voxel.
+    Returns for each overlap: row (P,) int64, cell (P, 3) int64, and share (P,) of the volume, whose
+    sum is 1 for every voxel.
     """
     row, cells, share = np.arange(len(index)), [], np.ones(len(index))
     for axis in range(3):
@@ -178,16 +180,16 @@ def split_voxels(index: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, ...]
 
 
 def split_by_cell(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The cells that straight segments cross, exactly.
+    """Find the cells that straight segments cross, exactly.
 
-    start, end (S, 3) in cells. Returns, a row a piece within one cell: segment (P,) int64, cell
-    (P, 3) int64, share (P,) of the segment's length, which adds up to 1 for every segment.
+    start, end: (S, 3) in units of cells. Returns for each piece within a cell: segment (P,) int64,
+    cell (P, 3) int64, and share (P,) of the segment's length, whose sum is 1 for every segment.
     """
     low, high = np.floor(np.minimum(start, end)), np.floor(np.maximum(start, end))
     rows = np.arange(len(start))
     segments, fractions = [rows, rows], [np.zeros(len(start)), np.ones(len(start))]
     for axis in range(3):
-        # Planes low + 1 ... high lie between the ends; where each is crossed, as a fraction.
+        # Planes low + 1 ... high are between the ends; compute the fraction at each crossing.
         crossings = (high - low)[:, axis].astype(np.int64)
         segment = np.repeat(rows, crossings)
         nth = np.arange(len(segment)) - np.repeat(np.cumsum(crossings) - crossings, crossings)

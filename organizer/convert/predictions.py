@@ -1,4 +1,4 @@
-"""What a network says of our events: a submission's labels, or scores for every class."""
+"""Read predictions for our events: labels of a submission, or scores of every class."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lartpc_challenge.submission.forms import read_submission
 
 
 def read_scores(prediction: Path, events: Path) -> np.ndarray:
-    """(M, classes) float32: a score from 0 to 1 for every class of every voxel of an events file.
+    """Read scores from 0 to 1 of every class and voxel of an event file: (M, classes) float32.
 
-    prediction: a submission for `events` in any of its forms, whose labels have the score 1, or an
-    HDF5 file with the data set `score` (M, classes), voxels in the order of `events`. Column i is
-    the class of label i + 1; a voxel that a submission calls empty has zeros. ChallengeError where
-    the two don't fit.
+    prediction: a submission for `events` in any form (its labels get the score 1), or an HDF5 file
+    with the data set `score` (M, classes), voxels in the order of `events`. Column i is the class
+    of label i + 1; voxels that are predicted to be empty have zeros. Raises ChallengeError if the
+    two files do not match.
     """
     check_file(prediction)
     manifest = Manifest.from_events(events)
@@ -43,6 +43,6 @@ def read_scores(prediction: Path, events: Path) -> np.ndarray:
 
 
 def labels_of(scores: np.ndarray) -> np.ndarray:
-    """(M,) uint8: the label with the highest score; 0 where all are 0."""
+    """Return the label with the highest score: (M,) uint8; 0 if all scores are 0."""
     best = scores.argmax(axis=1).astype(np.uint8) + np.uint8(1)
     return np.where(scores.max(axis=1, initial=0) > 0, best, 0).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Which module reads which kind of file, under the names of the command line."""
+"""Find the module that reads a file, with the names of the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Read = Callable[[Path, ReadOptions], Iterator[SourceEvent]]
 
 @dataclass(frozen=True)
 class Family:
-    """A SOURCE of the command line: one line about it, the manuals of its readers, its tables."""
+    """A SOURCE of the command line: a line about it, the manuals of its readers, its tables."""
 
     summary: str
     manuals: tuple[str | None, ...]
@@ -69,10 +69,10 @@ FAMILIES = {
 
 
 def find_reader(path: Path, source: str | None) -> tuple[Found, str]:
-    """What `path` is, and the SOURCE that it belongs to. `source`: the one that was asked for.
+    """Recognise the file `path`; return the result and its SOURCE.
 
-    ChallengeError where nothing reads it, or another source does: what it is, what was found in it
-    and which command reads it.
+    source: the one that the user gave, or None. Raises ChallengeError if no module reads the file,
+    or if another source does, with the contents of the file and the right command.
     """
     found = recognise(path)
     if found.source is None:

@@ -1,4 +1,4 @@
-"""What kind a file is, by looking into it: a file of another kind is not called damaged."""
+"""Recognise the kind of a file from its content."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _PACKETS = ("packets", "mc_packets_assn")
 
 @dataclass(frozen=True)
 class Found:
-    """What a file is. reader: the name of the module that reads it, None if nothing here does.
+    """The kind of a file.
 
-    source: the SOURCE of the command line that it belongs to. what: in words; content: what was
-    found in it; advice: what to do with it where nothing here reads it.
+    what: its kind in words. content: what was found in it. source: its SOURCE of the command line.
+    reader: the name of the module that reads it; None if there is none. advice: what to do with a
+    file that can't be read here.
     """
 
     what: str
@@ -40,7 +41,7 @@ class Found:
 
     @property
     def sentence(self) -> str:
-        """What it is, with what was found in it and what reads it."""
+        """A clause with the kind, the content, and the command or advice."""
         content = f" ({self.content})" if self.content else ""
         if self.source is not None:
             return f"is {self.what}{content}; {_CONVERT} {self.source} reads it"
@@ -48,7 +49,7 @@ class Found:
 
 
 def recognise(path: Path) -> Found:
-    """What the file or folder `path` is. ChallengeError where it is missing, or damaged."""
+    """Recognise the file or folder `path`. Raises ChallengeError if it is missing or damaged."""
     path = Path(path)
     if path.is_dir():
         if arrays.event_folders(path):
@@ -112,7 +113,7 @@ def _hdf5(path: Path) -> Found:
             return Found(
                 "an early table of edep-sim's segments",
                 content,
-                advice="make it again with today's dumpTree.py",
+                advice="make it again with the present dumpTree.py",
             )
         if any(name in file for name in _PACKETS):
             return Found(

@@ -1,4 +1,4 @@
-"""ROOT files by uproot: their branches, and raw bytes where uproot has no reader."""
+"""Read ROOT files with uproot: branches, and raw bytes of types that uproot can't decode."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.submission.upload import READ_ERRORS
 
 BLOCK_ENTRIES = 100
-# What damaged bytes make uproot raise, beside what a damaged zip does and an error of its own.
+# The exceptions that uproot raises for damaged bytes, in addition to zlib's and its own.
 _MORE_READ_ERRORS = (LookupError, TypeError, AttributeError, AssertionError, NotImplementedError)
 
 
 def import_uproot() -> Any:
-    """The module uproot. ChallengeError if it is not installed."""
+    """Return the module uproot. Raises ChallengeError if it is not installed."""
     try:
         import uproot
     except ImportError as reason:
@@ -28,7 +28,7 @@ def import_uproot() -> Any:
 
 @contextlib.contextmanager
 def reading_root(what: str) -> Iterator[None]:
-    """Turn what uproot and numpy say of damaged bytes into one sentence about `what`."""
+    """Turn the exceptions of uproot and numpy for damaged bytes into one ChallengeError."""
     uproot = import_uproot()
     try:
         yield
@@ -40,7 +40,7 @@ def reading_root(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_root(path: Any) -> Iterator[Any]:
-    """An open ROOT file of uproot. ChallengeError, one sentence, where it can't be opened."""
+    """Yield an open ROOT file of uproot. Raises ChallengeError if it can't be opened."""
     uproot = import_uproot()
     check_file(path)
     try:
@@ -55,7 +55,7 @@ def open_root(path: Any) -> Iterator[Any]:
 
 
 def find_branch(tree: Any, name: str) -> Any:
-    """The branch of the member `name`, however deep ROOT split the object; None if none is it."""
+    """Return the branch of the member `name` at any depth, or None."""
     for key in tree.keys(recursive=True):
         if f".{key.split('/')[-1]}".endswith(f".{name}"):
             return tree[key]
@@ -63,7 +63,7 @@ def find_branch(tree: Any, name: str) -> Any:
 
 
 def need_branch(path: Any, tree: Any, name: str) -> Any:
-    """As `find_branch`; ChallengeError if there is none."""
+    """Return the branch of the member `name`. Raises ChallengeError if there is none."""
     branch = find_branch(tree, name)
     if branch is None:
         raise ChallengeError(f"{path}: the tree {tree.name} has no branch {name}")
@@ -71,13 +71,13 @@ def need_branch(path: Any, tree: Any, name: str) -> Any:
 
 
 def columns(path: Any, branches: Sequence[Any], start: int, stop: int) -> list[np.ndarray]:
-    """The entries start..stop of branches, each an array of numbers or of arrays."""
+    """Return the entries start..stop of branches, each as an array of numbers or of arrays."""
     with reading_root(f"{path}: entries {start} to {stop - 1}"):
         return [b.array(entry_start=start, entry_stop=stop, library="np") for b in branches]
 
 
 def raw_entries(path: Any, branch: Any, start: int, stop: int) -> list[np.ndarray]:
-    """The undecoded bytes, uint8, of the entries start..stop of a branch."""
+    """Return the undecoded bytes (uint8) of the entries start..stop of a branch."""
     uproot = import_uproot()
     as_bytes = uproot.AsJagged(uproot.AsDtype("u1"))
     with reading_root(f"{path}: entries {start} to {stop - 1} of {branch.name}"):
@@ -85,6 +85,6 @@ def raw_entries(path: Any, branch: Any, start: int, stop: int) -> list[np.ndarra
 
 
 def blocks(n_entries: int, size: int = BLOCK_ENTRIES) -> Iterator[tuple[int, int]]:
-    """(start, stop) of blocks of entries."""
+    """Yield (start, stop) of blocks of `size` entries."""
     for start in range(0, n_entries, size):
         yield start, min(start + size, n_entries)

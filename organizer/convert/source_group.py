@@ -1,4 +1,4 @@
-"""The group `source/` of converted files: what leads back to the source (FORMAT.md, "Source")."""
+"""Read and write the group `source/` of converted files, their link to the source (FORMAT.md)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _FINGERPRINT_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class SourceGroup:
-    """What a converted file says of its source. N is the number of its events.
+    """The link of a converted file with N events to its source.
 
-    parent, event_id (N,), run (N, 2) int64; origin_mm, voxel_mm (N, 3) float64: FORMAT.md.
+    parent, event_id (N,), run (N, 2) int64; origin_mm, voxel_mm (N, 3) float64: see FORMAT.md.
     """
 
     path: str
@@ -49,7 +49,7 @@ def write_source(
     settings: Settings,
     rows: Sequence[Converted],
 ) -> None:
-    """Write the group into an events file whose events are `rows`, in that order."""
+    """Write the group into an event file whose events are `rows`, in that order."""
     group = file.create_group(GROUP)
     group.attrs.update(
         {
@@ -70,7 +70,10 @@ def write_source(
 
 
 def read_source(path: Path) -> SourceGroup | None:
-    """The group of a converted file; None if it has none. ChallengeError where it is damaged."""
+    """Read the group of a converted file; None if it has none.
+
+    Raises ChallengeError if it is damaged.
+    """
     with open_h5(path) as file:
         group = file.get(GROUP)
         if not isinstance(group, h5py.Group):
@@ -90,9 +93,9 @@ def read_source(path: Path) -> SourceGroup | None:
 
 
 def fingerprint(path: Path) -> str:
-    """16 bytes in hexadecimal that tell a file from others: of its size, its start and its end.
+    """Return a fingerprint of a file (32 hexadecimal digits) from its size, start and end.
 
-    Of a folder: of the names and sizes of the files in it.
+    For a folder: from the names and sizes of its files.
     """
     digest = hashlib.blake2b(digest_size=16)
     for block in _telling_bytes(Path(path)):

@@ -1,8 +1,8 @@
-"""SPINE's HDF5, versions 1 and 2: cached tensors of voxels with their semantic types.
+"""Read SPINE's HDF5, versions 1 and 2: cached tensors of voxels with their semantic types.
 
-Products (N, 4) x, y, z, value, or (N, 5 and more) with the batch before; one with energies [MeV],
-one with semantic types: `data` and `seg_label`, or `clust_label`, which has both and pids. Other
-names: --energy-from and --labels-from. Size and origin of the voxels come from `meta` [cm].
+Products (N, 4) x, y, z, value, or (N, 5 or more) with the batch number first; one with energies
+[MeV], one with semantic types: `data` and `seg_label`, or `clust_label`, which has both and pids.
+Use --energy-from and --labels-from for other names. `meta` has size and origin of the voxels [cm].
 Source of the layout: DeepLearnPhysics/spine, src/spine/io/{read,write}/hdf5, constants/columns.py.
 """
 
@@ -30,7 +30,7 @@ _MM_PER_CM = 10.0
 
 
 def is_spine(file: h5py.File) -> bool:
-    """Whether an HDF5 file is one of SPINE's."""
+    """Return whether an HDF5 file was written by SPINE."""
     info = file.get("info")
     return (
         "events" in file
@@ -40,7 +40,7 @@ def is_spine(file: h5py.File) -> bool:
 
 
 def product_names(file: h5py.File) -> list[str]:
-    """The names of a file's products."""
+    """Return the names of a file's products."""
     return [name for name in names_of(_root(file)) if name not in ("info", "events")]
 
 
@@ -51,9 +51,9 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
             raise ChallengeError(f"{path}: expected SPINE's `events` and `info`")
         version = int(str(file["info"].attrs.get("format_version", 1)))
         if version not in (1, 2):
-            raise ChallengeError(f"{path}: is of SPINE's format {version}, 1 and 2 are read")
+            raise ChallengeError(f"{path}: has SPINE's format {version}, expected 1 or 2")
         if not file["info"].attrs.get("complete", True):
-            raise ChallengeError(f"{path}: is marked incomplete: what wrote it was stopped")
+            raise ChallengeError(f"{path}: is marked incomplete: its writer was stopped")
         names = product_names(file)
         energy, label = _choose(path, names, options)
         products = {
@@ -89,7 +89,7 @@ def _choose(path: Path, names: list[str], options: ReadOptions) -> tuple[str, st
 
 
 class _Product:
-    """One product of a file: its rows of an event, in either version of the format."""
+    """One product of a file, in either version of the format."""
 
     def __init__(self, path: Path, file: h5py.File, name: str, version: int):
         self._where = f"{path}: {name}"
@@ -108,7 +108,7 @@ class _Product:
                 self.has_batch = "product_metadata" not in group.attrs
 
     def rows(self, entry: int) -> np.ndarray:
-        """The rows of an event: (n, columns), or a table of objects."""
+        """Return the rows of an event: (n, columns), or a table of objects."""
         with reading(f"{self._where}: event {entry}"):
             if self._events is None:
                 return self._values[self._offsets[entry] : self._offsets[entry + 1]]
@@ -150,7 +150,7 @@ def _event(
 
 
 def _tensor(where: str, name: str, product: _Product, entry: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (n, 3) and features (n, at least 1) of an event."""
+    """Return coordinates (n, 3) and features (n, at least 1) of an event."""
     rows = product.rows(entry)
     if rows.dtype.names or rows.ndim != 2 or rows.shape[1] < 4:
         raise ChallengeError(
@@ -158,7 +158,7 @@ def _tensor(where: str, name: str, product: _Product, entry: int) -> tuple[np.nd
         )
     has_batch = rows.shape[1] > 4 and product.has_batch
     if has_batch and len(rows) and (rows[:, 0] != rows[0, 0]).any():
-        raise ChallengeError(f"{where}: the first column of {name} is no batch number")
+        raise ChallengeError(f"{where}: the first column of {name} is not a batch number")
     coords = rows[:, 1:4] if has_batch else rows[:, :3]
     if not np.isfinite(coords).all():
         raise ChallengeError(f"{where}: a coordinate of {name} is not a number")
@@ -168,7 +168,7 @@ def _tensor(where: str, name: str, product: _Product, entry: int) -> tuple[np.nd
 def _on(
     where: str, coords: np.ndarray, others: np.ndarray, values: np.ndarray, name: str
 ) -> np.ndarray:
-    """(n,) the values of the places `others` (m, 3) at the places `coords` (n, 3), -1 if none."""
+    """Return the values (m,) of voxels `others` (m, 3) for the voxels `coords` (n, 3); else -1."""
     if coords.shape == others.shape and np.array_equal(coords, others):
         return values
     everything = np.concatenate([others, coords])
@@ -184,7 +184,7 @@ def _on(
 def _index(
     where: str, coords: np.ndarray, meta: _Product | None, entry: int, options: ReadOptions
 ) -> tuple[np.ndarray, Grid]:
-    """(n, 3) int64 voxels and their grid; coordinates that are not whole numbers are in cm."""
+    """Return voxels (n, 3) int64 and their grid; coordinates that are not whole numbers are cm."""
     is_whole = bool((coords == np.floor(coords)).all())
     if meta is not None:
         row = meta.rows(entry)[0]
@@ -196,7 +196,7 @@ def _index(
         return index.astype(np.int64), grid
     if options.voxel_mm is None or not is_whole:
         raise ChallengeError(
-            f"{where}: has no product `meta` with the size of its voxels; say it with "
+            f"{where}: has no product `meta` with the size of its voxels; give it with "
             "--source-voxel-mm"
         )
     return coords.astype(np.int64), Grid(np.full(3, options.voxel_mm), np.zeros(3))

@@ -1,8 +1,8 @@
-"""What sources call their classes, and which class of a cycle each of them becomes.
+"""Convert the classes of sources to those of a cycle.
 
-A reader translates its source's own classes to `Kind`: one table per source, printed by --help.
-A kind becomes the first class of the cycle with one of the names in CLASS_NAMES_OF_KIND; so every
-cycle whose classes have these names can be written, those that are declared later included.
+A reader converts its source's classes to `Kind` with one table per source, printed by --help. A
+kind becomes the first class of the cycle with one of the names in CLASS_NAMES_OF_KIND. So every
+cycle whose classes have these names can be used, also one that is declared later.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from organizer.pdg import ELECTRON, FIRST_NUCLEUS, MUON, PHOTON, PROTON
 
 
 class Kind(IntEnum):
-    """What left a deposit, as finely as any source tells it."""
+    """The kinds of deposits, as detailed as in any source."""
 
-    NO_CLASS = 0  # charge that the source gives no class, or says is none (a ghost)
+    NO_CLASS = 0  # charge without a class in the source, or a ghost
     PROTON = 1
     ION = 2  # deuterons and heavier nuclei
     MIP = 3  # muons, pions, kaons and other charged hadrons
-    TRACK = 4  # one of the three above, the source does not say which
+    TRACK = 4  # one of the three above, not specified by the source
     SHOWER = 5
     DELTA = 6
     MICHEL = 7
     LOW_ENERGY = 8
-    ELECTRON = 9  # an electron, positron or photon, the source does not say whose
+    ELECTRON = 9  # an electron, positron or photon of unknown origin
 
 
 _SHOWER_NAMES = ("shower", "electron/positron")
@@ -45,14 +45,14 @@ CLASS_NAMES_OF_KIND = {
     Kind.LOW_ENERGY: ("low-energy", *_SHOWER_NAMES),
     Kind.ELECTRON: _SHOWER_NAMES,
 }
-# What a kind may be, where the source does not say.
+# The possible kinds behind a kind that is not specific.
 _ONE_OF = {
     Kind.TRACK: (Kind.PROTON, Kind.ION, Kind.MIP),
     Kind.ELECTRON: (Kind.SHOWER, Kind.DELTA, Kind.MICHEL),
 }
 
 
-# What a class of ours stands for, in other people's terms.
+# The kind of each class of ours.
 _KIND_OF_CLASS = {
     "proton": Kind.PROTON,
     "HIP": Kind.PROTON,
@@ -68,7 +68,7 @@ _KIND_OF_CLASS = {
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """A source's classes in its own words, and what it does not know."""
+    """A source's classes in its own words, and the facts that it does not contain."""
 
     title: str
     classes: tuple[tuple[str, Kind], ...]
@@ -76,7 +76,7 @@ class Taxonomy:
 
 
 def class_of_kind(kind: Kind, cycle: Cycle) -> str | None:
-    """The name of the cycle's class for `kind`; None if the cycle has none for it."""
+    """Return the name of the cycle's class for `kind`; None if there is none."""
     for name in CLASS_NAMES_OF_KIND.get(kind, ()):
         if name in cycle.class_names:
             return name
@@ -84,25 +84,25 @@ def class_of_kind(kind: Kind, cycle: Cycle) -> str | None:
 
 
 def kind_of_class(name: str, names: Sequence[str]) -> Kind:
-    """What the class `name` stands for, one of the classes `names`.
+    """Return the kind of the class `name`, one of a cycle's classes `names`.
 
-    ChallengeError for one that says where a particle comes from, such as `cosmic`.
+    Raises ChallengeError for a class of the particle's source, such as `cosmic`.
     """
-    if name == "other":  # without protons, where these have a class of their own
+    if name == "other":  # without protons if they have their own class
         return Kind.MIP if "proton" in names else Kind.TRACK
     try:
         return _KIND_OF_CLASS[name]
     except KeyError:
         raise ChallengeError(
-            f"the class `{name}` is none that other formats know; they have shower, track, Michel, "
-            "delta and low-energy"
+            f"other formats have no class `{name}`; they have shower, track, Michel, delta and "
+            "low-energy"
         ) from None
 
 
 def label_of_kind(cycle: Cycle) -> np.ndarray:
-    """(number of kinds,) uint8: the cycle's label of every kind, 0 for NO_CLASS.
+    """Return the cycle's label of every kind: (number of kinds,) uint8, 0 for NO_CLASS.
 
-    ChallengeError where the cycle's classes are other things than what leaves charge.
+    Raises ChallengeError if the cycle's classes do not depend on the kind of particle.
     """
     labels = np.zeros(len(Kind), np.uint8)
     for kind in CLASS_NAMES_OF_KIND:
@@ -110,28 +110,28 @@ def label_of_kind(cycle: Cycle) -> np.ndarray:
         if name is None:
             raise ChallengeError(
                 f"cycle {cycle.number} has the classes {', '.join(cycle.class_names)}: none is for "
-                f"{_said(kind)}. Other people's files tell which particle left the charge, nothing "
-                "else; choose another --cycle"
+                f"{_said(kind)}. The source only contains the kind of particle that left the "
+                "charge; choose another --cycle"
             )
         labels[kind] = cycle.class_names.index(name) + 1
     return labels
 
 
 def ambiguities(kinds: Iterable[Kind], cycle: Cycle) -> list[str]:
-    """A sentence for each kind in a file that may be several of the cycle's classes."""
+    """Return a sentence for each kind in a file that can belong to several of the classes."""
     sentences = []
     for kind in sorted(set(kinds) & set(_ONE_OF)):
         possible = dict.fromkeys(class_of_kind(one, cycle) for one in _ONE_OF[kind])
         if len(possible) > 1:
             sentences.append(
-                f"the source does not tell {' from '.join(map(str, possible))}: all {_said(kind)} "
-                f"is `{class_of_kind(kind, cycle)}`"
+                f"the source does not separate {' from '.join(map(str, possible))}: all "
+                f"{_said(kind)} becomes `{class_of_kind(kind, cycle)}`"
             )
     return sentences
 
 
 def table(taxonomy: Taxonomy) -> str:
-    """The table of one source: its classes, and what they become in every cycle."""
+    """Return the table of one source as text: its classes, and the class in every cycle."""
     columns: dict[tuple[str, ...], list[str]] = {}
     for cycle in CYCLES.values():
         if class_of_kind(Kind.SHOWER, cycle):
@@ -155,7 +155,7 @@ def _said(kind: Kind) -> str:
 
 
 def kind_of_pdg(pdg: np.ndarray) -> np.ndarray:
-    """(n,) uint8: the kind of what particles with PDG codes (n,) leave, without their ancestry."""
+    """Return the kinds (n,) uint8 of particles with PDG codes (n,), without their ancestors."""
     kind = np.full(len(pdg), Kind.MIP, np.uint8)
     kind[is_electromagnetic(pdg)] = Kind.ELECTRON
     kind[pdg == PROTON] = Kind.PROTON
@@ -164,15 +164,15 @@ def kind_of_pdg(pdg: np.ndarray) -> np.ndarray:
 
 
 def is_electromagnetic(pdg: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether it is an electron, a positron or a photon."""
+    """Return (n,) bool: whether PDG codes (n,) are electrons, positrons or photons."""
     return (np.abs(pdg) == ELECTRON) | (pdg == PHOTON)
 
 
 def is_electron(pdg: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether it is an electron or a positron."""
+    """Return (n,) bool: whether PDG codes (n,) are electrons or positrons."""
     return np.abs(pdg) == ELECTRON
 
 
 def is_muon(pdg: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether it is a muon of either charge."""
+    """Return (n,) bool: whether PDG codes (n,) are muons of either charge."""
     return np.abs(pdg) == MUON

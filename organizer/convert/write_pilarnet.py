@@ -1,11 +1,11 @@
-"""Our events as PILArNet-M, for pimm, Panda and PoLAr-MAE: HDF5 and parquet.
+"""Write our events as PILArNet-M, for pimm, Panda and PoLAr-MAE: HDF5 and parquet.
 
-v3      point (N, 8), cluster (K, 6), cluster_extra (K, 6): pimm reads it
-v2      cluster_extra (K, 5), without is_primary: Panda and older versions of pimm read it
-v1      point and cluster (K, 5), without pid: all that PoLAr-MAE reads
-Rows are those of `pilarnet_rows`. x, y, z are 0 to 191, where theirs are 0 to 767; energies stand
+v3      point (N, 8), cluster (K, 6), cluster_extra (K, 6): for pimm
+v2      cluster_extra (K, 5), without is_primary: for Panda and older versions of pimm
+v1      point and cluster (K, 5), without pid: for PoLAr-MAE
+The rows are those of `pilarnet_rows`. x, y, z are 0 to 191 (PILArNet: 0 to 767). The energies are
 in both columns; time, electrons and dx are 0. With predictions, `prediction` (N, classes): scores.
-Beside OUT.h5 stands OUT_points.npy, the number of points per event, which readers want.
+OUT_points.npy, in the same folder as OUT.h5, has the number of points per event for the readers.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from organizer.convert.pilarnet_parquet import import_parquet
 
 _POINT_COLUMNS = 8
 _BLOCK_EVENTS = 256
-# The defaults of their readers.
+# The defaults of these readers.
 MIN_POINTS, ENERGY_THRESHOLD_MEV = 1024, 0.13
 DEFAULTS_THAT_DROP = (
-    f"pimm, Panda and PoLAr-MAE leave out events below min_points={MIN_POINTS} and voxels below "
-    f"energy_threshold={ENERGY_THRESHOLD_MEV} MeV unless told otherwise"
+    f"by default pimm, Panda and PoLAr-MAE drop events below min_points={MIN_POINTS} and voxels "
+    f"below energy_threshold={ENERGY_THRESHOLD_MEV} MeV"
 )
 
 
 def rows(item: Exported, version: int) -> dict[str, np.ndarray]:
-    """The flat rows of one event: point, cluster and, from version 2 on, cluster_extra."""
+    """Return the flat rows of one event: point, cluster and, from version 2 on, cluster_extra."""
     event, n = item.event, len(item.event)
     order, clusters = np.arange(n), item.clusters
     if clusters is not None:

@@ -1,9 +1,9 @@
-"""Our events as SPINE's HDF5, version 2.
+"""Write our events as SPINE's HDF5, version 2.
 
-Products: data (N, 5) batch, x, y, z, energy [MeV]; labelled events also seg_label (N, 5) with the
-semantic type and clust_label (N, 21) with pid and particle; with predictions segmentation
-(N, 4 + classes), their scores. meta has size and origin of the voxels [cm], run_info the numbers.
-The batch column is 0: SPINE's parser `tensor` reads these with its defaults.
+Products: data (N, 5) batch, x, y, z, energy [MeV]; for labelled events also seg_label (N, 5) with
+the semantic type and clust_label (N, 21) with pid and particle; with predictions segmentation
+(N, 4 + classes) with the scores. meta has size and origin of the voxels [cm], run_info the run and
+event numbers. The batch column is 0: SPINE's parser `tensor` reads these files with its defaults.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lartpc_challenge.format import GRID_SIZE
 from organizer.convert.export import NOT_KNOWN, Clusters, Exported
 from organizer.convert.h5 import get_dataset, get_group
 
-_SPINE_VERSION = "0.17.3"  # whose format this is
+_SPINE_VERSION = "0.17.3"  # the version with this format
 _CHUNK_ROWS = 1 << 14
 _META = [
     ("lower", "<f4", (3,)),
@@ -91,7 +91,7 @@ def _cluster_label(clusters: Clusters, place: np.ndarray, energy: np.ndarray) ->
 
 
 def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
-    """Append one event's rows to a product: an array, or objects where `values` has fields."""
+    """Append one event's rows to a product: an array, or objects if `values` has fields."""
     is_objects = values.dtype.names is not None
     key = "fixed" if is_objects else "values"
     products = get_group(file, "products")

@@ -1,8 +1,9 @@
-"""Our events as plain tables: CSV, and the folders of .npy files that pimm's DefaultDataset reads.
+"""Write our events as plain tables: CSV, and folders of .npy files for pimm's DefaultDataset.
 
-CSV     event,x,y,z,val and, where known, label, then score_CLASS for each class of a prediction
-pimm    OUT/SPLIT/event_ID/coord.npy (N, 3), strength.npy (N, 1) the energy, segment.npy (N,) the
-        class from 0 in the order of OUT/classes.txt, prediction.npy (N, classes) the scores
+CSV     event,x,y,z,val and, if known, label, then score_CLASS for each class of a prediction
+pimm    OUT/SPLIT/event_ID/coord.npy (N, 3), strength.npy (N, 1) with the energy, segment.npy (N,)
+        with the class (from 0 in the order of OUT/classes.txt), prediction.npy (N, classes) with
+        the scores
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from organizer.convert.export import Exported
 
 
 def write_csv(out: Path, items: Iterable[Exported], class_names: tuple[str, ...]) -> None:
-    """Write events as CSV, a row for each voxel."""
+    """Write events as CSV, one row per voxel."""
     head, row = "", ""
     with replacing(out) as temporary, open(temporary, "w", newline="") as file:
         for item in items:
@@ -44,9 +45,9 @@ def write_csv(out: Path, items: Iterable[Exported], class_names: tuple[str, ...]
 def write_folders(
     out: Path, items: Iterable[Exported], split: str, class_names: tuple[str, ...]
 ) -> None:
-    """Write events as pimm's folders below OUT/`split`, whole or not at all."""
+    """Write events as pimm's folders below OUT/`split`, atomically."""
     if out.exists():
-        raise ChallengeError(f"{out}: is there already; name a new folder")
+        raise ChallengeError(f"{out}: already exists; name a new folder")
     temporary = out.with_name(f".{out.name}.tmp")
     try:
         for item in items:

@@ -1,4 +1,4 @@
-"""Which module writes which format, under the names of the command line."""
+"""Write our events in other formats, with the names of the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from organizer.convert import write_pilarnet, write_spine, write_tables
 from organizer.convert.export import Exported, exported, voxel_cm
 from organizer.convert.predictions import read_scores
 
-# What OUT becomes, in words, by the name of --to.
+# Name of --to -> description of OUT.
 FORMATS = {
     "pilarnet": "PILArNet-M v3, HDF5: pimm reads it",
     "pilarnet-v2": "PILArNet-M v2, HDF5: Panda reads it",
@@ -28,7 +28,10 @@ Progress = Callable[[Iterable[Exported]], Iterable[Exported]]
 
 
 def choose_format(out: Path, source: str | None, to: str | None) -> str:
-    """The format to write: --to, or what SOURCE or the name of OUT says. ChallengeError if none."""
+    """Return the format to write, from --to, SOURCE or the name of OUT.
+
+    Raises ChallengeError if none of them gives it.
+    """
     name = to or (source if source in FORMATS else None) or _BY_SUFFIX.get(out.suffix.lower())
     if name is None:
         raise ChallengeError(
@@ -46,7 +49,7 @@ def write_as(
     n_events: int | None,
     progress: Progress,
 ) -> list[str]:
-    """Write the first `n_events` of our events in a format of FORMATS; what was done, in words."""
+    """Write the first `n_events` of our events in a format of FORMATS; return a summary."""
     scores = None if prediction is None else read_scores(prediction, source)
     with EventFile(source) as events:
         names, n = events.cycle.class_names, min(len(events), n_events or len(events))
@@ -71,7 +74,7 @@ def write_as(
 
 
 def _dropped(events: EventFile, n: int) -> str:
-    """How many of the first n events would remain with these defaults."""
+    """Return a text: how many of the first n events would remain with these defaults."""
     length = events.offset[1 : n + 1] - events.offset[:n]
     kept = int((length >= write_pilarnet.MIN_POINTS).sum())
     energy = events.column("energy", 0, n)
