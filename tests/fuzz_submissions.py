@@ -97,7 +97,7 @@ def try_one(run: forms.Run, path: Path, checked: bool) -> str:
         words = str(refusal)
         assert re.fullmatch(r"[\x20-\x7e\n]+", words), words
         assert "<" not in words, words
-        ends = {"the limit": "limit", "stops its reader": "died"}
+        ends = {"the limit": "limit", "the reader crashed": "died"}
         outcome = next((end for sign, end in ends.items() if sign in words), "refused")
     else:
         assert pred.shape == run.labels.shape

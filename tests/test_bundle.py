@@ -513,7 +513,7 @@ def test_a_placeholder_is_no_reference(tmp_path):
     held = build(wanted(tiny.folder, placeholder=True), tmp_path / "held")
     path = tiny.folder / "reference_data/phase2/reference.h5"
     path.write_bytes(inner(held.codabench, "reference_phase2.zip").read("reference.h5"))
-    assert "phase2/reference.h5: is a placeholder itself" in problems(
+    assert "phase2/reference.h5: is a placeholder, expected the truth" in problems(
         wanted(tiny.folder), tmp_path / "dist"
     )
 

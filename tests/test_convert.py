@@ -116,7 +116,7 @@ def test_the_threshold_is_the_cycles_own_unless_given(tmp_path, capsys):
 
 def test_real_event_of_pilarnet(tmp_path, capsys):
     assert convert("pilarnet", PILARNET_EVENT, tmp_path / "out.h5") == 0
-    assert "does not keep the size of its voxels: taken as 3 mm" in capsys.readouterr().out
+    assert "does not contain the size of its voxels: taken as 3 mm" in capsys.readouterr().out
     (event,) = events_of(tmp_path / "out.h5")
     with np.load(PILARNET_EVENT) as file:
         coords, energy, motif, pid = (file[n] for n in ("coords", "energy", "motif", "pid"))
