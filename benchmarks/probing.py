@@ -1,22 +1,21 @@
-"""What probing the board gains: two attacks through the rounded public scores.
+"""Measure the gain of probing the leaderboard, by two attacks through the rounded public scores.
 
     python benchmarks/probing.py [--repeat 20]
 
-The attacker has a model that is sure of most voxels and right there, and undecided between two
-classes in the others: there every prediction is right in half of the voxels. He may submit as often
-as competition.yaml allows, sees the public scores with four decimals, and changes undecided voxels
-alone, since all other changes lose. He doesn't know which events are public. What he ends with is
-scored on the public and on the hidden events.
+The attacker's model is certain and correct in most voxels, and undecided between two classes in the
+others, where half of the predictions are correct. The attacker submits as often as competition.yaml
+allows, sees the public scores with four decimals, and changes only undecided voxels. Which events
+are public is not known. The final predictions are scored on the public and on the hidden events.
 
 wacky    A. Blum, M. Hardt, The Ladder, arXiv:1502.04585, section 4: random choices in all undecided
-         voxels; those with an acc_mean above the median count for, the others against what they
-         chose; the last submission is this vote.
-greedy   turns the choices of one block of the undecided voxels at a time, each voxel being in one
-         block, and keeps what ranks higher on the board.
+         voxels; choices with an acc_mean above the median are votes for, the others against these
+         choices; the last submission is the result of the vote.
+greedy   changes the choices in one block of undecided voxels at a time (each voxel is in one
+         block), and keeps a change if it ranks higher on the board.
 
-Events are made up: their number and voxels are those of the cycle, nothing else counts here. Gains
-are in points (hundredths of accuracy) over the first submission, with the standard deviation over
-repetitions. The last column is what chance does to acc_at_80: half of its 95 % interval.
+The events are random, with the numbers of events and voxels of the cycle. Gains are in points
+(hundredths of accuracy) over the first submission, with the standard deviation over repetitions.
+The last column is the statistical uncertainty of acc_at_80: half of its 95 % interval.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ UNDECIDED = 0.06  # of the voxels: half of them wrong gives the baseline's accur
 
 @dataclass(frozen=True)
 class Task:
-    """A public and a hidden phase with as many events each, and how often one may submit."""
+    """A public and a hidden phase with equal numbers of events, and the number of submissions."""
 
     name: str
     n_events: int
@@ -49,9 +48,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Phase:
-    """offset (N+1,) of the events; place (k,): the voxels that the attacker is undecided about.
+    """The events of a phase. offset: (N+1,). place: (k,), the undecided voxels.
 
-    A choice (k,) uint8 says for each of them 0 or 1; `truth` (k,) says which one is right.
+    A choice is (k,) uint8, 0 or 1 for each undecided voxel; truth (k,) is the correct choice.
     """
 
     offset: np.ndarray
@@ -59,19 +58,19 @@ class Phase:
     truth: np.ndarray
 
     def scores(self, choice: np.ndarray) -> dict[str, float]:
-        """The exact scores, METRICS, of a choice."""
+        """Return the exact scores of a choice: name of METRICS -> value."""
         wrong = np.zeros(self.offset[-1], np.uint8)
         wrong[self.place] = choice != self.truth
         true = np.ones(len(wrong), np.uint8)
         return metrics.evaluate(true, true - wrong, self.offset)
 
     def board(self, choice: np.ndarray) -> tuple[float, ...]:
-        """What the public board shows, in the order in which it ranks."""
+        """Return the rounded scores of the public board, in the order in which it ranks."""
         return tuple(round(value, 4) for value in self.scores(choice).values())
 
 
 def make_phase(task: Task, rng: np.random.Generator) -> Phase:
-    """Sizes of events vary by a factor of about two, the undecided share from event to event."""
+    """Make a random phase: events vary in size by a factor of two, and in their undecided share."""
     sizes = (task.n_voxels * rng.lognormal(0, 0.4, task.n_events)).astype(np.int64) + 10
     offset = np.concatenate([[0], np.cumsum(sizes)])
     share = np.repeat(rng.beta(1.5, 1.5 / UNDECIDED - 1.5, task.n_events), sizes)
@@ -83,7 +82,7 @@ Board = Callable[[np.ndarray], tuple[float, ...]]
 
 
 def wacky(board: Board, first: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """The attacker's choice (k,) after n submissions, the last one being the vote."""
+    """Return the attacker's choice (k,) after n submissions; the last one is the vote."""
     choices = [first, *(rng.integers(0, 2, len(first), np.uint8) for _ in range(n - 2))]
     shown = np.array([board(choice)[METRICS.index("acc_mean")] for choice in choices])
     vote = np.zeros(len(first), np.int32)
@@ -93,7 +92,7 @@ def wacky(board: Board, first: np.ndarray, n: int, rng: np.random.Generator) -> 
 
 
 def greedy(board: Board, first: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """The attacker's choice (k,) after n submissions: the one that stands highest on the board."""
+    """Return the attacker's choice (k,) after n submissions: the best one on the board."""
     best, best_shown = first, board(first)
     block = rng.integers(0, n - 1, len(first))
     for i in range(n - 1):
@@ -108,7 +107,7 @@ ATTACKS = {"wacky": wacky, "greedy": greedy}
 
 
 def gains(task: Task, attack: str, repeat: int, seed: int) -> dict[str, np.ndarray]:
-    """Gains in points: "public acc_at_80" and so on -> (repeat,)."""
+    """Return gains in points: for example "public acc_at_80" -> (repeat,)."""
     found: dict[str, list[float]] = {}
     for number in range(repeat):
         rng = np.random.default_rng([seed, number])
@@ -131,7 +130,7 @@ def gains(task: Task, attack: str, repeat: int, seed: int) -> dict[str, np.ndarr
 
 
 def chance(task: Task, seed: int) -> float:
-    """Half of the 95 % interval of acc_at_80 over events, in points."""
+    """Return half of the 95 % interval of acc_at_80 over events, in points."""
     rng = np.random.default_rng(seed)
     phase = make_phase(task, rng)
     first = rng.integers(0, 2, len(phase.place), np.uint8)
@@ -143,7 +142,7 @@ def chance(task: Task, seed: int) -> float:
 
 
 def tasks() -> list[Task]:
-    """The competition's limits at demonstration scale and at full scale."""
+    """Return the competition's limits at demonstration scale and at full scale."""
     competition = yaml.safe_load((ROOT / "competition.yaml").read_text(encoding="utf-8"))
     public = [phase for phase in competition["phases"] if phase["max_submissions"] > 1]
     return [

@@ -2,16 +2,16 @@
 
     python benchmarks/recipes.py --train cycle1.h5 --test fresh1.h5 --epochs 3 --out build/recipes1
 
-Every recipe learns from the same first --events events for the CPU time that the former recipe
-takes for --epochs epochs, from the same seeds, and is scored on the events of --test in one
-orientation. First all recipes take some steps in turn, several times over: the least time of each
-says how many steps it may take, so that a busy machine favours none.
+Every recipe is trained on the same first --events events, with the same seeds, for the CPU time
+that the former recipe needs for --epochs epochs, and is scored on the events of --test in one
+orientation. First the recipes take some steps alternately, several times: the shortest time of each
+defines how many steps it may take, so that other work on the machine favours none.
 
-Writes OUT/costs.csv (CPU ms per training event) and OUT/runs.csv at once after every training, and
-prints a Markdown table; the same command goes on where it was stopped. gain: in points over the
-former recipe with the same seed, with its standard error over seeds, pooled over recipes.
+Writes OUT/costs.csv (CPU ms per training event) and OUT/runs.csv after every training, and prints a
+Markdown table. After a stop, run the same command to continue. gain: points over the former recipe
+with the same seed, with its standard error over seeds, pooled over recipes.
 
-Without --train and --test: a short round on the demonstration events, which shows that it runs.
+Without --train and --test: a short run on the demonstration events, as a test of the command.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ _ROUNDS, _STEPS = 4, 3  # of the measurement of costs
 
 
 def read(path: Path, n_events: int | None = None) -> tuple[Ragged, Cycle]:
-    """The first `n_events` events of a labelled file, those without voxels left out; its cycle."""
+    """Return the first `n_events` events of a labelled file that have voxels, and its cycle."""
     events, cycle = read_events([path], labelled=True)
     events = events.select(torch.arange(min(n_events or len(events), len(events))))
     return events.charged(), cycle
 
 
 def measure_costs(names: list[str], train: Path, n_events: int) -> pd.Series:
-    """CPU milliseconds per training event of each recipe: the least of several rounds."""
+    """Return CPU milliseconds per training event of each recipe: the minimum of several rounds."""
     torch.set_num_threads(1)
     events, cycle = read(train, n_events)
     trainings = {name: Training(RECIPES[name], cycle, events, CPU) for name in names}
@@ -93,7 +93,7 @@ def measure_costs(names: list[str], train: Path, n_events: int) -> pd.Series:
 def train_and_score(
     name: str, seed: int, *, n_seen: dict[str, float], train: Path, test: Path, n_events: int
 ) -> dict:
-    """A row of runs.csv: one training on `n_seen` events in all, and its scores."""
+    """Train on `n_seen` events in all; return the row of runs.csv with the scores."""
     torch.set_num_threads(1)
     config = replace(RECIPES[name], seed=seed)
     events, cycle = read(train, n_events)
@@ -117,7 +117,7 @@ def _score(model, events: Ragged, config: Config) -> dict[str, float]:
 
 
 def table(costs: pd.Series, runs: pd.DataFrame) -> str:
-    """Markdown: each recipe's cost, epochs, scores and gain."""
+    """Return a Markdown table of each recipe's cost, epochs, scores and gain."""
     scores = runs.pivot(index="recipe", columns="seed", values="acc_mean")
     gains = 100 * (scores - scores.loc[FORMER])
     others = gains.drop(index=FORMER)

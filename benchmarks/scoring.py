@@ -1,18 +1,18 @@
-"""The scoring program: what a run costs beside its floor and beside the ways of its peers.
+"""Measure time and memory of the scoring program, its minimum, and other ways to do the same.
 
     python benchmarks/scoring.py [--full] [--only sparse dense csv]
 
-sparse  a whole run of score.py in a hidden phase, worker process included. Its floor: a process
-        that imports numpy and h5py and reads the same data sets. Peers: a table of voxels with
-        pandas and scikit-learn; the dense arrays of 2018 with a mask, event by event.
-dense   reading a submission of 2018. Its floor: HDF5 reading the chunks that hold a voxel of a
-        test event, and no more, into one buffer.
-csv     reading a CSV. Peers: pandas; row by row with DataFrame.iterrows, as notebooks of 2018 went
-        through their events, and with csv.reader, the least that a loop of Python's can do.
+sparse  a whole run of score.py in a hidden phase with its child processes. Minimum: a process that
+        imports numpy and h5py and reads the same data sets. Others: a table of voxels with pandas
+        and scikit-learn; the dense arrays of 2018 with a mask, event by event.
+dense   reading a submission of 2018. Minimum: HDF5 reads only the chunks with voxels of test
+        events, into one buffer.
+csv     reading a CSV. Others: pandas; row by row with DataFrame.iterrows, as in notebooks of 2018;
+        row by row with csv.reader, the fastest loop in Python.
 
-Every contender runs in processes of its own, in turns with the others, on one thread. Times are
-medians of the processes' own seconds, so that a busy machine counts little. Memory is the largest
-sum of the unshared sizes of a contender's processes, sampled in a run apart.
+Every contender runs in its own processes, alternating with the others, on one thread. Times are
+medians of CPU seconds, so that other work on the machine has little effect. Memory is the largest
+sum of the unshared memory of a contender's processes, sampled in a separate run.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ SAMPLE_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Contender:
-    """A way of doing a task: a worker below and its arguments, or score.py.
+    """A way to do a task: a worker below with its arguments, or score.py.
 
-    share: of the task that it does, for ways too slow to do all of it. Such a worker prints the
-    seconds of its loop alone, which are scaled up.
+    share: the part of the task that a slow contender does. It prints the seconds of its loop, which
+    are scaled up.
     """
 
     name: str
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def report(contenders: list, repeat: int) -> None:
-    """Run the contenders in turns; print a row for each, relative to the first one."""
+    """Run the contenders alternately; print a row for each, relative to the first one."""
     seconds = {contender: [] for contender in contenders}
     for _ in range(repeat):
         for contender in contenders:
@@ -103,7 +103,7 @@ def start(contender: Contender) -> subprocess.Popen:
 
 
 def own_seconds(contender: Contender) -> float:
-    """The processor's time of a contender's processes, or of its loop scaled up."""
+    """Return the CPU seconds of a contender's processes, or of its loop scaled up."""
     process = start(contender)
     assert process.stdout is not None
     printed = process.stdout.read()
@@ -117,7 +117,7 @@ def own_seconds(contender: Contender) -> float:
 
 
 def peak_memory(contender: Contender) -> int:
-    """The most bytes that a contender's processes held at once, shared pages counted once."""
+    """Return the peak memory of a contender's processes in bytes; shared pages count once."""
     peak = 0
     with start(contender) as process:
         while process.poll() is None:
@@ -145,7 +145,7 @@ def memory_of(pid) -> int:
 
 
 def make_events(n_events: int, n_voxels: int) -> list:
-    """Events like cycle 3's: random walks of about `n_voxels` voxels."""
+    """Make events similar to cycle 3: random walks of about `n_voxels` voxels."""
     import numpy as np
 
     from lartpc_challenge.events import Event
@@ -176,7 +176,7 @@ def write_test_file(path: Path, events: list) -> None:
 
 
 def write_dense(path: Path, events: list, chunk: tuple) -> None:
-    """/pred (N, 192, 192, 192) uint32 with gzip, as in 2018."""
+    """Write /pred (N, 192, 192, 192) uint32 with gzip, as in 2018."""
     import h5py
     import numpy as np
 
@@ -190,7 +190,7 @@ def write_dense(path: Path, events: list, chunk: tuple) -> None:
             block = events[row : row + chunk[0]]
             place = np.concatenate([np.insert(e.coords, 0, i, 1) for i, e in enumerate(block)])
             label = np.concatenate([event.label for event in block])
-            # Written chunk by chunk, each distinct one packed once: pred[i] = grid takes an hour.
+            # Write chunk by chunk and pack each distinct one once: pred[i] = grid takes an hour.
             corner = place // chunk * chunk
             for spot in np.unique(corner, axis=0):
                 mine = (corner == spot).all(axis=1)

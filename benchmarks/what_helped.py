@@ -1,15 +1,15 @@
-"""What each choice of the baseline's recipe is worth: one change at a time, at a small budget.
+"""Measure the effect of each choice of the baseline's recipe: one change at a time.
 
     python benchmarks/what_helped.py --train cycle2.h5 --test fresh2.h5 --out build/what_helped
 
-Trains the recipe (the preset `cpu`, but for the epochs) and its variants on the same events with
-the same seeds, and prints a Markdown table of acc_mean over the test events, in one orientation
-where nothing else is said. Every finished training adds its rows to OUT/runs.csv, so that an
-interrupted run goes on where it was.
+Trains the recipe (the preset `cpu` with fewer epochs) and its variants on the same events with the
+same seeds, and prints a Markdown table of acc_mean on the test events, by default in one
+orientation. Every finished training adds its rows to OUT/runs.csv, so that an interrupted run can
+be continued.
 
-gain: a variant's mean over seeds less the recipe's. The uncertainty is what seeds alone do to such
-a difference, pooled over all variants. Without --train and --test: a short round on the
-demonstration events, which shows that it runs and no more.
+gain: mean of a variant over seeds minus that of the recipe. The uncertainty comes from different
+seeds, pooled over all variants. Without --train and --test: a short run on the demonstration
+events, as a test of the command.
 """
 
 from __future__ import annotations
@@ -55,8 +55,11 @@ COLUMNS = ("variant", "seed", "acc_mean")
 
 @dataclass(frozen=True)
 class Variant:
-    """changes: fields of Config; patches: (module, name) -> what stands there instead;
-    prepare: done to the events of training and test before anything else."""
+    """A variant of the recipe.
+
+    changes: fields of Config. patches: (module, name) -> replacement. prepare: is applied to the
+    events of training and test first.
+    """
 
     changes: dict = field(default_factory=dict)
     patches: dict = field(default_factory=dict)
@@ -76,7 +79,7 @@ _MANY = 40
 
 
 def _with_surroundings(events: Ragged) -> Ragged:
-    """energy becomes (M, 1 + n): the boosting's features, of order 1, go with each voxel."""
+    """Return events whose energy is (M, 1 + n): with the boosting's features, of order 1."""
     bound = offset_of(events.length.numpy())
     coords, energy = events.coords.numpy(), events.energy.numpy()
     tables = [voxel_features(coords[a:b], energy[a:b]) for a, b in zip(bound, bound[1:])]
@@ -100,20 +103,20 @@ def _constant_rate(config: Config, step: int, n_steps: int) -> float:
 
 
 def _jittered(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
-    """Turned, and each event's energy scaled by a log-normal factor of 2 %."""
+    """Rotate at random, and scale each event's energy by a log-normal factor of 2 %."""
     events = random_view(events, period, generator)
     scale = torch.exp(0.02 * torch.randn(len(events), generator=generator))
     return replace(events, energy=events.energy * scale[events.event])
 
 
 def _thinned(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
-    """Turned, and a twentieth of the voxels left out."""
+    """Rotate at random, and drop a twentieth of the voxels."""
     events = random_view(events, period, generator)
     return events.keep(torch.rand(events.n_voxels, generator=generator) >= 0.05)
 
 
 def _cut(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
-    """Turned, and a slab of 1 to 4 voxels cut from every other event."""
+    """Rotate at random, and cut a slab of 1 to 4 voxels from every other event."""
     events = random_view(events, period, generator)
 
     def draw(low: int, high: int) -> torch.Tensor:
@@ -157,8 +160,11 @@ VARIANTS = {
 def train_and_score(
     name: str, seed: int, train, test, n_events: int, epochs: int, views: tuple[int, ...]
 ) -> list[tuple]:
-    """Rows of COLUMNS of one training; the recipe's one also tells of what prediction can do:
-    of weights that are not averaged, and of `views` orientations."""
+    """Train once; return rows of COLUMNS.
+
+    For the recipe there are more rows: with weights that are not averaged, and with `views`
+    orientations in prediction.
+    """
     torch.set_num_threads(1)
     variant = VARIANTS[name]
     config = replace(PRESETS["cpu"], epochs=epochs, seed=seed, holdout=0.0, **variant.changes)
@@ -196,7 +202,7 @@ def _acc_mean(model, views: int = 1, *, events: Ragged, config: Config) -> float
 
 
 def measure(names, seeds: int, jobs: int, out: Path, **budget) -> list[tuple]:
-    """All rows of runs.csv in `out`, with those trainings done that it lacks."""
+    """Do the missing trainings; return all rows of runs.csv in `out`."""
     path = out / "runs.csv"
     rows = _read(path)
     done = {(name, seed) for name, seed, _ in rows}
@@ -227,7 +233,7 @@ def _read(path: Path) -> list[tuple]:
 
 
 def table(rows: list[tuple]) -> str:
-    """Markdown: acc_mean of each variant, and its gain in points with the seeds' uncertainty."""
+    """Return a Markdown table: acc_mean of each variant, its gain in points, the uncertainty."""
     scores: dict[str, dict[int, float]] = {}
     for name, seed, acc_mean in rows:
         scores.setdefault(name, {})[seed] = acc_mean
@@ -241,14 +247,14 @@ def table(rows: list[tuple]) -> str:
     for name, of_seed in scores.items():
         columns["acc_mean"][name] = f"{np.mean(list(of_seed.values())):.4f}"
         if name in gains:
-            # What prediction alone changes varies far less than a training does.
+            # Changes in prediction vary much less than those in training.
             spread = pooled if name in VARIANTS else _uncertainty([gains[name]])
             columns["gain in points"][name] = f"{gains[name].mean():+.2f} ± {spread:.2f}"
     return markdown(columns)
 
 
 def _uncertainty(gains: list[np.ndarray]) -> float:
-    """Standard error of a mean over seeds, pooled over `gains`; nan where one seed is all."""
+    """Return the standard error of a mean over seeds, pooled over `gains`; NaN for one seed."""
     errors = [gain.var(ddof=1) / len(gain) for gain in gains if len(gain) > 1]
     return float(np.sqrt(np.mean(errors))) if errors else float("nan")
 

@@ -88,11 +88,11 @@ def test_the_table_counts_a_train_file(tmp_path):
     assert rows["cycle, kind"] == "1, train"
     assert rows["events"] == "3"
     assert rows["voxels"] == "24"
-    assert rows["voxels an event: mean (5 %, 50 %, 95 %)"] == "8.0 (4.6, 10.0, 10.0)"
+    assert rows["voxels per event: mean (5 %, 50 %, 95 %)"] == "8.0 (4.6, 10.0, 10.0)"
     assert rows["voxels of class 1, electron/positron"] == "50.0 %"
     assert "voxels of class 3, proton" not in rows
     assert rows["events with 20 voxels of class 1, electron/positron"] == "0.0 %"
-    assert rows["voxels of an event's second class: least"] == "0"
+    assert rows["voxels of an event's second class: minimum"] == "0"
     assert rows["hindsight: acc_at_80, acc_at_50, acc_mean"] == "0.920, 0.800, 0.800"
 
 
@@ -100,10 +100,10 @@ def test_energies_are_those_of_the_file(tmp_path):
     energies = np.geomspace(0.1, 10, 101)
     event = make_event(0, [1] * 101, energies)
     rows = describe(write(tmp_path / "train.h5", [event]))
-    low, middle, high = map(float, rows["energy a voxel, MeV: 5 %, 50 %, 95 %"].split(","))
+    low, middle, high = map(float, rows["energy per voxel, MeV: 5 %, 50 %, 95 %"].split(","))
     assert (low, middle, high) == pytest.approx((0.1259, 1.0, 7.943), rel=0.02)
     # The sum of a geometric series: 0.1 (r^101 - 1) / (r - 1) with r = 10^0.02.
-    assert rows["energy an event, MeV: mean (5 %, 50 %, 95 %)"] == "220 (220, 220, 220)"
+    assert rows["energy per event, MeV: mean (5 %, 50 %, 95 %)"] == "220 (220, 220, 220)"
 
 
 def test_a_test_file_has_no_rows_on_labels(tmp_path):
@@ -116,7 +116,7 @@ def test_a_test_file_has_no_rows_on_labels(tmp_path):
 def test_the_simulators_file_tells_particles_draws_and_origins(tmp_path):
     particles = [Particle(pdg, 100.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)) for pdg in (22, -211, 2212)]
     rows = describe(write_simulation(tmp_path / "simulation.h5", particles))
-    assert rows["particles an event: mean (5 %, 50 %, 95 %)"] == "2.0 (1.1, 2.0, 2.9)"
+    assert rows["particles per event: mean (5 %, 50 %, 95 %)"] == "2.0 (1.1, 2.0, 2.9)"
     assert rows["particles that are photon"] == "50.0 %"
     assert rows["particles that are charged pion"] == "25.0 %"
     assert rows["particles that are muon"] == "0.0 %"

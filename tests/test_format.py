@@ -187,16 +187,16 @@ def test_the_page_names_values_as_the_package_does():
 
 def test_the_page_states_the_limits():
     text = " ".join(section("Submission").split())
-    assert f"a chunk takes at most {h5_guard.MAX_CHUNK_BYTES >> 20} MiB" in text
-    assert f"the root group holds at most {h5_guard.MAX_LINKS} names" in text
-    assert f"hold at most {upload.MAX_ENTRIES} entries" in text
+    assert f"a chunk has at most {h5_guard.MAX_CHUNK_BYTES >> 20} MiB" in text
+    assert f"the root group has at most {h5_guard.MAX_LINKS} names" in text
+    assert f"have at most {upload.MAX_ENTRIES} entries" in text
     assert f"unpack to at most {upload.MAX_UNPACKED >> 30} GiB" in text
     assert f"the sparse form has at most {sparse_form.MAX_CHUNKS:,} chunks" in text
-    assert f"at most {dense_form.MAX_BLOCKS:,} chunks hold a voxel" in text
+    assert f"At most {dense_form.MAX_BLOCKS:,} chunks of a dense `pred` contain voxels" in text
     assert f"these unpack to at most {dense_form.MAX_BLOCK_BYTES >> 30} GiB" in text
-    assert f"{csv_form.MAX_ROW} bytes for each voxel, and {csv_form.MAX_EXTRA >> 20} MiB" in text
+    assert f"{csv_form.MAX_ROW} bytes per voxel, and {csv_form.MAX_EXTRA >> 20} MiB" in text
     memory, seconds = guarded.MEMORY_LIMIT >> 30, guarded.TIME_LIMIT
-    assert f"Reading takes at most {memory} GiB of memory and {seconds} s" in text
+    assert f"takes more than {memory} GiB of memory or {seconds} s" in text
 
 
 def test_the_page_lists_the_version():

@@ -1,4 +1,4 @@
-"""The baseline's network in other libraries: same levels, widths, blocks and input features.
+"""The baseline's network in other libraries, with the same levels, widths, blocks and features.
 
-Each module has a `Network(config, n_classes)` that turns Ragged events into (M, n_classes) logits.
+Each module has `Network(config, n_classes)`: Ragged events -> (M, n_classes) logits.
 """

@@ -11,10 +11,10 @@ from baseline.model import input_features
 
 
 class Network(nn.Module):
-    """Computes a cube of `side` voxels an event, into which coordinates are wrapped.
+    """A dense network on a cube of `side` voxels per event; coordinates are wrapped into it.
 
-    What it costs depends on the cube alone, and grows with its volume; so a smaller cube than the
-    detector's tells the detector's cost where that does not fit into memory.
+    Its cost is proportional to the volume of the cube, so the cost for the whole detector can be
+    computed from a smaller cube if it does not fit into memory.
     """
 
     def __init__(self, config: Config, n_classes: int, side: int = 192):

@@ -12,7 +12,7 @@ from baseline.model import input_features
 
 
 class Network(nn.Module):
-    """MinkowskiEngine numbers voxels in an order of its own; logits come back in the events'."""
+    """The network. MinkowskiEngine reorders voxels; the logits are in the events' order."""
 
     def __init__(self, config: Config, n_classes: int):
         super().__init__()

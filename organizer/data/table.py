@@ -62,11 +62,11 @@ def _size_rows(events: EventFile) -> Iterator[tuple[str, str]]:
         histogram += np.histogram(event.energy, _ENERGY_EDGES_MEV)[0]
     yield "events", f"{len(events):,}"
     yield "voxels", f"{events.n_voxels:,}"
-    yield "voxels an event: mean (5 %, 50 %, 95 %)", _mean_and_quantiles(n_voxels)
-    yield "energy an event, MeV: mean (5 %, 50 %, 95 %)", _mean_and_quantiles(energy_mev)
+    yield "voxels per event: mean (5 %, 50 %, 95 %)", _mean_and_quantiles(n_voxels)
+    yield "energy per event, MeV: mean (5 %, 50 %, 95 %)", _mean_and_quantiles(energy_mev)
     below = np.cumsum(histogram) / max(1, histogram.sum())
     quantiles = _ENERGY_EDGES_MEV[np.searchsorted(below, (0.05, 0.5, 0.95)) + 1]
-    yield "energy a voxel, MeV: 5 %, 50 %, 95 %", ", ".join(f"{q:.3f}" for q in quantiles)
+    yield "energy per voxel, MeV: 5 %, 50 %, 95 %", ", ".join(f"{q:.3f}" for q in quantiles)
 
 
 def _label_rows(events: EventFile) -> Iterator[tuple[str, str]]:
@@ -80,7 +80,7 @@ def _label_rows(events: EventFile) -> Iterator[tuple[str, str]]:
     for what, values in (("voxels of", share), (f"events with {least} voxels of", has_some)):
         for label in events.cycle.labels:
             yield f"{what} class {label}, {names[label]}", _percent(values[label])
-    yield "voxels of an event's second class: least", f"{np.sort(counts)[:, -2].min()}"
+    yield "voxels of an event's second class: minimum", f"{np.sort(counts)[:, -2].min()}"
     rules = {**fit_trivial_rules(events, events.cycle), "hindsight": hindsight}
     for name, rule in rules.items():
         scores = score_rule(rule, events)
@@ -91,7 +91,7 @@ def _simulation_rows(file: h5py.File) -> Iterator[tuple[str, str]]:
     if "particles" in file:
         pdg = [table["pdg"] for table in iter_particles(file)]
         yield (
-            "particles an event: mean (5 %, 50 %, 95 %)",
+            "particles per event: mean (5 %, 50 %, 95 %)",
             _mean_and_quantiles(np.array(list(map(len, pdg)))),
         )
         for name, codes in SPECIES.items():

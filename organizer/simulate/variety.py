@@ -1,4 +1,4 @@
-"""How an event is read out: by the cycle's detector, or by one that is drawn for each event."""
+"""Choose the read-out of an event: the cycle's detector, or one that is drawn for each event."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from organizer.simulate.geant4 import Steps
 from organizer.simulate.response import Conditions, Detector, draw_conditions, measured_readout
 from organizer.simulate.voxels import Deposits, Truth, Voxels, ideal_readout
 
-SPREAD_AFTER_MM = 2000.0  # the drift after which `Variety.spread_mm` is reached
+SPREAD_AFTER_MM = 2000.0  # drift distance for which `Variety.spread_mm` is given
 
 
 @dataclass(frozen=True)
 class Readout:
-    """How one event is read out.
+    """The read-out of one event.
 
-    detector, conditions: None where the true energies are. straight_mm: see `straightened`; 0
-    leaves the steps as they are.
+    detector, conditions: None to read out the true energies. straight_mm: see `straightened`; 0 for
+    unchanged steps.
     """
 
     threshold_mev: float
@@ -29,7 +29,7 @@ class Readout:
     straight_mm: float = 0.0
 
     def read(self, deposits: Deposits, truth: Truth, rng: np.random.Generator) -> Voxels:
-        """The voxels above the threshold."""
+        """Return the voxels above the threshold."""
         if self.detector is None or self.conditions is None:
             return ideal_readout(deposits, truth, self.threshold_mev)
         return measured_readout(
@@ -39,9 +39,9 @@ class Readout:
 
 @dataclass(frozen=True)
 class Variety:
-    """Detectors of every kind. Ranges are (least, most), both possible; odds are an event's."""
+    """A distribution of detectors. Ranges are (least, most); odds are probabilities per event."""
 
-    drift_odds: float = 0.65  # else charge stays where it is set free, without noise
+    drift_odds: float = 0.65  # else there is no diffusion and no noise
     spread_mm: tuple[float, float] = (0.0, 6.0)  # sigma of the diffusion after a drift of 2 m
     noise_electrons: tuple[float, float] = (0.0, 1000.0)
     recombination_odds: float = 0.6
@@ -50,12 +50,12 @@ class Variety:
     dead_planes_odds: float = 0.4
     missing_odds: float = 0.3  # of boxes that are not read out
     missing_boxes: tuple[int, int] = (1, 3)
-    missing_voxels: tuple[int, int] = (5, 60)  # edges of a box, where it doesn't cross the cube
+    missing_voxels: tuple[int, int] = (5, 60)  # edges of a box that does not cross the cube
     straight_odds: float = 0.3
     straight_mm: tuple[float, float] = (3.0, 60.0)  # flat in the logarithm
 
     def draw(self, rng: np.random.Generator) -> Readout:
-        """An event's detector, its place in it, and its threshold."""
+        """Draw an event's detector, its position in it, and its threshold."""
         detector = self._draw_detector(rng)
         conditions = replace(
             draw_conditions(rng, detector),
@@ -87,7 +87,7 @@ class Variety:
         )
 
     def _draw_missing(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Boxes, some of which cross the whole cube along one axis or two: beams and slabs."""
+        """Draw boxes; some of them cross the whole cube along one or two axes."""
         if rng.uniform() >= self.missing_odds:
             return ()
         return tuple(
@@ -105,7 +105,7 @@ class Variety:
 def draw_readout(
     rng: np.random.Generator, detector: Detector | Variety | None, threshold_mev: float
 ) -> Readout:
-    """How an event of a cycle with this detector and threshold is read out."""
+    """Draw the read-out of an event for a cycle's detector and threshold."""
     if isinstance(detector, Variety):
         return detector.draw(rng)
     conditions = None if detector is None else draw_conditions(rng, detector)
@@ -113,10 +113,10 @@ def draw_readout(
 
 
 def straightened(steps: Steps, length_mm: float) -> Steps:
-    """Merge each track's steps to straight segments of about `length_mm`, or longer steps.
+    """Merge each track's steps into straight segments of about `length_mm`, or longer steps.
 
-    Simulations without a limit on steps have such segments, edep-sim among them: their muons' are
-    some cm long, along which the energy is spread evenly, their electrons' as short as ours.
+    Simulations without a step limit, such as edep-sim, have such segments: those of muons are some
+    cm long, with a uniform dE/dx; those of electrons are as short as ours.
     """
     pdg = np.abs(steps.tracks.pdg[steps.track])
     stays = np.isin(pdg, (ELECTRON, PHOTON, NEUTRON))
