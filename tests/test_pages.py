@@ -113,7 +113,7 @@ def test_cycle_8_is_drawn_as_the_data_page_says():
         "dead planes in {:.0%}; in {:.0%} one to three blocks of {} to {} voxels".format(
             drawn.dead_planes_odds, drawn.missing_odds, *drawn.missing_voxels
         ),
-        "in {:.0%} merged to straight segments of {:g} to {:g} mm".format(
+        "in {:.0%} merged into straight segments of {:g} to {:g} mm".format(
             drawn.straight_odds, *drawn.straight_mm
         ),
     ):
