@@ -87,15 +87,18 @@ gpu: .venv/everything  ## the baseline on a CUDA card into build/gpu: speed, mem
 
 # The failures are studied on events that were in no training: of another seed than all others here.
 FAILURES = build/report/failures_cycle
-report: .venv/everything  ## physics, data table, failures and transfer of the baseline into build/report (15 min)
+report: .venv/everything  ## physics, data table, failures, what is left to win, transfer, benchmarks' results into build/report (15 min)
 	$(VENV) -m organizer.physics --out build/report
 	$(VENV) -m organizer.data.table starting_kit/data/*_train.h5 | tee build/report/data_table.md
-	set -e; for n in $$($(VENV) -m organizer.competition); do \
+	set -e; runs=; for n in $$($(VENV) -m organizer.competition); do \
 		$(VENV) -m organizer.simulate --cycle $$n --events 300 --seed 2026 --out $(FAILURES)$$n.h5; \
 		$(VENV) -m baseline.predict --checkpoint baseline_submission/cycle$$n/model.pt \
 			--events $(FAILURES)$$n.h5 --out $(FAILURES)$$n.zip; \
 		$(VENV) -m organizer.failures --events $(FAILURES)$$n.h5 --submission $(FAILURES)$$n.zip \
-			--out $(FAILURES)$$n.html; done
+			--out $(FAILURES)$$n.html; \
+		runs="$$runs --run $(FAILURES)$$n.h5 $(FAILURES)$$n.zip"; done; \
+	$(VENV) benchmarks/left_to_win.py $$runs --out build/report
+	cp -R benchmarks/results build/report/
 	$(VENV) benchmarks/transfer.py | tee build/report/transfer.md
 
 clean:  ## removes .venv, build and dist (asks first where build/data holds events and seeds)

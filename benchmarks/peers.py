@@ -33,19 +33,17 @@ from pathlib import Path
 import torch
 from peers.methods import DENSE, METHODS, OF_EVERY_SIZE, OURS, TRIVIAL, Sample, Task
 from peers.results import Results
+from peers.truth import with_truth
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import EventFile, EventWriter
+from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import count_correct
-from organizer.competition import read_competition
-from organizer.phases.split import labelled_test_events
-from organizer.source import reference_file
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "starting_kit/data"
-QUICK = ["--equal-size", "300", "--seconds", "10", "--dense-test", "4"]
+QUICK = ["--sizes", "300", "--equal-size", "300", "--seconds", "10", "--dense-test", "4"]
 QUICK += ["--methods", *(name for name in METHODS if name != OURS)]
 
 
@@ -116,17 +114,6 @@ def _checkpoint(text: str) -> tuple[int, Path]:
     if not (n.isdecimal() and path):
         raise ChallengeError(f"--checkpoints takes N=PATH, found {text}")
     return int(n), Path(path)
-
-
-def with_truth(test: EventFile, references: Path, folder: Path) -> Path:
-    """A file in `folder` with the test events and their labels, from both phases' references."""
-    out = folder / "test.h5"
-    with EventWriter(out, kind="train", cycle=test.cycle.number, scale=test.scale) as labelled:
-        phases = read_competition().phases_of(test.cycle)
-        paths = [reference_file(references, phase.number) for phase in phases]
-        for event in labelled_test_events(test, paths):
-            labelled.append(event)
-    return out
 
 
 def _run(results: Results, name: str, task: Task) -> None:

@@ -12,8 +12,8 @@ import baseline  # noqa: F401
 # Modules that `make quick` leaves out, by marker: they import PyTorch, simulate, or take long. Some
 # of them take long only to collect, so that they are not even imported.
 MARKED = {
-    "torch": """augment commands dataset kit model network notebook optimizer peers predict shipped
-        stream systems train what_helped""",
+    "torch": """augment benchmarks commands dataset kit model network notebook optimizer peers
+        predict shipped stream systems train what_helped""",
     "geant4": """data failures physics simulate simulation_argon_data simulation_geant4
         variety""",
     "slow": """attacks boosting bundle codabench_client codabench_close competition_yaml convert

@@ -144,9 +144,9 @@ def transformer(task: Task) -> Trained:
 
 
 def network_same_time(task: Task) -> Trained:
-    """The baseline's network, trained and asked as its peers are."""
+    """The baseline's network, trained and asked as its peers are, whatever its own recipe does."""
     network = timed.seeded(UResNet, RECIPE, len(task.cycle.labels))
-    peer = timed.EventNetwork(network, RECIPE.learning_rate, network.period)
+    peer = timed.EventNetwork(network, peak_rate=4e-3, period=network.period)
     return _timed(task, peer)
 
 

@@ -1,0 +1,173 @@
+"""How much is left to win: a network's errors against the ambiguity of the labels, and the
+smallest difference that a board can tell apart.
+
+    python benchmarks/left_to_win.py --run fresh1.h5 baseline_submission/cycle1/model.pt other.pt \\
+        --run fresh2.h5 baseline_submission/cycle2/model.pt --out benchmarks/results/left
+
+Each --run takes the simulator's file of events that were in no training, a network (model.pt) or
+its submission (.zip) and, to compare two submissions, another one. Prints two Markdown tables and
+leaves them in OUT: left.md in short, ambiguity.md by how much of a voxel a second class left.
+
+The oracle knows what the second class left of a voxel's energy (in cycle 3 of its charge) as a
+share of the whole, but for a Gaussian error of 0.10, and says that class where it believes the
+share to exceed one half: it is wrong where the labels are nearly a coin's toss, and nowhere else.
+
+The smallest difference is half of the 95 % interval of a difference of two submissions, by
+bootstrap over events and scaled to the board's number of events: paired for two on the same board,
+unpaired for two boards of different events (or an earlier year's score).
+
+Without --run: 60 events are simulated for each cycle of the competition and asked of the shipped
+networks, which shows that it runs.
+"""
+
+from __future__ import annotations
+
+from lartpc_challenge.command import begin
+
+if __name__ == "__main__":
+    begin()
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from baseline.predict import predict
+from lartpc_challenge.command import new_parser, run
+from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import write_text
+from lartpc_challenge.format import METRICS, ChallengeError
+from lartpc_challenge.metrics import accuracy, count_correct, leaderboard
+from lartpc_challenge.reference import Manifest
+from lartpc_challenge.submission.forms import read_submission
+from organizer.competition import read_competition
+from organizer.cycles import production_of
+from organizer.data.table import markdown
+from organizer.failures.study import SHARE_EDGES, SHARE_NAMES
+from organizer.leaderboard.boards import resample
+from organizer.simulate.__main__ import main as simulate
+
+ROOT = Path(__file__).parents[1]
+ERROR = 0.10  # of a share that the oracle knows
+NORMAL_95 = 1.96
+Columns = dict[str, dict[str, str]]  # of a Markdown table: column -> row -> text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = new_parser("python benchmarks/left_to_win.py", __doc__)
+    parser.add_argument("--run", nargs="+", type=Path, action="append", metavar="FILE")
+    parser.add_argument("--out", type=Path, help="folder for the tables")
+    options = parser.parse_args(arguments)
+    if any(len(files) not in (2, 3) for files in options.run or []):
+        parser.error("--run takes EVENTS NETWORK [OTHER]")
+    torch.set_num_threads(1)
+
+    def command() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            tables = left_to_win(options.run or _short_runs(Path(folder)))
+        for name, text in tables.items():
+            print(f"{text}\n")
+            if options.out:
+                write_text(options.out / f"{name}.md", f"{text}\n")
+
+    return run("left_to_win", command)
+
+
+def _short_runs(folder: Path) -> list[list[Path]]:
+    runs = []
+    for cycle in read_competition().cycles:
+        events = folder / f"cycle{cycle.number}.h5"
+        simulate(["--cycle", cycle.name, "--events", "60", "--seed", "2026", "--out", str(events)])
+        runs.append([events, ROOT / f"baseline_submission/cycle{cycle.number}/model.pt"])
+    return runs
+
+
+def predicted(network: Path, events: Path) -> np.ndarray:
+    """(M,) uint8 labels by a network or a submission of these events."""
+    if network.suffix == ".zip":
+        return read_submission(network, Manifest.from_events(events))
+    return predict(network, events)
+
+
+def left_to_win(runs: Sequence[Sequence[Path]]) -> dict[str, str]:
+    """Markdown by the name of its file: a column per run, which is of a cycle each."""
+    left, ambiguity = {}, {}
+    for events, *networks in runs:
+        with EventFile(events, kind="simulation") as file:
+            cycle, label, offset = file.cycle, file.column("label"), file.offset
+            share = file.column("second_share")
+        if production_of(cycle).precedence:
+            raise ChallengeError(f"{events}: labels of cycle {cycle.number} aren't by most energy")
+        right = [predicted(network, events) == label for network in networks]
+        column = f"cycle {cycle.number}"
+        knows = oracle(share, np.random.default_rng(cycle.number))
+        ambiguity[column] = _by_share(right[0], knows, share, offset)
+        of_event = np.stack([_accuracy(one, offset) for one in right])
+        n_board = [production_of(cycle).full[1] // 2, production_of(cycle).demonstration[1] // 2]
+        left[column] = {
+            "the network: " + ", ".join(METRICS): _scores(of_event[0]),
+            "the oracle: " + ", ".join(METRICS): _scores(_accuracy(knows, offset)),
+            **smallest_differences(of_event, dict(zip(("full", "demonstration"), n_board))),
+        }
+    return {"left": markdown(left), "ambiguity": markdown(ambiguity)}
+
+
+def oracle(second_share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(M,) bool: where the oracle of this file's first lines is right."""
+    return second_share + rng.normal(0, ERROR, len(second_share)) <= 0.5
+
+
+def _accuracy(right: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """A_e of events from where (M,) bool a prediction is right."""
+    return accuracy(*count_correct(np.ones(len(right), np.uint8), right.astype(np.uint8), offset))
+
+
+def _scores(of_event: np.ndarray) -> str:
+    return ", ".join(f"{score:.4f}" for score in leaderboard(of_event).values())
+
+
+def _by_share(
+    right: np.ndarray, knows: np.ndarray, share: np.ndarray, offset: np.ndarray
+) -> dict[str, str]:
+    """Rows: what of the voxels, of acc_mean and of the errors lies where a second class left so
+    much."""
+    length = np.diff(offset)
+    weight = np.repeat(100 / np.maximum(length, 1) / np.count_nonzero(length), length)
+    group = np.searchsorted(SHARE_EDGES, share, side="right")
+    n = len(SHARE_NAMES)
+    voxels = np.bincount(group, weight, minlength=n)
+    lost, by_oracle = (
+        np.bincount(group, weight * ~one, minlength=n).round(2) for one in (right, knows)
+    )
+    rows = {"fresh events": f"{np.count_nonzero(length):,}"}
+    rows["points of acc_mean lost in all: network (oracle)"] = (
+        f"{lost.sum():.2f} ({by_oracle.sum():.2f})"
+    )
+    for i, name in enumerate(SHARE_NAMES):
+        rows[f"{name}: of the voxels"] = f"{voxels[i]:.1f} %"
+        rows[f"{name}: points lost"] = f"{lost[i]:.2f} ({by_oracle[i]:.2f})"
+    return rows
+
+
+def smallest_differences(of_event: np.ndarray, boards: dict[str, int]) -> dict[str, str]:
+    """Rows, in points of METRICS: of_event (1 or 2, n) are A_e of submissions to the same events;
+    boards: name -> events."""
+    resampled = 100 * resample(of_event)  # (metric, submission, resample)
+    unpaired = np.sqrt(2) * resampled[:, 0].std(axis=-1)
+    kinds = {"unpaired": unpaired}
+    if len(of_event) == 2:
+        kinds = {"paired": (resampled[:, 0] - resampled[:, 1]).std(axis=-1), **kinds}
+    rows = {}
+    for name, n in boards.items():
+        for kind, error in kinds.items():
+            half = NORMAL_95 * error * np.sqrt(of_event.shape[1] / n)
+            text = ", ".join(f"{points:.3f}" for points in half)
+            rows[f"smallest difference in points, {name} hidden board, {kind}"] = f"{text} ({n:,})"
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
