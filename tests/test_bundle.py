@@ -318,7 +318,7 @@ def test_particles_with_more_than_is_public_are_refused(tmp_path, name, item):
     with edited(tiny.folder / "cycle3_train.h5") as file:
         file[name] = item
     (said,) = source_problems(source, scale="full")
-    assert re.search(rf"cycle3_train\.h5: holds .*\b{name}, which a train file", said)
+    assert re.search(rf"cycle3_train\.h5: holds .*\b{name}, which participants", said)
 
 
 @pytest.mark.parametrize("place", ["/", "energy", "particles"])

@@ -103,7 +103,7 @@ def test_data_of_another_size_are_not_overwritten(full, capsys):
     assert make("--out", full, "--events", 4, "--cycle", 1) == 1
     said = capsys.readouterr().err
     assert "cycle1_train.h5: exists with 6 events, expected 4" in said
-    assert f"or remove {full} to begin anew" in said
+    assert f"or remove {full} to start again" in said
     assert contents(full) == before
 
 
