@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -160,7 +160,7 @@ def _find_phases(keys: dict, phases: list[Phase]) -> Iterator[str]:
 class _Loader(yaml.SafeLoader):
     """A YAML loader that refuses repeated keys; YAML itself would silently use the last one."""
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key, (key_node, _) in zip(keys, node.value):
             if keys.count(key) > 1:
@@ -190,15 +190,15 @@ def _validator() -> Validator:
     If Jupyter is installed, 1.1 s of the 1.3 s that the import of jsonschema takes are for the
     package rfc3987_syntax, a check of addresses. Here jsonschema is imported without it.
     """
-    slow = "rfc3987_syntax"
-    before = sys.modules.get(slow)
-    sys.modules[slow] = None  # type: ignore[assignment]  # `import` then raises ImportError
+    slow, modules = "rfc3987_syntax", cast("dict[str, object]", sys.modules)
+    before = modules.get(slow)
+    modules[slow] = None  # `import` then raises ImportError
     try:
         from jsonschema import Draft202012Validator, validators
     finally:
-        del sys.modules[slow]
+        del modules[slow]
         if before:
-            sys.modules[slow] = before
+            modules[slow] = before
     schema = yaml.safe_load(_SCHEMA.read_text(encoding="utf-8"))
     # In JSON schemas 2.0 is an integer; for Codabench it is another version than 2.
     types = Draft202012Validator.TYPE_CHECKER.redefine(

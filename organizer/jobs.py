@@ -65,7 +65,8 @@ def run_jobs(
     """
     waiting = collections.deque((place, retries) for place in range(len(tasks)))
     results: list[Any] = [None] * len(tasks)
-    at_work: dict[Connection, tuple[_Process, int, int]] = {}  # process, index of task, retries
+    # Connection -> process, index of its task, retries that are left.
+    at_work: dict[Any, tuple[_Process, int, int]] = {}
     idle: list[_Process] = []
     n_started = 0
     try:
@@ -80,7 +81,7 @@ def run_jobs(
                 at_work[process.connection] = process, place, left
                 process.give(function, tasks[place])
             for connection in wait(list(at_work)):
-                process, place, left = at_work.pop(connection)  # type: ignore[index]
+                process, place, left = at_work.pop(connection)
                 try:
                     results[place] = process.result()
                 except EOFError:

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run("bundle", lambda: _run(options), alone=[options.out])
 
 
-def _run(options) -> None:
+def _run(options: argparse.Namespace) -> None:
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     request = BundleRequest(
         competition=read_competition(options.competition),

@@ -51,7 +51,7 @@ def is_allowed(kind: str, name: str) -> bool:
     return any(re.fullmatch(pattern, name) for pattern in ALLOWED[kind])
 
 
-def folder_members(folder, kind: str, prefix: str = "") -> dict[str, Content]:
+def folder_members(folder: Path, kind: str, prefix: str = "") -> dict[str, Content]:
     """Return all files below `folder` for a zip of this kind: prefix + relative path -> path.
 
     Raises ChallengeError if the folder is missing or contains a file that is not in `ALLOWED`.

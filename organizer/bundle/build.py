@@ -100,7 +100,7 @@ class Part:
         return write_zip(path, self.kind, self.members, folder=self.folder, date=self.date)
 
 
-def build(request: BundleRequest, out) -> Built:
+def build(request: BundleRequest, out: Path) -> Built:
     """Write both bundles into the folder `out`. Raises ChallengeError with all problems."""
     competition = moved(request.competition.keys, request.start)
     solutions = {n: path for n, path in _solution_files(request.source).items() if path.exists()}

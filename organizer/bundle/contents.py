@@ -85,7 +85,7 @@ def _extras(file: h5py.File, kind: str) -> list[str]:
         names |= {f"particles/{name}" for name in particles}
     attributes = [name for name in file.attrs if name not in _ATTRIBUTES]
 
-    def visit(name: str, item) -> None:
+    def visit(name: str, item: h5py.HLObject) -> None:
         names.add(name)
         attributes.extend(f"{attribute} of {name}" for attribute in item.attrs)
 

@@ -51,11 +51,11 @@ def moved(competition: dict, start: date) -> dict:
 class _Dumper(yaml.SafeDumper):
     """A YAML dumper that puts texts that start with a digit into quotes, dates for example."""
 
-    def ignore_aliases(self, data):
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 
-def _represent_text(dumper: _Dumper, text: str):
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     style = '"' if re.match(r"\d", text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

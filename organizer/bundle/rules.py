@@ -250,5 +250,5 @@ def size_problems(contents: Iterable[Content]) -> Iterator[str]:
         )
 
 
-def _repeated(values) -> list:
+def _repeated(values: Iterable) -> list:
     return [value for value, count in Counter(values).items() if count > 1]

@@ -16,7 +16,9 @@ LOOK_SECONDS = 600
 _SOONEST = timedelta(minutes=2)  # a submission of the last second arrives a little later
 
 
-def watch(session: Session, open_phase: Callable[[Phase], object], back_up: Callable[[], object]):
+def watch(
+    session: Session, open_phase: Callable[[Phase], object], back_up: Callable[[], object]
+) -> None:
     """Call `open_phase` for each hidden phase when its public phase has ended, until all are open.
 
     Errors are printed, and the work is repeated after LOOK_SECONDS. A backup is made once per day.

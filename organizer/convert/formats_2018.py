@@ -23,7 +23,15 @@ import numpy as np
 
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import COMPRESSION, Event
-from lartpc_challenge.files import HDF5_SIGNATURE, check_file, new_h5, open_h5, reading, replacing
+from lartpc_challenge.files import (
+    HDF5_SIGNATURE,
+    StrPath,
+    check_file,
+    new_h5,
+    open_h5,
+    reading,
+    replacing,
+)
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError
 from lartpc_challenge.signals import let_in
 from lartpc_challenge.submission.problems import shown
@@ -51,7 +59,7 @@ _CSV_LINE_BYTES = 1 << 16
 _BRICK = 24  # edge of the written chunks; most of an event's 512 chunks stay empty
 
 
-def read_events_2018(path) -> Iterator[Event]:
+def read_events_2018(path: StrPath) -> Iterator[Event]:
     """Yield the events of a dense HDF5 or CSV file; the format is recognised from the content.
 
     Voxels without energy and voxels with the label 0 (empty) are dropped. Raises ChallengeError for
@@ -60,7 +68,7 @@ def read_events_2018(path) -> Iterator[Event]:
     return read_dense(path) if is_hdf5(path) else read_csv(path)
 
 
-def is_hdf5(path) -> bool:
+def is_hdf5(path: StrPath) -> bool:
     """Return whether `path` is an HDF5 file. Raises ChallengeError if it can't be read."""
     check_file(path)
     try:
@@ -73,7 +81,7 @@ def is_hdf5(path) -> bool:
 # ---- dense HDF5
 
 
-def read_dense(path) -> Iterator[Event]:
+def read_dense(path: StrPath) -> Iterator[Event]:
     """Yield the events of a dense file; event_id is that of the file, else the row number."""
     with open_h5(path) as file:
         energy, label = _dense_dataset(file, "energy"), _dense_dataset(file, "label")
@@ -108,7 +116,13 @@ def _dense_dataset(file: h5py.File, column: str) -> h5py.Dataset | None:
     return None
 
 
-def _dense_block(path, energy, label, event_id, start: int) -> Iterator[Event]:
+def _dense_block(
+    path: StrPath,
+    energy: h5py.Dataset,
+    label: h5py.Dataset | None,
+    event_id: np.ndarray,
+    start: int,
+) -> Iterator[Event]:
     """Yield the events from row `start` on, one per value of `event_id`, read in slabs of x."""
     rows = slice(start, start + len(event_id))
     width = energy.chunks[1] if energy.chunks else 1
@@ -128,7 +142,7 @@ def _dense_block(path, energy, label, event_id, start: int) -> Iterator[Event]:
     yield from _events(path, event_id, columns.pop("row"), columns)
 
 
-def write_dense(path, events: Iterable[Event]) -> None:
+def write_dense(path: StrPath, events: Iterable[Event]) -> None:
     """Write `events` as a dense file; /label only if they have labels.
 
     A dense event is 28 MB, nearly all zeros: only bricks with voxels are stored.
@@ -167,7 +181,7 @@ def _write_bricks(dataset: h5py.Dataset, coords: np.ndarray, values: np.ndarray)
 # ---- CSV
 
 
-def read_csv(path) -> Iterator[Event]:
+def read_csv(path: StrPath) -> Iterator[Event]:
     """Yield the events of a CSV file, ordered by their first rows. Rows may be in any order."""
     columns = _read_csv_columns(Path(path))
     event_id, first, event_of = np.unique(
@@ -245,7 +259,7 @@ def _bad_line(path: Path, text: bytes, n_columns: int, line: int) -> str:
     return f"{path} line {line} or below: expected {n_columns} numbers in each line"
 
 
-def write_csv(path, events: Iterable[Event]) -> None:
+def write_csv(path: StrPath, events: Iterable[Event]) -> None:
     """Write `events` as CSV; the column label only if they have labels."""
     events, has_labels = _peek(events)
     row = "%d,%d,%d,%d,%.9g,%d\n" if has_labels else "%d,%d,%d,%d,%.9g\n"  # 9 digits keep a float32
@@ -262,7 +276,7 @@ def write_csv(path, events: Iterable[Event]) -> None:
 # ---- both
 
 
-def _peek(events: Iterable[Event]):
+def _peek(events: Iterable[Event]) -> tuple[Iterator[Event], bool]:
     """Return the events, and whether they have labels."""
     events = iter(events)
     first = next(events, None)
@@ -271,7 +285,7 @@ def _peek(events: Iterable[Event]):
     return chain([first], events), first.label is not None
 
 
-def _whole_numbers(path, name: str, values: np.ndarray) -> np.ndarray:
+def _whole_numbers(path: StrPath, name: str, values: np.ndarray) -> np.ndarray:
     """Convert `values` to the compact type of column `name`.
 
     Raises ChallengeError for other values than whole numbers in its range.
@@ -292,7 +306,7 @@ def _energies(values: np.ndarray) -> np.ndarray:
 
 
 def _events(
-    path, event_id: np.ndarray, row: np.ndarray, columns: dict[str, np.ndarray]
+    path: StrPath, event_id: np.ndarray, row: np.ndarray, columns: dict[str, np.ndarray]
 ) -> Iterator[Event]:
     """Yield events from voxels: voxel i belongs to event_id[row[i]]."""
     if (np.diff(row) < 0).any():
@@ -304,7 +318,13 @@ def _events(
         yield _event(path, number, **voxels)
 
 
-def _event(path, event_id: int, coords, energy, label=None) -> Event:
+def _event(
+    path: StrPath,
+    event_id: int,
+    coords: np.ndarray,
+    energy: np.ndarray,
+    label: np.ndarray | None = None,
+) -> Event:
     if not np.isfinite(energy).all():
         raise ChallengeError(f"{path}: event {event_id} has an energy that is not a number")
     place = np.asarray(np.ravel_multi_index(tuple(coords.T.astype(int)), GRID_SHAPE))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -104,7 +105,7 @@ def write_parquet(out: Path, items: Iterable[Exported]) -> None:
                 writer.close()
 
 
-def _flush(pa, pq, path: Path, writer, block: list[dict]):
+def _flush(pa: Any, pq: Any, path: Path, writer: Any, block: list[dict]) -> Any:
     if block:
         table = pa.table({name: [row[name] for row in block] for name in block[0]})
         writer = writer or pq.ParquetWriter(path, table.schema)

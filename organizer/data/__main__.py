@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run("data", lambda: _run(options), stopped=again, alone=[folder])
 
 
-def _run(options) -> None:
+def _run(options: argparse.Namespace) -> None:
     competition = read_competition(options.competition)
     cycles = competition.find_cycles(options.cycle)
     if options.demonstration:

@@ -19,7 +19,7 @@ _PICTURE = re.compile(r"!\[(?P<text>[^\]]*)\]\((?P<file>[\w-]+\.png)\)")
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 
 
-def read_page(path, edit: Callable[[str], str] = str) -> str:
+def read_page(path: Path, edit: Callable[[str], str] = str) -> str:
     """Read a page; return its Markdown after `edit`, with embedded pictures, without comments.
 
     Raises ChallengeError if the page can't be read or a platform would show it wrongly.

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run("phases", lambda: _run(options), alone=folders)
 
 
-def _run(options) -> None:
+def _run(options: argparse.Namespace) -> None:
     competition = read_competition(options.competition)
     (cycle,) = competition.find_cycles(options.cycle)
     phases = competition.phases_of(cycle)

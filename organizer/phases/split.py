@@ -192,7 +192,9 @@ def as_read_out(energy: np.ndarray) -> np.ndarray:
 # ---- files
 
 
-def _published_events(path: Path, numbers: np.ndarray, order: np.ndarray):
+def _published_events(
+    path: Path, numbers: np.ndarray, order: np.ndarray
+) -> tuple[list[Event], str]:
     """Return the public events of a raw file in `order`, with labels, and the file's scale."""
     with EventFile(path) as file:
         events = [published(event, number) for event, number in zip(file, numbers)]

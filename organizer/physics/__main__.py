@@ -5,6 +5,8 @@ capture, reactions, quenching) and writes OUT/physics.html: a table of simulated
 numbers with limits, and figures. Exit status 1 if a check fails.
 """
 
+import argparse
+
 from lartpc_challenge.command import begin
 
 if __name__ == "__main__":
@@ -32,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run("physics", lambda: _run(options), alone=[options.out])
 
 
-def _run(options) -> None:
+def _run(options: argparse.Namespace) -> None:
     out = options.out / "physics.html"
     check_writable(out)
     shares = {path.name: class_shares(path) for path in options.events}
@@ -52,7 +54,7 @@ def _count(sample: dict) -> int:
     return len(next(iter(sample.values())))
 
 
-def _parse(arguments):
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = new_parser("python -m organizer.physics", __doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for physics.html")
     parser.add_argument(

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     return run("score", lambda: _run(options))
 
 
-def _run(options) -> None:
+def _run(options: argparse.Namespace) -> None:
     competition = read_competition(options.competition)
     request = BundleRequest(
         competition=competition,

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
 
 
-def _run(options) -> None:
+def _run(options: argparse.Namespace) -> None:
     seed, scale = options.seed, "demonstration"
     if seed is None:
         kept = kept_seed(options.out)

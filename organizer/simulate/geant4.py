@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -137,7 +138,7 @@ class LiquidArgon:
         )
 
 
-def _physics_list(g4, settings: Settings):
+def _physics_list(g4: Any, settings: Settings) -> Any:
     physics = g4.G4VModularPhysicsList()
     physics.SetVerboseLevel(0)
     names = (
@@ -157,7 +158,7 @@ def _physics_list(g4, settings: Settings):
     return physics
 
 
-def _user_classes(g4, settings: Settings):
+def _user_classes(g4: Any, settings: Settings) -> Any:
     """Return Geant4's detector and actions. Their base classes need the import of geant4_pybind."""
 
     class Detector(g4.G4VUserDetectorConstruction):

@@ -177,7 +177,9 @@ def diffuse(
     return tally(np.concatenate(keys), np.concatenate(weights), track[np.concatenate(rows)], truth)
 
 
-def _gathered(deposits: Deposits, sigma_mm: np.ndarray, electrons: np.ndarray):
+def _gathered(
+    deposits: Deposits, sigma_mm: np.ndarray, electrons: np.ndarray
+) -> tuple[np.ndarray, ...]:
     """Return position, sigma, electrons and track of deposits merged by track and voxel."""
     pair = deposits.track * GRID_SIZE**3 + deposits.voxel
     _, first, group = np.unique(pair, return_index=True, return_inverse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,9 @@ def parser() -> argparse.ArgumentParser:
     top = new_parser("python -m lartpc_challenge", DESCRIPTION)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name, action, summary, manual):
+    def command(
+        name: str, action: Callable[..., None], summary: str, manual: str
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(
             name, help=summary, description=manual, formatter_class=top.formatter_class
         )

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from lartpc_challenge.cycles import CYCLES, Cycle
-from lartpc_challenge.files import new_h5, open_h5, reading
+from lartpc_challenge.files import StrPath, new_h5, open_h5, reading
 from lartpc_challenge.format import (
     EVENT_KINDS,
     FORMAT,
@@ -37,6 +37,7 @@ from lartpc_challenge.signals import let_in
 if TYPE_CHECKING:
     from typing import Self
 
+    import numpy.typing as npt
     import pandas
 
 _CHUNK_ROWS = 1 << 15
@@ -70,7 +71,7 @@ class Event:
         return len(self.coords)
 
 
-def offset_of(lengths) -> np.ndarray:
+def offset_of(lengths: npt.ArrayLike) -> np.ndarray:
     """Return the offsets (N+1,) int64 of N consecutive parts with these lengths."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
@@ -82,7 +83,9 @@ def has_repeats(values: np.ndarray) -> bool:
     return bool((ordered[1:] == ordered[:-1]).any())
 
 
-def check_offsets(offset: np.ndarray, n_events: int, n_voxels: int, where: str, error) -> None:
+def check_offsets(
+    offset: np.ndarray, n_events: int, n_voxels: int, where: str, error: type[Exception]
+) -> None:
     """Raise `error` unless offset is (n_events + 1,), starts at 0, ascends and ends at n_voxels."""
     if offset.shape != (n_events + 1,) or offset.dtype.kind not in "ui":
         raise error(
@@ -101,7 +104,7 @@ class EventFile:
     Raises ChallengeError for any other file.
     """
 
-    def __init__(self, path, kind: str | None = None, *, labelled: bool = False):
+    def __init__(self, path: StrPath, kind: str | None = None, *, labelled: bool = False):
         self.path = Path(path)
         with contextlib.ExitStack() as stack:
             self._file = stack.enter_context(open_h5(self.path))
@@ -256,7 +259,7 @@ class EventWriter:
 
     def __init__(
         self,
-        path,
+        path: StrPath,
         *,
         kind: str,
         cycle: int,
@@ -366,7 +369,12 @@ def write_format(file: h5py.File, *, kind: str, cycle: int, scale: str) -> None:
     )
 
 
-def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
+def check_format(
+    file: h5py.File,
+    path: StrPath,
+    kinds: Collection[str],
+    error: type[ChallengeError] = ChallengeError,
+) -> None:
     """Raise `error` unless the file has valid attributes and is of one of `kinds`."""
     names = ("format", "format_version", "kind", "cycle", "scale")
     with reading(f"{path}: an attribute", error=error):
@@ -389,7 +397,9 @@ def check_format(file: h5py.File, path, kinds, error=ChallengeError) -> None:
         raise error(f"{path}: scale must be one of {SCALES}, found {found['scale']!r}")
 
 
-def _check_class_names(file: h5py.File, path, cycle: Cycle, error) -> None:
+def _check_class_names(
+    file: h5py.File, path: StrPath, cycle: Cycle, error: type[ChallengeError]
+) -> None:
     """Raise `error` unless the file has the class names of the cycle."""
     with reading(f"{path}: the attribute class_names", error=error):
         found = np.asarray(file.attrs["class_names"]).tolist()
@@ -402,7 +412,7 @@ def _check_class_names(file: h5py.File, path, cycle: Cycle, error) -> None:
         )
 
 
-def _scalar(attribute):
+def _scalar(attribute: object) -> Any:
     """Return a scalar attribute as a Python value, and for an array a text with its shape."""
     value = np.asarray(attribute)
     return value.item() if value.shape == () else f"an array of shape {value.shape}"

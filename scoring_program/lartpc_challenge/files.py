@@ -7,8 +7,10 @@ import io
 import numbers
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Union
 
 import h5py
 
@@ -16,11 +18,10 @@ from lartpc_challenge.format import FORMAT, SEALED_SINCE, ChallengeError
 from lartpc_challenge.seal import append_seal, has_seal, is_whole
 from lartpc_challenge.signals import held
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
+StrPath = Union[str, "os.PathLike[str]"]  # a path as a caller may give it
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or make it again"
 _UMASK = os.umask(0o077)
@@ -30,7 +31,7 @@ _at_work: set[Path] = set()  # temporary files of `replacing`
 NOT_AS_WRITTEN = f"has changed since it was written: damaged, cut short or edited; {_AGAIN}"
 
 
-def check_file(path, *, error=ChallengeError) -> None:
+def check_file(path: StrPath, *, error: type[ChallengeError] = ChallengeError) -> None:
     """Raise `error` unless `path` is a regular file. Reading a pipe could block for ever."""
     path = Path(path)
     if not path.is_file():
@@ -38,7 +39,7 @@ def check_file(path, *, error=ChallengeError) -> None:
         raise error(f"{path}: no such file{found}")
 
 
-def check_seal(path, *, error=ChallengeError) -> bool:
+def check_seal(path: StrPath, *, error: type[ChallengeError] = ChallengeError) -> bool:
     """Return whether the file has a seal. Raises `error` if it has changed or can't be read."""
     check_file(path, error=error)
     try:
@@ -54,7 +55,7 @@ def check_seal(path, *, error=ChallengeError) -> bool:
     return whole is not None
 
 
-def note_whole(path) -> None:
+def note_whole(path: StrPath) -> None:
     """Skip the check of this file's seal from now on, in this process and its children.
 
     For a file that a child process has just checked: the check takes as long as scoring. If the
@@ -63,13 +64,13 @@ def note_whole(path) -> None:
     _known_whole.add(_identity(path))
 
 
-def _identity(path) -> tuple[int, ...]:
+def _identity(path: StrPath) -> tuple[int, ...]:
     found = os.stat(path)
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @contextlib.contextmanager
-def open_h5(path, *, error=ChallengeError) -> Iterator[h5py.File]:
+def open_h5(path: StrPath, *, error: type[ChallengeError] = ChallengeError) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading. Raises `error` if it, or reading in the block, fails.
 
     The seal is checked first, because HDF5 hangs or crashes on some damaged files.
@@ -95,7 +96,7 @@ def _must_be_sealed(file: h5py.File) -> bool:
 
 
 @contextlib.contextmanager
-def reading(what: str, *, error=ChallengeError) -> Iterator[None]:
+def reading(what: str, *, error: type[ChallengeError] = ChallengeError) -> Iterator[None]:
     """Turn the exceptions of h5py for damaged bytes into `error` with a sentence about `what`."""
     try:
         yield
@@ -104,7 +105,7 @@ def reading(what: str, *, error=ChallengeError) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path, *, private: bool = False) -> Iterator[Path]:
+def replacing(path: StrPath, *, private: bool = False) -> Iterator[Path]:
     """Write a file atomically: yield a temporary file, rename it to `path` on success.
 
     The temporary file is in the same folder, empty, and readable by its owner only; with `private`
@@ -158,7 +159,7 @@ def lock_file(descriptor: int) -> bool:
 
     False if another process has locked it or the system has no locks.
     """
-    if fcntl is None:
+    if sys.platform == "win32":
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,7 +168,7 @@ def lock_file(descriptor: int) -> bool:
     return True
 
 
-def check_writable(path) -> None:
+def check_writable(path: StrPath) -> None:
     """Raise ChallengeError if `replacing` would fail. Call it before long work."""
     _check_replaceable(path)
     folder = next(folder for folder in Path(path).absolute().parents if folder.exists())
@@ -177,14 +178,14 @@ def check_writable(path) -> None:
         raise ChallengeError(f"{path}: can't be written: no permission in {folder}")
 
 
-def _check_replaceable(path) -> None:
+def _check_replaceable(path: StrPath) -> None:
     # Root could replace even /dev/null. An empty path means the current folder.
     target = os.path.realpath(path)
     if os.path.exists(target) and not os.path.isfile(target):
         raise ChallengeError(f"{path}: can't be written: is a folder, pipe or device")
 
 
-def write_text(path, text: str, *, private: bool = False) -> None:
+def write_text(path: StrPath, text: str, *, private: bool = False) -> None:
     """Write a text file as UTF-8, atomically. Raises ChallengeError if that fails."""
     with replacing(path, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -198,7 +199,7 @@ class _PatientFile(io.FileIO):
 
     failure = None
 
-    def write(self, data) -> int:
+    def write(self, data: Any) -> int:
         rest = memoryview(data).cast("B")
         n_bytes = len(rest)
         try:
@@ -217,7 +218,7 @@ class _PatientFile(io.FileIO):
 
 
 @contextlib.contextmanager
-def new_h5(path, *, private: bool = False) -> Iterator[h5py.File]:
+def new_h5(path: StrPath, *, private: bool = False) -> Iterator[h5py.File]:
     """Write a new HDF5 file atomically, with a seal.
 
     private: only its owner can read it, from the first byte on. Signals are deferred in the block

@@ -6,10 +6,11 @@ Every submission is checked against the whole manifest, in all phases.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -25,8 +26,10 @@ from lartpc_challenge.events import (
     offset_of,
     write_format,
 )
-from lartpc_challenge.files import new_h5, open_h5, reading
+from lartpc_challenge.files import StrPath, new_h5, open_h5, reading
 from lartpc_challenge.format import METRICS, REFERENCE_KINDS, ChallengeError, ReferenceDataError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Manifest:
     kind: str = "test"
 
     @classmethod
-    def from_events(cls, path) -> Manifest:
+    def from_events(cls, path: StrPath) -> Manifest:
         """Return the manifest of an event file. Raises ChallengeError for other files."""
         with EventFile(path) as events:
             return cls(
@@ -127,7 +130,7 @@ class Reference:
         return np.concatenate([column[:0], *(column[a:b] for a, b in zip(starts, stops))])
 
 
-def read_manifest(path) -> Manifest | None:
+def read_manifest(path: StrPath) -> Manifest | None:
     """Read the manifest from a reference file; None for a placeholder (phase not open yet).
 
     The truth is not read, so that a submission can be parsed before the truth is in memory.
@@ -136,7 +139,7 @@ def read_manifest(path) -> Manifest | None:
     return _read(path, _manifest)
 
 
-def read_reference(path) -> Reference | None:
+def read_reference(path: StrPath) -> Reference | None:
     """Read a reference file; None for a placeholder (phase not open yet).
 
     Raises ReferenceDataError if the file is missing, damaged or inconsistent.
@@ -144,7 +147,7 @@ def read_reference(path) -> Reference | None:
     return _read(path, _reference)
 
 
-def read_labelled_events(path) -> Reference:
+def read_labelled_events(path: StrPath) -> Reference:
     """Read a file of labelled events (a train file or a hold-out) as a reference.
 
     Raises ChallengeError if `path` is not an event file or has no labels.
@@ -164,7 +167,7 @@ def read_labelled_events(path) -> Reference:
         )
 
 
-def _read(path, part):
+def _read(path: StrPath, part: Callable[[h5py.File, Path], T]) -> T | None:
     """Return part(file, path) for an open reference file; None for a placeholder."""
     with open_h5(path, error=ReferenceDataError) as file:
         check_format(file, path, REFERENCE_KINDS, error=ReferenceDataError)
@@ -228,7 +231,7 @@ def _contradictions(reference: Reference) -> Iterator[str]:
 
 
 def write_reference(
-    path,
+    path: StrPath,
     *,
     cycle: Cycle,
     phase: int,
@@ -258,7 +261,7 @@ def write_reference(
             )
 
 
-def write_placeholder(path, *, cycle: Cycle, phase: int, hidden: bool, scale: str) -> None:
+def write_placeholder(path: StrPath, *, cycle: Cycle, phase: int, hidden: bool, scale: str) -> None:
     """Write a placeholder: with it score.py says that the phase is not open yet."""
     with new_h5(path) as file:
         _write_header(file, "placeholder", cycle, phase, hidden, scale)
@@ -272,7 +275,7 @@ def _write_header(
     file.attrs["hidden"] = hidden
 
 
-def _write_ragged(group, events, **columns: np.ndarray) -> None:
+def _write_ragged(group: h5py.Group, events: Sequence[Event], **columns: np.ndarray) -> None:
     group["event_id"] = np.array([event.event_id for event in events], np.uint32)
     group["offset"] = offset_of([len(event) for event in events])
     for name, values in columns.items():

@@ -80,7 +80,7 @@ def _check_cost(pred: GuardedDataset, n_blocks: int) -> None:
         )
 
 
-def _word(manifest: Manifest, place: np.ndarray, value) -> str:
+def _word(manifest: Manifest, place: np.ndarray, value: int) -> str:
     row, x, y, z = place.tolist()
     return f"{value} in event {manifest.event_id[row]} at ({x}, {y}, {z})"
 

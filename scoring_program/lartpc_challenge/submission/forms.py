@@ -7,18 +7,18 @@ all use it. Whether it accepts a submission depends on the manifest alone, which
 from __future__ import annotations
 
 import io
-import os
 import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
 from lartpc_challenge.cycles import CYCLES, EMPTY, Cycle
 from lartpc_challenge.events import COMPRESSION, check_offsets
-from lartpc_challenge.files import replacing
+from lartpc_challenge.files import StrPath, replacing
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.seal import append_seal
@@ -34,10 +34,15 @@ from lartpc_challenge.submission.problems import Problems
 from lartpc_challenge.submission.sparse_form import read_sparse
 from lartpc_challenge.submission.upload import Upload, open_upload
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 SUBMISSION_MEMBER = "predictions.h5"
 
 
-def write_submission(path, event_id, offset, pred) -> None:
+def write_submission(
+    path: StrPath, event_id: npt.ArrayLike, offset: npt.ArrayLike, pred: npt.ArrayLike
+) -> None:
     """Write a submission in the preferred form: a zip that holds one HDF5 file.
 
     path: ends with .zip or has no suffix. event_id: (N,) integers. offset: (N+1,) integers,
@@ -86,7 +91,7 @@ def write_submission(path, event_id, offset, pred) -> None:
         archive.writestr(member, content.getvalue())
 
 
-def check_zip_name(path: str | os.PathLike[str]) -> None:
+def check_zip_name(path: StrPath) -> None:
     """Raise ChallengeError if the file name has another suffix than .zip."""
     if Path(path).suffix.lower() not in (".zip", ""):
         raise ChallengeError(
@@ -115,7 +120,7 @@ def class_table(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> st
     return "\n".join(lines)
 
 
-def read_submission(path, manifest: Manifest) -> np.ndarray:
+def read_submission(path: StrPath, manifest: Manifest) -> np.ndarray:
     """Read a submission and return its labels as (M,) uint8 in test-file voxel order.
 
     path: a zip, an unzipped .h5 or .csv file, or the folder into which a platform unpacked a zip.
@@ -128,7 +133,7 @@ def read_submission(path, manifest: Manifest) -> np.ndarray:
 
 
 def read_into(
-    out: np.ndarray, path, manifest: Manifest, lock: Callable[[], None] = lambda: None
+    out: np.ndarray, path: StrPath, manifest: Manifest, lock: Callable[[], None] = lambda: None
 ) -> None:
     """Do the same as `read_submission`, but write the labels into `out` (M,) uint8.
 

@@ -16,7 +16,7 @@ EXAMPLES = 10
 _HARMLESS = frozenset(map(chr, range(0x20, 0x7F))) - frozenset("<>&\"'`\\")
 
 
-def shown(text, limit: int = 60) -> str:
+def shown(text: object, limit: int = 60) -> str:
     """Return `text` (str or bytes) in quotes, cut to `limit`, with special characters escaped."""
     text = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else str(text)
     cut = text[:limit] + ("..." if len(text) > limit else "")

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 
+from lartpc_challenge.files import StrPath
 from lartpc_challenge.format import ReferenceDataError, SubmissionError
 from lartpc_challenge.guarded import (
     MEMORY_LIMIT,
@@ -30,7 +31,10 @@ _NO_LIMITS = "note: read without limits on memory and time, which this system ca
 
 
 def read_guarded(
-    path, manifest: Manifest, memory_limit: int = MEMORY_LIMIT, time_limit: float = TIME_LIMIT
+    path: StrPath,
+    manifest: Manifest,
+    memory_limit: int = MEMORY_LIMIT,
+    time_limit: float = TIME_LIMIT,
 ) -> np.ndarray:
     """Read a submission in a child process; return (M,) uint8 labels in test-file voxel order.
 

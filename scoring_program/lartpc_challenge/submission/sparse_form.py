@@ -33,7 +33,7 @@ def read_sparse(
     _check_offset(event_id, offset, rows, pred.shape[0], manifest, file.name)
     _check_chunks(file.name, pred)
 
-    def word(place: int, value) -> str:
+    def word(place: int, value: int) -> str:
         event = int(np.searchsorted(offset, place, side="right")) - 1
         return f"{value} in event {event_id[event]}, voxel {place - offset[event]}"
 

@@ -15,14 +15,14 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from lartpc_challenge.events import DEFLATE_RATIO
-from lartpc_challenge.files import HDF5_SIGNATURE
+from lartpc_challenge.files import HDF5_SIGNATURE, StrPath
 from lartpc_challenge.format import ChallengeError, SubmissionError
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
@@ -105,7 +105,7 @@ class _Entry:
 
 
 @contextlib.contextmanager
-def open_upload(path) -> Iterator[Upload]:
+def open_upload(path: StrPath) -> Iterator[Upload]:
     """Open the one file of the upload at `path`: a folder, a zip or the file itself.
 
     Raises SubmissionError if there is not exactly one regular file, or if it is damaged or larger
@@ -122,7 +122,7 @@ def open_upload(path) -> Iterator[Upload]:
         yield upload
 
 
-def title(path) -> str:
+def title(path: StrPath) -> str:
     """Return the name of the upload at `path` in messages."""
     path = Path(path)
     # The name of a platform's folder means nothing to a participant.
@@ -198,7 +198,7 @@ def _in_zip(archive: zipfile.ZipFile) -> Iterator[_Entry]:
         yield _Entry(member.orig_filename, kind, member)
 
 
-def _only_file(where: str, entries: Iterable[_Entry], ignored=()) -> _Entry:
+def _only_file(where: str, entries: Iterable[_Entry], ignored: Collection[str] = ()) -> _Entry:
     """Return the one file among `entries`, without Finder's files and those named in `ignored`."""
     entries = list(islice(entries, MAX_ENTRIES + 1))
     if len(entries) > MAX_ENTRIES:
