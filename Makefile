@@ -33,7 +33,7 @@ test: .venv/everything  ## ruff, types and all tests, no GPU needed (10 min)
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
 	$(VENV) -m pyright
-	$(VENV) -m pytest -n auto --dist loadscope
+	$(VENV) -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
 types: .venv/everything  ## the type checker (1 min)
 	$(VENV) -m pyright

@@ -19,6 +19,12 @@ MARKED = {
     "slow": """attacks boosting bundle codabench_client codabench_close competition_yaml convert
         convert_exact display fuzz jobs leaderboard make pages publish score_run supply_chain""",
 }
+# What takes longest goes first: a worker of pytest-xdist takes whole modules, and a long one at the
+# end would leave the others idle.
+LONGEST = (
+    "notebook physics new_cycle simulate train systems kit score_program model attacks bundle "
+    "score_run fuzz commands predict"
+)
 MARKERS = {f"test_{name}.py": marker for marker, names in MARKED.items() for name in names.split()}
 
 # The same examples on every machine, however slow it is.
@@ -35,6 +41,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Don't import modules whose marker `-m "not MARKER"` rules out."""
     marker = MARKERS.get(collection_path.name)
     return True if marker and f"not {marker}" in config.option.markexpr else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST.split())}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

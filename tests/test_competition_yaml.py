@@ -69,6 +69,12 @@ def with_phase(number: int, **changes) -> dict:
     return competition
 
 
+def without(number: int, key: str) -> dict:
+    competition = edited()
+    del competition["phases"][number - 1][key]
+    return competition
+
+
 def with_columns(edit) -> dict:
     competition = edited()
     edit(competition["leaderboards"][0]["columns"])
@@ -253,6 +259,8 @@ def codabench_sentences(competition, names=None, now=None):
         (with_phase(2, auto_migrate_to_this_phase=False), "Private 1: auto_migrate_to_this_phase"),
         (with_phase(3, auto_migrate_to_this_phase=True), "Public 2: auto_migrate_to_this_phase"),
         (with_phase(4, hide_output=False), "Private 2: hide_output must be true"),
+        (without(4, "hide_output"), "Private 2: hide_output must be true"),
+        (without(4, "auto_migrate_to_this_phase"), "Private 2: auto_migrate_to_this_phase"),
         (with_phase(6, max_submissions=5), "Private 3: max_submissions must be 1"),
         (edited(can_participants_make_submissions_public=True), "make_submissions_public must be"),
         (edited(docker_image="image:py39@sha256:12"), "docker_image: expected NAME@sha256: and 64"),

@@ -61,8 +61,9 @@ def write_raw(path, events, *, seed=1, cycle=CYCLE):
         particles = rng.integers(1, 4, len(events))
         group, n = out.file.create_group("particles"), particles.sum()
         group["offset"] = np.concatenate([[0], np.cumsum(particles)])
-        # The first particle's energy names the event: row i of the table belongs to event i.
-        group["kinetic_energy_mev"] = np.repeat(np.arange(len(events)), particles).astype("f4")
+        # A particle's energy, rounded, names the event that it belongs to.
+        energies = np.repeat(np.arange(len(events)), particles) + rng.uniform(-0.4, 0.4, n)
+        group["kinetic_energy_mev"] = energies.astype("f4")
         group["pdg"] = rng.choice([11, 13, 2212], n).astype("i4")
         group["vertex"] = rng.uniform(0, 192, (n, 3)).astype("f4")
         group["direction"] = rng.normal(size=(n, 3)).astype("f4")
@@ -231,6 +232,10 @@ def test_particles_follow_their_events(split, events):
             np.testing.assert_allclose(
                 found["direction"][mine], theirs["direction"][here], atol=0.0051
             )
+        # Digits that nobody measures could tell one event from another.
+        for name, unit in (("kinetic_energy_mev", 1), ("vertex", 0.1), ("direction", 0.01)):
+            steps = found[name][:].astype(np.float64) / unit
+            np.testing.assert_allclose(steps, np.round(steps), atol=1e-3, err_msg=name)
         assert {name: file["particles"][name].dtype for name in file["particles"]} == {
             "offset": np.int64,
             "pdg": np.int32,

@@ -214,6 +214,11 @@ def test_confusion_matrix(case, tree):
     for row, name, shares in zip(rows, CLASSES, case.details.confusion):
         assert row == [name, *map(percent, shares)]
     assert len(rows) == 3
+    # What is right has the colour of its class.
+    (table,) = tree.iterfind(".//table[@class='confusion']")
+    kinds = [[cell.get("class") for cell in row.iter("td")] for row in table.iter("tr")][1:]
+    for label, row in enumerate(kinds, 1):
+        assert row == [f"right c{label}" if column == label else "wrong" for column in range(4)]
 
 
 def test_class_table(case, tree):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import resource
 import shutil
@@ -55,13 +54,11 @@ def start(arguments, setting="chunks.CHUNK_EVENTS = 4", **options) -> subprocess
 
 
 def wait_until(condition, run: subprocess.Popen | None = None, seconds=300):
-    """What the condition gives when it is true at last."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not condition():
         assert run is None or run.poll() is None, run.communicate()[1]
         assert time.monotonic() < end, "it never came to pass"
         time.sleep(0.05)
-    return found
 
 
 def children_of(pid: int) -> list[int]:
@@ -295,30 +292,28 @@ def test_a_full_disk_is_one_sentence(tmp_path):
     assert not (tmp_path / "out.h5").exists()
 
 
-def _address(scheduler_file) -> str | None:
-    """None until the scheduler has written its file, which is there before it is whole."""
-    try:
-        return json.loads(scheduler_file.read_text())["address"]
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+
+with LocalCluster(
+    n_workers=2, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1",
+    dashboard_address=None,
+) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
 
 
 @contextmanager
-def dask_cluster(folder, workers: int):
-    """Address of a scheduler with workers of one thread each, all processes of their own."""
-    dask, file = [sys.executable, "-m", "dask"], folder / "scheduler.json"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-    to_file = ["--scheduler-file", str(file)]
-    lines = [["scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1", *to_file]]
-    lines += [["worker", "--nthreads", "1", "--no-dashboard", "--no-nanny", *to_file]] * workers
-    processes = [subprocess.Popen([*dask, *line], **quiet) for line in lines]
-    try:
-        yield wait_until(lambda: _address(file))
-    finally:
-        for process in processes:
+def dask_cluster():
+    """Address of a scheduler with two workers of one thread each, all in a process of their own."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, "-c", CLUSTER], text=True, **pipes) as process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
             process.kill()
-        for process in processes:
-            process.wait()
 
 
 @needs_geant4
@@ -326,7 +321,7 @@ def test_a_dask_cluster_of_two_workers_writes_the_same_bytes(whole, tmp_path):
     if importlib.util.find_spec("distributed") is None:
         pytest.skip("dask[distributed] is not installed")
     out = tmp_path / "dask.h5"
-    with dask_cluster(tmp_path, workers=2) as address:
+    with dask_cluster() as address:
         run = start(command(out, more=["--dask", address]))
         _, error = run.communicate()
     assert run.returncode == 0, error

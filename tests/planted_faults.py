@@ -1,0 +1,267 @@
+"""Faults planted one at a time in a copy of the project: which tests find each?
+
+    python tests/planted_faults.py              all of them, 5 minutes
+    python tests/planted_faults.py RULE ...     those whose name holds one of these words
+
+Each fault is one a programmer could make, in one line. For each it says which test fails first:
+one of those that `make quick` runs, else one of all tests; these are looked for in the modules
+named with the fault. That the rest of `make quick` does not find it either is checked at the end,
+with all faults that were left at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import h5py  # noqa: F401
+import pytest
+import sklearn.metrics  # noqa: F401
+import torch  # noqa: F401
+
+FORK = get_context("fork")
+ROOT = Path(__file__).resolve().parents[1]
+QUICK = ("-m", "not slow and not geant4 and not torch")
+CORE, KIT = "scoring_program/lartpc_challenge", "starting_kit/baseline"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Replace `old`, which stands once in `file`, by `new`. tests: the modules to look in."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+FAULTS = {
+    # What is scored.
+    "empty voxels count": Fault(
+        f"{CORE}/metrics.py", "is_labelled = event > 0", "is_labelled = event >= 0", "metrics"
+    ),
+    "percentile without interpolation": Fault(
+        f"{CORE}/metrics.py", "(50, 80))", '(50, 80), method="nearest")', "metrics"
+    ),
+    "events outside of the phase": Fault(
+        f"{CORE}/reference.py", "starts, stops = offset[rows]", "starts, stops = offset[:-1]",
+        "reference scoring",
+    ),
+    "offset within a block": Fault(
+        f"{CORE}/events.py", "slice(self.offset[i] - first, self", "slice(self.offset[i], self",
+        "events",
+    ),
+    # What is read, and how it is guarded.
+    "CSV columns as they come": Fault(
+        f"{CORE}/submission/csv_form.py", "table.T[places]", "table.T[[0, 1, 2, 3, 4]]",
+        "submission",
+    ),
+    "events in the file's order": Fault(
+        f"{CORE}/submission/sparse_form.py", "manifest.offset[rows]",
+        "manifest.offset[:-1]", "submission",
+    ),
+    "no limit on memory": Fault(
+        f"{CORE}/guarded.py", "_set_limit(resource.RLIMIT_AS, mapped + memory_limit)", "pass",
+        "sandbox",
+    ),
+    "files can be opened": Fault(
+        f"{CORE}/guarded.py", "_set_limit(resource.RLIMIT_NOFILE, 0)", "pass", "sandbox"
+    ),
+    "paths that lead out": Fault(
+        f"{CORE}/submission/upload.py", 'or ".." in name.split("/") ', "", "attacks submission"
+    ),
+    "seal not compared": Fault(
+        f"{CORE}/seal.py", "return written == stored", "return True", "seal bit_flips"
+    ),
+    "secrets for everybody": Fault(
+        f"{CORE}/files.py", "if not private:", "if True:", "secrets files"
+    ),
+    # What is shown.
+    "details of a hidden phase": Fault(
+        f"{CORE}/scoring.py", "None if reference.hidden else _details(", "_details(", "scoring"
+    ),
+    "shares with one digit more": Fault(
+        f"{CORE}/scoring.py", "round(float(value), 3)", "round(float(value), 4)",
+        "disclosure scoring report",
+    ),
+    "one event may be enough": Fault(
+        f"{CORE}/disclosure.py", "np.minimum(counts, self.voxels_per_event)", "counts",
+        "disclosure",
+    ),
+    "lower bound on voxels": Fault(
+        f"{CORE}/disclosure.py", "Bound(voxels=2500", "Bound(voxels=1500", "disclosure"
+    ),
+    "colours of a class swapped": Fault(
+        f"{CORE}/page/report.py", "'right c{true:d}'", "'right c{label:d}x'", "report"
+    ),
+    # What becomes of events.
+    "hidden events in the public phase": Fault(
+        "organizer/phases/split.py", "is_hidden == phase.hidden", "is_hidden >= phase.hidden",
+        "phases",
+    ),
+    "test events in the simulator's order": Fault(
+        "organizer/phases/split.py", 'shuffled(secret, b"test order", n_test)',
+        "np.arange(n_test)", "phases",
+    ),
+    "exact energies of particles": Fault(
+        "organizer/phases/split.py", '"kinetic_energy_mev": 0', '"kinetic_energy_mev": 3',
+        "phases",
+    ),
+    "train and test of one seed": Fault(
+        "organizer/data/make.py", 'f"cycle{cycle.number} {split}"', 'f"cycle{cycle.number}"',
+        "data",
+    ),
+    "last condition first": Fault(
+        "organizer/simulate/truth.py", "np.select(conditions, labels",
+        "np.select(conditions[::-1], labels[::-1]", "truth",
+    ),
+    "label of the second class": Fault(
+        "organizer/simulate/voxels.py", "label = np.argmax(by_label, axis=1)",
+        "label = np.argsort(by_label, axis=1)[:, -2]", "voxels",
+    ),
+    "diffusion along and across": Fault(
+        "organizer/simulate/response.py", "np.array([along, across, across])",
+        "np.array([across, along, across])", "response",
+    ),
+    "alphas are not quenched": Fault(
+        "organizer/simulate/quenching.py", "_charge(pdg) >= HELIUM_Z", "_charge(pdg) > HELIUM_Z",
+        "quenching voxels",
+    ),
+    "axes of a converted source": Fault(
+        "organizer/convert/edepsim_hdf5.py", "\"xyz\"]).astype", "\"zyx\"]).astype",
+        "convert convert_formats",
+    ),
+    "voxels resampled without volume": Fault(
+        "organizer/convert/placing.py", "np.minimum(high[:, None], start + 1)",
+        "np.maximum(high[:, None], start + 1)", "convert_placing",
+    ),
+    # What is built and ranked.
+    "start a day late": Fault(
+        "organizer/bundle/dates.py", "-earliest.weekday() % 7", "-earliest.weekday() % 7 + 1",
+        "competition_yaml",
+    ),
+    "hidden phases show their output": Fault(
+        "organizer/bundle/rules.py", 'if scored.hidden and not phase.get("hide_output", False)',
+        'if scored.hidden and not phase.get("hide_output", True)', "competition_yaml",
+    ),
+    "the later upload wins a tie": Fault(
+        "organizer/leaderboard/boards.py", ", self.submission.uploaded)",
+        ", -self.submission.uploaded)", "leaderboard",
+    ),
+    "names are markup": Fault(
+        "organizer/leaderboard/page.py", ">{escape(row.participant)}<", ">{row.participant}<",
+        "leaderboard",
+    ),
+    # The network and its training.
+    "kernel mirrored": Fault(
+        f"{KIT}/backends/torch.py", "(k, source, target), (26 - k, target, source)",
+        "(26 - k, source, target), (k, target, source)", "model",
+    ),
+    "label one too low": Fault(
+        f"{KIT}/predict.py", "of_label.argmax(1) + 1)", "of_label.argmax(1).clamp(1))",
+        "predict",
+    ),
+    "predictions in the order of batches": Fault(
+        f"{KIT}/predict.py", "spans = zip(offset[index].tolist(),",
+        "spans = zip(offset[index.sort()[0]].tolist(),", "predict",
+    ),
+    "learning rate ends high": Fault(
+        f"{KIT}/training.py", "0.5 * (1 + math.cos", "(0.6 + 0.4 * math.cos", "train"
+    ),
+    "average of the last steps alone": Fault(
+        f"{KIT}/training.py", "1 - decay)", "decay)", "train"
+    ),
+    "optimizer begins anew on resume": Fault(
+        f"{KIT}/training.py", 'self.optimizer.load_state_dict(state["optimizer"])', "pass",
+        "train",
+    ),
+    "mirrored out of the grid": Fault(
+        f"{KIT}/augment.py", "GRID_SIZE - 1 - coords", "GRID_SIZE - coords", "augment"
+    ),
+}  # fmt: skip
+
+
+def copy_project(folder: Path) -> None:
+    """All tracked files, as they are in the working tree."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, tracked.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+
+
+def plant(folder: Path, fault: Fault) -> str:
+    """Put the fault into the copy; the file as it was. ValueError where its line has changed."""
+    path = folder / fault.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(fault.old) != 1:
+        raise ValueError(f"{fault.file}: {fault.old!r} stands there {text.count(fault.old)} times")
+    path.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
+    return text
+
+
+def first_failure(folder: Path, *arguments: str) -> str:
+    """The first test of a run of pytest that fails, or the module that can't be collected.
+
+    In a child that has all libraries already: they take longer to import than most tests run.
+    """
+    said = folder / "said.txt"
+    child = FORK.Process(target=_run_pytest, args=(folder, said, arguments))
+    child.start()
+    child.join()
+    if child.exitcode not in (0, 1, 2, 5):  # passed, failed, not collected, nothing to collect
+        raise RuntimeError(f"pytest could not run:\n{said.read_text()}")
+    found = re.search(r"^(?:FAILED|ERROR) tests/(\S+)", said.read_text(), flags=re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _run_pytest(folder: Path, said: Path, arguments: tuple[str, ...]) -> None:
+    with open(said, "w") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.chdir(folder)
+    paths = [str(folder / "scoring_program"), str(folder / "starting_kit"), str(folder)]
+    sys.path[:1] = paths  # instead of the folder of this file
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    sys.exit(pytest.main(["-x", "-p", "no:cacheprovider", *arguments]))
+
+
+def main(words: list[str]) -> int:
+    chosen = {n: f for n, f in FAULTS.items() if not words or any(w.lower() in n for w in words)}
+    left, found = {}, {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_project(folder)
+        for fault in chosen.values():  # an old line is told before half an hour's work
+            (folder / fault.file).write_text(plant(folder, fault), encoding="utf-8")
+        for name, fault in chosen.items():
+            before = plant(folder, fault)
+            tests = [f"tests/test_{module}.py" for module in fault.tests.split()]
+            test = first_failure(folder, *QUICK, *tests)
+            if not test:
+                left[name] = fault
+            found[name] = test or first_failure(folder, *tests)
+            (folder / fault.file).write_text(before, encoding="utf-8")
+            how = "all   " if name in left else "quick "
+            print(f"{how if found[name] else 'NOBODY'} {name}: {found[name]}", flush=True)
+        for fault in left.values():
+            plant(folder, fault)
+        test = first_failure(folder, *QUICK) if left else ""
+    if test:
+        print(f"one of those not found by quick's own modules is by {test}")
+    n_found = sum(map(bool, found.values()))
+    print(f"{len(chosen)} faults: make quick finds {len(chosen) - len(left)}, all tests {n_found}")
+    return 0 if n_found == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
