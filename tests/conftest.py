@@ -16,8 +16,8 @@ MARKED = {
         predict shipped stream systems train transfer what_helped""",
     "geant4": """data failures physics simulate simulation_argon_data simulation_geant4
         variety""",
-    "slow": """attacks boosting bundle codabench_client codabench_close competition_yaml convert
-        convert_exact display fuzz jobs leaderboard make pages publish score_run supply_chain""",
+    "slow": """attacks boosting bundle codabench_client codabench_close convert
+        display fuzz jobs leaderboard make pages publish score_run supply_chain""",
 }
 # What takes longest goes first: a worker of pytest-xdist takes whole modules, and a long one at the
 # end would leave the others idle.

@@ -179,7 +179,7 @@ FAULTS = {
         f"{KIT}/training.py", "1 - decay)", "decay)", "train"
     ),
     "optimizer begins anew on resume": Fault(
-        f"{KIT}/training.py", 'self.optimizer.load_state_dict(state["optimizer"])', "pass",
+        f"{KIT}/training.py", "optimizer.load_state_dict(values)", "pass",
         "train",
     ),
     "mirrored out of the grid": Fault(
