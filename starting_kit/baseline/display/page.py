@@ -28,7 +28,7 @@ h1 { font-size: 26px; line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
 p { color: var(--soft); margin: 4px 0 18px; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
   padding: 12px 16px; margin-bottom: 18px; display: grid; gap: 12px 20px;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); }
 .panel { min-width: 0; }
 h2 { font-size: 15px; line-height: 1.4; margin: 0 0 6px; }
 section > h2 { grid-column: 1 / -1; margin: 0; }
