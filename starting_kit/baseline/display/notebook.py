@@ -10,7 +10,7 @@ from baseline.display.page import page
 from baseline.display.views import Shown, panels
 
 
-def show(*rows: Shown | tuple[Shown, Shown], height_px: int = 720) -> HTML:
+def show(*rows: Shown | tuple[Shown, Shown], height_px: int = 600) -> HTML:
     """Events one below the other, each in two views; a pair stands beside each other.
 
     The output holds the whole page (5 MB): it needs no internet, no running kernel and no widget.
