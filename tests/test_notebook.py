@@ -123,7 +123,7 @@ def test_the_step_by_hand_lowers_the_loss(executed):
 def test_the_graph_network_learns(executed):
     scores = [float(x) for x in re.findall(r"acc_mean ([\d.]+)", text_of(executed[2]))]
     assert len(scores) == EPOCHS
-    # The threshold reaches 0.57.
+    # The threshold reaches 0.55.
     assert scores[-1] > 0.65
 
 
