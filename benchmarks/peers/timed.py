@@ -99,13 +99,10 @@ class EventNetwork(Peer):
         return event_loss(self.network(chosen), chosen, len(chosen))
 
     def logits(self, events: Ragged) -> torch.Tensor:
-        result = None
+        found, rows = [], []
         for index in batches_by_size(events.length, self.batch_voxels, len(events)):
-            found = self.network(events.select(index))
+            found.append(self.network(events.select(index)))
             spans = zip(events.offset[index].tolist(), events.length[index].tolist())
-            rows = torch.cat([torch.arange(start, start + n) for start, n in spans])
-            if result is None:
-                result = found.new_empty(events.n_voxels, found.shape[1])
-            result[rows] = found
-        assert result is not None
-        return result
+            rows += [torch.arange(start, start + n) for start, n in spans]
+        logits = torch.cat(found)
+        return torch.empty_like(logits).index_copy_(0, torch.cat(rows), logits)

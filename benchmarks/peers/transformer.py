@@ -68,32 +68,37 @@ def cut(event: torch.Tensor, place: torch.Tensor) -> Patches:
 
 
 class Cells:
-    """The voxels of one level, and their patches along each curve, which are cut when needed."""
+    """The voxels of one level, the last of `grids`, and their patches along each curve."""
 
-    def __init__(self, voxels: PlainVoxels):
-        self.voxels = voxels
+    def __init__(self, grids: tuple):
+        self.grids = grids
         self._patches: dict[int, Patches] = {}
 
+    def __len__(self) -> int:
+        return len(self.grids[-1].cell)
+
+    def voxels(self, features: torch.Tensor) -> PlainVoxels:
+        """As convolutions take them."""
+        return PlainVoxels(features, self.grids)
+
     def patches(self, curve: int) -> Patches:
-        """Along _CURVES[curve]."""
+        """Along _CURVES[curve], cut when first needed."""
         if curve not in self._patches:
-            event, *coords = self.voxels.indices.unbind(1)
+            event, *coords = self.grids[-1].decoded()
             self._patches[curve] = cut(event, _CURVES[curve](torch.stack(coords, 1)))
         return self._patches[curve]
 
     @cached_property
     def parent(self) -> torch.Tensor:
         """(n,) int64: the row of each voxel's cell at the next level."""
-        halving = self.voxels.grids[-1].halving
-        parent = torch.empty(len(self.voxels.features), dtype=torch.int64)
+        halving = self.grids[-1].halving
+        parent = torch.empty(len(self), dtype=torch.int64)
         parent[torch.cat(list(halving.fine))] = torch.cat(list(halving.parent))
         return parent
 
     def coarser(self) -> Cells:
-        """The next level, without features."""
-        voxels = self.voxels
-        coarse = voxels.grids[-1].halving.coarse
-        return Cells(PlainVoxels(voxels.features[: len(coarse.cell)], (*voxels.grids, coarse)))
+        """The next level."""
+        return Cells((*self.grids, self.grids[-1].halving.coarse))
 
 
 class PointTransformer(nn.Module):
@@ -111,7 +116,7 @@ class PointTransformer(nn.Module):
     def forward(self, events: Ragged) -> torch.Tensor:
         features = input_features(events.energy)
         voxels = self.stem(self.backend.locate(events, features, GRID_SIZE + self.period))
-        return self.head(self.levels(voxels.features, Cells(voxels)))
+        return self.head(self.levels(voxels.features, Cells(voxels.grids)))
 
 
 class _Level(nn.Module):
@@ -138,7 +143,7 @@ class _Level(nn.Module):
             return x
         coarse = cells.coarser()
         index = cells.parent[:, None].expand(-1, self.down.out_features)
-        pooled = x.new_zeros(len(coarse.voxels.features), self.down.out_features)
+        pooled = x.new_zeros(len(coarse), self.down.out_features)
         pooled = pooled.scatter_reduce(0, index, self.down(x), "amax", include_self=False)
         below = self.inner(self.down_norm(pooled), coarse)
         return self.decode(self.across(x) + self.up(below)[cells.parent], cells)
@@ -160,7 +165,7 @@ class _Block(nn.Module):
         )
 
     def forward(self, x: torch.Tensor, cells: Cells) -> torch.Tensor:
-        x = x + self.place_norm(self.place(cells.voxels.replace_feature(x)).features)
+        x = x + self.place_norm(self.place(cells.voxels(x)).features)
         x = x + self.attention(self.attend_norm(x), cells.patches(self.curve))
         return x + self.dense(x)
 
