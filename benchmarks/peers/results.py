@@ -162,13 +162,16 @@ class Results:
         return markdown(columns)
 
     def report(self) -> str:
-        """Markdown: peers at equal time, where the network is among them; learning curves."""
+        """Markdown: peers at equal time, where the network is among them; learning curves, with
+        their picture as benchmarks/README.md finds it."""
         parts = []
         for row in self.ordered(method=SAME_TIME):
             title = f"Cycle {row.cycle}, {row.size:,} training events, equal time"
             parts += [f"### {title}", self.equal_table(row.cycle, row.size)]
         for cycle in self.cycles:
             parts += [f"### Cycle {cycle}, learning curve", self.curves_table(cycle)]
+        if self.cycles:
+            parts += ["![Errors against training events](results/peers/learning_curves.png)"]
         return "\n\n".join(parts) + "\n"
 
     @property
