@@ -47,7 +47,7 @@ for line in sys.argv[1:]:
         if end.code:
             raise
 """
-NO_LIMITS = "note: without limits on memory and time, which this system can't set\n"
+NO_LIMITS = "note: read without limits on memory and time, which this system can't set\n"
 
 
 @pytest.fixture(scope="module")
