@@ -60,6 +60,9 @@ _OTHER_ZIPS = {
     "[Content_Types].xml": "an office document",
 }
 
+# The disk, a quota, or a limit on the size of files.
+_NO_SPACE = (errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else []))
+
 # The exceptions that reading a damaged zip can raise.
 READ_ERRORS = (
     OSError,
@@ -274,7 +277,7 @@ def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Uplo
             raise zipfile.BadZipFile("fewer bytes than declared")
     except READ_ERRORS as reason:
         # ENOENT: Python found no folder for temporary files (all are full, or TMPDIR is missing).
-        if getattr(reason, "errno", None) in (errno.ENOSPC, errno.ENOENT):
+        if getattr(reason, "errno", None) in (*_NO_SPACE, errno.ENOENT):
             raise ChallengeError(
                 f"{where}: no temporary folder has space for {member.file_size:,} bytes; free "
                 "space, set TMPDIR, or unzip the file and give its path"
