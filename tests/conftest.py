@@ -14,8 +14,8 @@ import baseline  # noqa: F401
 MARKED = {
     "torch": """augment benchmarks commands dataset kit model network notebook optimizer peers
         predict shipped stream systems train transfer what_helped""",
-    "geant4": """data failures physics simulate simulation_argon_data simulation_geant4
-        variety""",
+    "geant4": """data failures faults_by_plan physics simulate simulation_argon_data
+        simulation_geant4 variety""",
     "slow": """attacks boosting bundle codabench_client codabench_close convert
         display fuzz jobs leaderboard make pages publish score_run supply_chain""",
 }

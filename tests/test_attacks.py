@@ -22,6 +22,7 @@ import toy
 
 from lartpc_challenge.__main__ import main
 from lartpc_challenge.format import GRID_SHAPE, SubmissionError
+from lartpc_challenge.seal import MAGIC
 from lartpc_challenge.submission.forms import read_submission, write_submission
 from lartpc_challenge.submission.sandbox import read_guarded
 
@@ -803,6 +804,55 @@ def zip_whose_file_is_larger_than_it(run):
     return declare_size(path, 1_000_000_000, packed=1_000_000)
 
 
+@refused("holds links or special files, expected one file")
+def device_in_a_zip(run):
+    member = zipfile.ZipInfo("predictions.h5")
+    member.create_system, member.external_attr = 3, (stat.S_IFBLK | 0o644) << 16
+    return run.zip((member, run.sparse().read_bytes()))
+
+
+@refused("is damaged; zip or upload it again")
+def zip_with_two_names_for_its_file(run):
+    """One in its directory, another before the content: programs read the one or the other."""
+    path = run.zip(("predictions.h5", run.sparse().read_bytes()))
+    path.write_bytes(path.read_bytes().replace(b"predictions.h5", b"../ref/a_ref.h5"[:14], 1))
+    return path
+
+
+@refused(r"holds 2 files.*'a\\u\{202e\}5h.h5', 'b\\x1b\[2J.csv'")
+def names_that_turn_and_clear_a_terminal(run):
+    return run.zip(("a\u202e5h.h5", run.sparse().read_bytes()), ("b\x1b[2J.csv", b"event"))
+
+
+@refused("unpacks to 42,949,673,008 bytes, expected at most 2,147,483,648")
+def hole_of_40_gib_with_a_seal(run):
+    """Its digest alone would take a worker most of a minute."""
+    path = run.sparse()
+    os.truncate(path, 40 << 30)
+    with open(path, "ab") as file:
+        file.write(MAGIC + bytes(32))
+
+
+@refused("unpacks to 3,221,225,472 bytes, expected at most 2,147,483,648")
+def hole_after_the_rows(run):
+    os.truncate(run.csv(), 3 << 30)
+
+
+@refused("event_id names events more than once.*\n.*event_id lacks events")
+def event_ids_that_were_never_written(run):
+    with h5py.File(run.sparse(event_id=None), "r+") as file:
+        file.create_dataset("event_id", (5,), np.uint32, fillvalue=run.event_id[0])
+
+
+@refused("can't be read: damaged or cut short")
+def file_that_a_writer_has_open(run):
+    with h5py.File(run.res / "predictions.h5", "w", libver="latest") as file:
+        file.update(run.columns())
+    with open(run.res / "predictions.h5", "r+b") as file:
+        file.seek(11)
+        file.write(b"\5")  # the superblock's flags: open for writing by one, reading by others
+
+
 # ---- files that are something else
 
 
@@ -863,6 +913,8 @@ for name, value in {
     "negative": "-1",
     "fractional": "1.0",
     "exponential": "1e0",
+    "full-width": "\uff11",
+    "one_after_2_to_64": 2**64 + 1,
     "signed": "+1",
     "hexadecimal": "0x1",
     "spaced": " 1",

@@ -57,6 +57,18 @@ def test_a_dense_form_that_takes_too_long_is_refused(run, monkeypatch, name):
         read_submission(run.res, run.manifest)
 
 
+def test_much_lzf_is_refused(run, monkeypatch):
+    """It is unpacked in Python, and references of three bytes take longest."""
+    path = run.dense(chunks=(1, *GRID_SHAPE), compression="lzf")
+    with h5py.File(path) as file:
+        n_bytes = file["pred"].id.get_storage_size()
+    monkeypatch.setattr(h5_guard, "MAX_LZF_BYTES", n_bytes)
+    assert np.array_equal(read_submission(run.res, run.manifest), run.labels)
+    monkeypatch.setattr(h5_guard, "MAX_LZF_BYTES", n_bytes - 1)
+    with pytest.raises(SubmissionError, match=r"packed with lzf.*Write it with compression='gzip'"):
+        read_submission(run.res, run.manifest)
+
+
 def test_a_csv_longer_than_its_rows_can_be_is_refused(run, monkeypatch):
     path = run.csv()
     with open(path, "ab") as file:

@@ -6,10 +6,12 @@ one sentence, leave nothing behind and keep an earlier result.
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
@@ -155,6 +157,28 @@ def test_events_without_end_are_not_believed(folder, capsys, command):
         file.create_dataset("event_id", shape=(10**12,), dtype=np.uint32, chunks=(1 << 15,))
     sentence = check_refused(folder, module, arguments, capsys)
     assert f"{bad}: event_id declares 4,000,000,000,000 bytes" in sentence
+
+
+@pytest.mark.parametrize(
+    "command", ["score", "holdout", "threshold", "boosting", "display", "to 2018"]
+)
+def test_a_full_disk_is_told(folder, command):
+    """What the chain of faults_by_plan.py lacks. A process of its own can set the limit."""
+    module, arguments, _ = COMMANDS[command]
+    before = state(folder)
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with open(sender, "w") as pipe, redirect_stderr(pipe), redirect_stdout(pipe):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+            status = run(module, *arguments.split())
+        os._exit(status)
+    os.close(sender)
+    with open(receiver) as pipe:
+        said = pipe.read().splitlines()[-1]
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1, said
+    assert re.fullmatch(r"[\w.]+: .*(File too large|no temporary folder has space).*", said)
+    assert state(folder) == before
 
 
 @pytest.mark.parametrize("out", ["out", "train.h5/below", "pipe", "."])

@@ -1,5 +1,6 @@
 """The command that tells which files are as they were written."""
 
+import io
 import shutil
 import zipfile
 from datetime import date
@@ -147,3 +148,15 @@ def test_bundles_of_other_data_are_told(competition, tmp_path, capsys, name, tol
     status, lines = verified(folder, capsys)
     assert status == 1
     assert [told in line for line in lines if "whole" not in line] == [True, True]
+
+
+def test_zips_in_zips_are_looked_into_so_far(tmp_path):
+    """A zip can even hold itself."""
+    content = b"label"
+    for _ in range(60):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("in.zip", content)
+        content = packed.getvalue()
+    (tmp_path / "deep.zip").write_bytes(content)
+    assert verify(tmp_path / "deep.zip") == WHOLE

@@ -89,7 +89,7 @@ def call_guarded(
     if kind == _NO_MEMORY:
         raise MemoryLimitError(f"needs more than {memory_limit >> 20:,} MiB of memory, the limit")
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
-        raise _late(time_limit)
+        raise TimeLimitError("needs more CPU time than the limit")
     raise LimitError(_text(rest) or _death(status))
 
 
@@ -203,6 +203,13 @@ def _limit(memory_limit: int, time_limit: float) -> None:
         _set_limit(resource.RLIMIT_AS, mapped + memory_limit)
     _set_limit(resource.RLIMIT_CPU, math.ceil(time_limit))
     _set_limit(resource.RLIMIT_CORE, 0)
+
+
+def limit_time(seconds: float) -> None:
+    """Let the process use this much more CPU time, but not more than its first limit."""
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    soft = math.ceil(time.process_time() + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard < 0 else min(soft, hard), hard))
 
 
 def forbid_opening() -> None:

@@ -15,6 +15,7 @@ from lartpc_challenge.seal import is_whole
 WHOLE = "whole"
 NOT_PROVEN = "can't be checked: it has no seal, like files of version 1 and of other programs"
 _BLOCK_BYTES = 1 << 20
+_MOST_DEPTH = 2  # of zips in zips: a bundle holds submissions; a zip can even hold itself
 
 
 def verify(path: Path) -> str:
@@ -31,7 +32,7 @@ def verify(path: Path) -> str:
         raise ChallengeError(f"{path}: can't be read: {reason.strerror or reason}") from reason
 
 
-def _verify(file: IO[bytes]) -> str:
+def _verify(file: IO[bytes], depth: int = 0) -> str:
     whole = is_whole(file)
     if whole is not None:
         return WHOLE if whole else NOT_AS_WRITTEN
@@ -39,10 +40,12 @@ def _verify(file: IO[bytes]) -> str:
         is_zip = zipfile.is_zipfile(file)
     except zipfile.BadZipFile:  # it says that there are other parts of it
         return NOT_AS_WRITTEN
-    return "; ".join(_wrong_members(file)) or WHOLE if is_zip else NOT_PROVEN
+    if not is_zip or depth > _MOST_DEPTH:
+        return NOT_PROVEN
+    return "; ".join(_wrong_members(file, depth)) or WHOLE
 
 
-def _wrong_members(file: IO[bytes]) -> Iterator[str]:
+def _wrong_members(file: IO[bytes], depth: int) -> Iterator[str]:
     """Yield what is wrong with the members of a zip, and of zips in it."""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -51,7 +54,7 @@ def _wrong_members(file: IO[bytes]) -> Iterator[str]:
                     while member.read(_BLOCK_BYTES):
                         pass
                 with archive.open(name) as member:
-                    found = _verify(member)
+                    found = _verify(member, depth + 1)
                 if found not in (WHOLE, NOT_PROVEN):
                     yield f"{name} in it {found}"
     # The exceptions for damaged and encrypted zips and for unknown compression methods.

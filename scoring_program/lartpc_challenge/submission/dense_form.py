@@ -18,7 +18,7 @@ from lartpc_challenge.submission.labels import file_title, find_not_labels, not_
 from lartpc_challenge.submission.problems import Cases, Problems
 
 MAX_BLOCKS = 200_000  # blocks (usually chunks) that may be read; one takes 0.1 ms
-MAX_BLOCK_BYTES = 32 << 30  # in all: 1,000 events of 2018, each one chunk of uint32
+MAX_BLOCK_BYTES = 16 << 30  # in all, half a minute: 2,000 events of 2018, each a chunk of uint8
 _BLOCK_VOXELS = 1 << 20
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 SUBMISSION_MEMBER = "predictions.h5"
+# CPU time: to open a file and to read the sparse form, at most a second each; to read other forms.
+SHORT_SECONDS, LONG_SECONDS = 30, 240
 
 
 def write_submission(
@@ -133,34 +135,37 @@ def read_submission(path: StrPath, manifest: Manifest) -> np.ndarray:
 
 
 def read_into(
-    out: np.ndarray, path: StrPath, manifest: Manifest, lock: Callable[[], None] = lambda: None
+    out: np.ndarray,
+    path: StrPath,
+    manifest: Manifest,
+    lock: Callable[[float], None] = lambda seconds: None,
 ) -> None:
     """Do the same as `read_submission`, but write the labels into `out` (M,) uint8.
 
-    lock: is called when all needed files are open and before the first label is read. It may take
-    away the process's right to open files.
+    lock: is called when all needed files are open and before the first label is read, with the
+    seconds that reading them may take. It may take away the process's right to open files.
     """
     with open_upload(path) as upload:
         if upload.is_hdf5:
             _read_hdf5(upload, manifest, out, lock)
         else:
             coords = manifest.coords()
-            lock()
+            lock(LONG_SECONDS)
             read_csv(upload, manifest, coords, out)
 
 
 def _read_hdf5(
-    upload: Upload, manifest: Manifest, out: np.ndarray, lock: Callable[[], None]
+    upload: Upload, manifest: Manifest, out: np.ndarray, lock: Callable[[float], None]
 ) -> None:
     with open_guarded(upload.name, upload.stream) as file:
         (pred,) = file.datasets("pred")
         if len(pred.shape) == 4:
             check_dense(file, pred, manifest)
             coords = manifest.coords()
-            lock()
+            lock(LONG_SECONDS)
             read_dense(pred, manifest, coords, out)
         elif len(pred.shape) == 1:
-            lock()
+            lock(SHORT_SECONDS)
             read_sparse(file, pred, manifest, out)
         else:
             expected = f"({manifest.n_voxels},) or ({manifest.n_events}, 192, 192, 192)"

@@ -16,7 +16,7 @@ from typing import IO
 
 import h5py
 import numpy as np
-from h5py import h5d, h5l, h5o, h5s, h5t
+from h5py import h5d, h5l, h5o, h5s, h5t, h5z
 
 from lartpc_challenge.format import SubmissionError
 from lartpc_challenge.seal import is_whole
@@ -26,6 +26,7 @@ from lartpc_challenge.submission.problems import Cases, Problems, shown
 
 MAX_LINKS = 100  # names in the root group
 MAX_CHUNK_BYTES = 128 << 20
+MAX_LZF_BYTES = 32 << 20  # packed, in all: ten seconds' work at worst, as it is unpacked in Python
 _BLOCK_VALUES = 1 << 16  # values per read in data sets without chunks
 _LAYOUTS = (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED)
 _TYPE_NAMES = {
@@ -229,7 +230,12 @@ def _unfit(found, is_pred: bool) -> str:
     # The layout comes first: asking a virtual data set for its shape can open its sources.
     if plist.get_layout() not in _LAYOUTS or plist.get_external_count():
         return "keeps its values in other files, expected in this file. Copy them into it"
-    return _unfit_filters(plist) or _unfit_type(found, is_pred) or _unfit_chunks(found, plist)
+    return (
+        _unfit_filters(plist)
+        or _unfit_type(found, is_pred)
+        or _unfit_chunks(found, plist)
+        or _unfit_lzf(found, plist)
+    )
 
 
 def _unfit_filters(plist) -> str:
@@ -268,4 +274,14 @@ def _unfit_chunks(found, plist) -> str:
     return (
         f"has chunks {plist.get_chunk()} of {n_bytes:,} bytes, expected at most "
         f"{MAX_CHUNK_BYTES:,}. Write smaller chunks"
+    )
+
+
+def _unfit_lzf(found, plist) -> str:
+    n_bytes = found.get_storage_size()
+    if h5z.FILTER_LZF not in _filters(plist) or n_bytes <= MAX_LZF_BYTES:
+        return ""
+    return (
+        f"takes {n_bytes:,} bytes packed with lzf, expected at most {MAX_LZF_BYTES:,}. "
+        "Write it with compression='gzip'"
     )

@@ -22,9 +22,10 @@ from lartpc_challenge.guarded import (
     call_guarded,
     can_guard,
     forbid_opening,
+    limit_time,
 )
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission.forms import read_into, read_submission
+from lartpc_challenge.submission.forms import SHORT_SECONDS, read_into, read_submission
 from lartpc_challenge.submission.upload import title
 
 _NO_LIMITS = "note: read without limits on memory and time, which this system can't set"
@@ -48,8 +49,13 @@ def read_guarded(
     shared = mmap.mmap(-1, max(manifest.n_voxels, 1))
     pred = np.frombuffer(shared, np.uint8, manifest.n_voxels)
 
+    def lock(seconds: float) -> None:
+        forbid_opening()
+        limit_time(seconds)
+
     def read() -> bytes:
-        read_into(pred, path, manifest, lock=forbid_opening)
+        limit_time(SHORT_SECONDS)  # HDF5 can loop over a damaged file when it opens it
+        read_into(pred, path, manifest, lock)
         return b""
 
     try:
@@ -77,7 +83,8 @@ def _told(limit: LimitError) -> str:
     if isinstance(limit, TimeLimitError):
         return (
             f"can't be read: it {limit}. "
-            "Write the sparse form (pred, event_id, offset): it is read in a second or two."
+            "It is damaged, or slow to read: write the sparse form (pred, event_id, offset), which "
+            "is read in a second or two."
         )
     if isinstance(limit, MemoryLimitError):
         return (

@@ -142,6 +142,7 @@ def _open(path: Path, stack: contextlib.ExitStack) -> Upload:
         stream = stack.enter_context(_open_regular(path, where))
         if _head(stream).startswith(_ZIP):
             return _open_zip(where, stream, stack)
+    _check_size(where, os.fstat(stream.fileno()).st_size)
     return Upload(where, _is_hdf5(where, _head(stream)), stream)
 
 
@@ -309,16 +310,20 @@ class _SmallReads:
         return content
 
 
+def _check_size(where: str, n_bytes: int) -> None:
+    if n_bytes > MAX_UNPACKED:
+        raise SubmissionError(
+            f"{where}: unpacks to {n_bytes:,} bytes, expected at most {MAX_UNPACKED:,}; use the "
+            "sparse form, a byte per voxel, or compression='gzip' for a dense one"
+        )
+
+
 def _check_member(where: str, member: zipfile.ZipInfo, zip_bytes: int) -> None:
     if member.flag_bits & 1:
         raise SubmissionError(f"{where}: is encrypted; zip it without a password")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise SubmissionError(f"{where}: zip method {member.compress_type}, expected deflate")
-    if member.file_size > MAX_UNPACKED:
-        raise SubmissionError(
-            f"{where}: unpacks to {member.file_size:,} bytes, expected at most {MAX_UNPACKED:,}; "
-            "use the sparse form, 1 byte per voxel, or compression='gzip' for a dense one"
-        )
+    _check_size(where, member.file_size)
     if member.compress_size > zip_bytes:
         raise SubmissionError(f"{where}: is damaged; zip or upload it again")
     if member.file_size > DEFLATE_RATIO * member.compress_size + _BLOCK:
