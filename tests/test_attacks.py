@@ -872,7 +872,7 @@ content_of("numpy_file", b"\x93NUMPY\x01\x00v\x00{'descr': '|O'}", NEITHER)
 content_of("gzip_file", b"\x1f\x8b\x08" + b"x" * 40, "neither an HDF5 file nor a CSV")
 content_of("utf_16", "event,x,y,z,label\n1,2,3,4,1\n".encode("utf-16"), "neither an HDF5 file")
 content_of("shell_script", b"#!/bin/sh\nrm -rf /\n", HEADER)
-content_of("html_page", b"<html><script>alert(1)</script>", HEADER)
+content_of("html_page", b"<html><script>alert(1)</script>", "plain text but an HTML page")
 content_of("hdf5_behind_a_block", bytes(512) + b"\x89HDF\r\n\x1a\n", "neither an HDF5 file")
 content_of("no_header", b"1,2,3,4,1\n", HEADER)
 content_of("header_lacks_a_column", b"event,x,y,label\n", HEADER)
@@ -947,7 +947,7 @@ rowed("coordinate_that_wraps", lambda r: [r[0], r[1] + 256, *r[2:]], "outside 0 
 rowed("coordinate_that_wraps_far", lambda r: [*r[:3], r[3] + 2**32, r[4]], "outside 0 to 191")
 rowed("unknown_event", field(0, 9999), "events that are not in the test file: line 4")
 rowed("event_that_wraps", lambda r: [r[0] + 2**32, *r[1:]], "not in the test file: line 4")
-OFF = "has voxels that are not in the test file: event \\d+ at .*\n.*lacks voxels"
+OFF = "has voxels that are not in the test file: event \\d+ at "
 rowed("off_by_one", lambda r: [r[0], r[1], r[2], r[3] - 1 if r[3] else 1, r[4]], OFF)
 
 
@@ -1059,7 +1059,7 @@ def test_no_permission(run):
     ],
 )
 def test_hostile_names_come_out_escaped(run, name):
-    run.csv(name=name, header="<b>\x1b]0;owned\x07")
+    run.csv(name=name, header="x<b>\x1b]0;owned\x07")
     with pytest.raises(SubmissionError, match=r"\\x3cb\\x3e\\x1b\]0;owned\\x07") as refusal:
         read_guarded(run.res, run.manifest)
     assert re.fullmatch(r"[ -~]*", str(refusal.value))
