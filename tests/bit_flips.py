@@ -1,4 +1,4 @@
-"""Every single-bit flip of a file: does its reader notice?
+"""Flip single bits of a file and check that its reader notices every change.
 
     python tests/bit_flips.py [--sample 20000] [FILE...]
 

@@ -1,4 +1,4 @@
-"""What a Codabench server answered, kept as data: a recorder in front of one, and a replay of it.
+"""Record the answers of a Codabench server, and replay them in tests.
 
 Both are small HTTP servers on the loopback address. The recorder hands every request on to a real
 server and notes what came back. The replay answers a request with what was recorded for the same

@@ -1,4 +1,4 @@
-"""A season of the toy competition, episode by episode: what happens, and what the organiser runs.
+"""The story of the toy competition in episodes: events, and the organiser's commands.
 
 `happens` names what people and time do before the organiser's command; who records the story does
 it (`Stage`), a replay has it in the recording. `says` are parts of what the command must print,

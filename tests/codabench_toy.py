@@ -1,4 +1,4 @@
-"""A competition of three cycles whose scoring program is ten lines, for tests of its running.
+"""A toy competition of three cycles with a scoring program of ten lines, for tests.
 
 Its zips have the same bytes on every machine, since what a server answers depends on them.
 """

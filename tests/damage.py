@@ -1,4 +1,4 @@
-"""Ways to damage an HDF5 file, and bytes changed at random."""
+"""Damage HDF5 files, and change bytes at random."""
 
 from __future__ import annotations
 

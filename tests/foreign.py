@@ -1,4 +1,4 @@
-"""Files of other people's formats, written here in the layouts that their code publishes."""
+"""Write files in other formats, in the layouts of their published code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forms of a submission, written here by other means than the package's own."""
+"""Write all forms of a submission without the package's own code."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Feeds damaged submissions to the scorer's parser: python tests/fuzz_submissions.py --number 10000
+"""Read damaged submissions with the parser: python tests/fuzz_submissions.py --number 10000
 
-Good submissions of every form are mutated at random. Whatever comes of it, the parser must return
-labels or raise SubmissionError with harmless words, print nothing, and stay within its limits. What
-a checksum protects (a zip) is returned unchanged or not at all.
+Good submissions of every form are mutated at random. The parser must always return labels
+or raise SubmissionError with a harmless text, print nothing, and stay within its limits. If a
+checksum protects the file (a zip), the labels are unchanged or it is refused.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The starting kit as a participant unzips it, and how tests run what is in it."""
+"""Unzip the starting kit like a participant, and run its commands."""
 
 from __future__ import annotations
 

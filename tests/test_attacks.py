@@ -1,4 +1,4 @@
-"""Hostile and careless submissions: each refused in one clear text, none read as the truth.
+"""Hostile and careless submissions: each is refused with one clear message.
 
 An attack is a function that leaves its file in a worker's input/res, or returns another path.
 """

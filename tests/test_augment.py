@@ -1,4 +1,4 @@
-"""The augmentation: exact symmetries of the cube."""
+"""The augmentation is an exact symmetry of the cube."""
 
 import numpy as np
 import pytest

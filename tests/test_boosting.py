@@ -1,4 +1,4 @@
-"""Boosted trees on local features: they learn, repeat, weigh events alike and write submissions."""
+"""Boosted trees learn, are reproducible, weight events equally and write submissions."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a submission may cost: what would take long is refused before it is begun."""
+"""Submissions that would take too long are refused before they are read."""
 
 import h5py
 import numpy as np

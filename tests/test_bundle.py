@@ -1,4 +1,4 @@
-"""The bundles: what is in them, what must not be, and what the builder refuses."""
+"""The contents of the bundles, and the errors of the builder."""
 
 import io
 import os

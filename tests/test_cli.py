@@ -1,4 +1,4 @@
-"""python -m lartpc_challenge as a participant and an organiser use it, well and badly."""
+"""Correct and wrong uses of python -m lartpc_challenge."""
 
 import re
 import shlex

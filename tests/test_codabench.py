@@ -1,4 +1,4 @@
-"""The commands that run a competition on Codabench, against what version 1.25 answered."""
+"""The commands for Codabench, with recorded answers of version 1.25."""
 
 from __future__ import annotations
 

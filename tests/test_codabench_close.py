@@ -1,4 +1,4 @@
-"""close: final boards from a backup, what looks odd, and the bundles of the open benchmark."""
+"""The command close: final boards, irregularities, bundles of the open benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all command lines share: options that are refused, folders that are kept for one run."""
+"""The shared code of the command lines: refused options, locked folders."""
 
 import argparse
 import signal

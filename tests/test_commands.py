@@ -1,7 +1,7 @@
-"""What every command makes of files that are not what they should be, and of the user's haste.
+"""Every command handles wrong files and interruptions.
 
-Each has its own tests elsewhere. Here all of them meet the same faults: they end with status 1 and
-one sentence, leave nothing behind and keep an earlier result.
+Each has its own tests elsewhere. Here all of them get the same faults: they must end with status
+1 and one sentence, leave no files and keep an earlier result.
 """
 
 import os

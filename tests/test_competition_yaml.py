@@ -1,4 +1,4 @@
-"""competition.yaml and what both platforms ask of it, each rule with what breaks it."""
+"""The rules for competition.yaml of both platforms, each with a violation."""
 
 import copy
 import re

@@ -1,4 +1,4 @@
-"""The configuration: presets, flags, limits, and its way through a checkpoint."""
+"""The configuration: presets, flags, limits, and storage in a checkpoint."""
 
 import argparse
 from dataclasses import FrozenInstanceError, fields

@@ -1,4 +1,4 @@
-"""The command: what it says and writes, of real files and of files written in published layouts."""
+"""The command convert with real files and files in published layouts."""
 
 import zipfile
 from pathlib import Path

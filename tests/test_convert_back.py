@@ -1,4 +1,4 @@
-"""Our events in others' formats and back, and predictions in the terms of the source."""
+"""Our events in other formats and back, and predictions for the source's deposits."""
 
 from pathlib import Path
 

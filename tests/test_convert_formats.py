@@ -1,4 +1,4 @@
-"""Each reader of other people's formats: places, energies, classes, sizes, ids."""
+"""Each reader of other formats: positions, energies, classes, sizes, ids."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""From a source's coordinates to our voxels: spreading, summing, cropping, by rule."""
+"""Deposits are divided among voxels, summed and cropped correctly."""
 
 import numpy as np
 import pytest

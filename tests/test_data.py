@@ -1,4 +1,4 @@
-"""The command that makes the data, with Geant4; and the demonstration data in git."""
+"""The command that makes the data with Geant4, and the demonstration data in git."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""The table of the data, and the rules that take no thought, on events counted by hand."""
+"""The table of the data and the trivial baselines, for events counted by hand."""
 
 from __future__ import annotations
 

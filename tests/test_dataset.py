@@ -1,4 +1,4 @@
-"""Events on their way from files into batches, and what is refused on the way."""
+"""Events from files to batches, and the errors."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a page may tell: probes of one voxel, alone and with ballast, learn nothing from it."""
+"""Probes of one voxel, alone and with others, learn nothing from a page."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""The event display: what is shown is what is in the file, on a page and in print."""
+"""The event display shows the contents of the file, on a page and as a picture."""
 
 import html
 import json

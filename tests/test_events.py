@@ -1,4 +1,4 @@
-"""Event files: what is written is read, in blocks; what is damaged is told in one sentence."""
+"""Event files are read as they were written; damage gives one sentence."""
 
 import os
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Where a submission fails: counted by hand on small events, and on real ones of cycle 3."""
+"""The study of failures, counted by hand on small events, and on events of cycle 3."""
 
 from __future__ import annotations
 

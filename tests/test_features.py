@@ -1,4 +1,4 @@
-"""Features of a voxel's surroundings, against values by hand and a dense calculation."""
+"""Features of a voxel's neighbourhood, compared with hand values and a dense calculation."""
 
 import numpy as np
 import pytest

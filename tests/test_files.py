@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and what stands in the way is told in one sentence."""
+"""Files are written completely or not at all; errors are one sentence."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Constants that everything builds on, the page that describes the formats, and old files."""
+"""Constants, the page that describes the formats, and files of older versions."""
 
 import re
 import zipfile

@@ -1,4 +1,4 @@
-"""The 2018 competition's files, written here as its participants had them."""
+"""Files of the 2018 competition, written here in its formats."""
 
 import h5py
 import numpy as np

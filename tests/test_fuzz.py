@@ -1,4 +1,4 @@
-"""Two hundred damaged submissions; `python tests/fuzz_submissions.py` tries as many as wanted."""
+"""Two hundred damaged submissions; `python tests/fuzz_submissions.py` tries more."""
 
 import fuzz_submissions
 

@@ -1,4 +1,4 @@
-"""Unpacking HDF5's chunks: what HDF5 packed comes back, and nothing else does."""
+"""Chunks that HDF5 packed are decoded correctly; all others are refused."""
 
 import contextlib
 import zlib

@@ -1,4 +1,4 @@
-"""Splitting a train file: nothing lost, nothing twice, nothing overwritten."""
+"""Splitting a train file: every event once, no file overwritten."""
 
 from pathlib import Path
 

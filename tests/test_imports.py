@@ -1,4 +1,4 @@
-"""Who imports whom: data flows one way, and what is handed out never leads to what is not."""
+"""The imports between packages follow the data flow; public code never imports private code."""
 
 import ast
 import graphlib

@@ -1,4 +1,4 @@
-"""Functions in processes of their own: results in order, faults told, nobody left behind."""
+"""Functions in child processes: results in order, clear errors, no process left over."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""The starting kit alone: its README followed word for word, and that it says what is so."""
+"""The starting kit alone: its README works word for word, and its numbers are correct."""
 
 import functools
 import re

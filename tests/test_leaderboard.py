@@ -1,4 +1,4 @@
-"""The leaderboard: Codabench's order, its migration, and what the statistics say."""
+"""The leaderboard: Codabench's order and migration, and the statistics."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""What make installs, and when: with an interpreter that only notes what it is asked to do."""
+"""What make installs and when, with an interpreter that only records its calls."""
 
 import os
 import shutil

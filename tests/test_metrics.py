@@ -1,4 +1,4 @@
-"""The metric against values computed by hand, against scikit-learn and numpy, and its rules."""
+"""The metrics compared with hand values, scikit-learn and numpy, and their rules."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Mistakes that participants make, and whether `check` gives the advice that mends each.
+"""Common mistakes of participants, and the advice of `check` for each.
 
 Every mistake is made here as a participant would make it, from a true prediction of all voxels.
 """

@@ -1,4 +1,4 @@
-"""The network by each backend against dense convolutions in double precision; its symmetries."""
+"""The network with each backend compared with dense convolutions; its symmetries."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""The timings' processes: what is said where one is killed."""
+"""The processes of the timings: the message if one is killed."""
 
 import os
 import signal

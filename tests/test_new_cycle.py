@@ -1,5 +1,6 @@
-"""A cycle is added as an organiser would add it: one declaration in two halves, its phases in a
-competition.yaml. Everything from the simulation to the page of failures then works with it."""
+"""Add a cycle like an organiser: a declaration in two files, and its phases in a competition.yaml.
+
+Everything from the simulation to the page of failures must then work with it."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""The notebooks: small, without outputs, alone in the kit; their networks learn."""
+"""The notebooks are small, have no outputs, and work in the kit; their networks learn."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The pages: every name and number in them is the code's own, every table that of the data."""
+"""Every name and number in the pages is that of the code, every table that of the data."""
 
 import io
 import re

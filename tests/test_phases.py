@@ -1,4 +1,4 @@
-"""The split into public and hidden: complete, random, and silent about what it hides."""
+"""The split into public and hidden events is complete and random, and reveals nothing."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""Tiles of one event never part: not between train and test, not between public and hidden."""
+"""Tiles of one event stay together in train or test, and in one phase."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The simulation against published numbers: the quick set, and that the checks notice mistakes.
+"""The simulation compared with published numbers (quick set); the checks notice mistakes.
 
 Each check states its limits and the odds of failing by chance; all together stay below 1 in 1,000
 for the fixed seed's sample sizes (half a minute of one core).

@@ -1,4 +1,4 @@
-"""The published numbers against one another: a slip shows where two sources must agree."""
+"""The published numbers compared with each other, where two sources must agree."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""From a checkpoint and a test file to a submission."""
+"""Predict a submission from a checkpoint and a test file."""
 
 import pickle
 import zipfile

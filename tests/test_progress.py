@@ -1,4 +1,4 @@
-"""Progress without a terminal: lines, not too many, and the last one when all is done."""
+"""Progress without a terminal: some lines, and a last one at the end."""
 
 from __future__ import annotations
 

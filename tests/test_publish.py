@@ -1,4 +1,4 @@
-"""make publish: what is in it, that its figures are the files', and that machines read it."""
+"""make publish: its contents, figures and metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quenching of nuclei in liquid argon against what was measured and what Lindhard tabulated."""
+"""Quenching of nuclei in liquid argon compared with measurements and Lindhard's tables."""
 
 from __future__ import annotations
 

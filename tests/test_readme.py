@@ -1,4 +1,4 @@
-"""What the README and its like say exists, and the scores they quote are those of the files."""
+"""Files and commands in the READMEs exist, and their scores are correct."""
 
 import importlib.util
 import re

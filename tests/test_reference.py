@@ -1,4 +1,4 @@
-"""Reference files and manifests: the truth of a phase, and what of it is public."""
+"""Reference files and manifests: the truth of a phase and its public part."""
 
 from dataclasses import replace
 

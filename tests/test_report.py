@@ -1,4 +1,4 @@
-"""The page of detailed results: every number on it, what must not be on it, and how it looks."""
+"""The page of detailed results: its numbers, forbidden contents, and its style."""
 
 import dataclasses
 import html.parser

@@ -1,4 +1,4 @@
-"""The child that reads a submission: its limits, its silence, and what its death leads to."""
+"""The child process that reads a submission: limits, output, crashes."""
 
 import ctypes
 import faulthandler

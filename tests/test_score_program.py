@@ -1,4 +1,4 @@
-"""score.py as a platform's worker runs it: its files, its output, and what it keeps to itself."""
+"""score.py in a platform's worker: its files, its output, and its secrets."""
 
 import shlex
 import shutil

@@ -1,4 +1,4 @@
-"""Scoring as the platforms' workers do it: their folders, their command, what they make of it."""
+"""Scoring like the platforms' workers: their folders, command and results."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""From prediction and truth to what may be known of it, recomputed here in the plainest way."""
+"""The published figures of a prediction, recomputed here in a simple way."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Seals: any changed bit is told before another program reads the file, and no reader minds one."""
+"""Seals detect every changed bit, and no other program is disturbed by them."""
 
 import io
 import os

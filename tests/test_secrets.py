@@ -1,4 +1,4 @@
-"""What holds secrets is its owner's alone from its first byte, and goes even after kill -9."""
+"""Files with secrets are readable by their owner only, and are removed even after kill -9."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What baseline_submission/ holds: networks of the preset word for word, and what they write."""
+"""baseline_submission/ contains networks of the preset, and their own submissions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Signals: what asks to stop is heard, also where Python can't raise or must not."""
+"""Signals stop a program, also while Python can't or must not raise exceptions."""
 
 import signal
 import subprocess

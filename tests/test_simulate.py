@@ -1,4 +1,4 @@
-"""The command that simulates: the same events whoever makes them, and what can go wrong."""
+"""The command simulate: reproducible events, and the errors."""
 
 from __future__ import annotations
 

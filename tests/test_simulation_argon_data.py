@@ -1,4 +1,4 @@
-"""The argon tables: read back as Geant4 reads them, and held against the published values."""
+"""The argon tables, read like Geant4 and compared with the published values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Geant4 itself, in a process of its own: what goes in, what comes out, from which seed."""
+"""Geant4 in a child process: its input, output and seeds."""
 
 from __future__ import annotations
 

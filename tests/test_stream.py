@@ -1,4 +1,4 @@
-"""Events read from their files when they are needed: the same ones as in memory, in any order."""
+"""Events that are read from files on demand are equal to those in memory, in any order."""
 
 import copy
 import pickle

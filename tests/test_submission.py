@@ -1,4 +1,4 @@
-"""What a submission may look like: the three forms, each read as the labels that it holds."""
+"""The three forms of a submission are read correctly."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What is installed, run and shipped: by hash, by commit, and under a licence that allows it."""
+"""Installed, executed and shipped files have hashes, commits and suitable licences."""
 
 from __future__ import annotations
 

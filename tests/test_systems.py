@@ -1,4 +1,4 @@
-"""What Windows and macOS lack: the participant's commands run in a process without it, on Linux."""
+"""The participant's commands run without the functions that Windows and macOS do not have."""
 
 from __future__ import annotations
 

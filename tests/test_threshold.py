@@ -1,4 +1,4 @@
-"""The energy threshold: the best one there is, and its command."""
+"""The energy threshold is the best one possible; its command."""
 
 import itertools
 import re

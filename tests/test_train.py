@@ -1,4 +1,4 @@
-"""Training: it learns, resumes bit by bit, shares its work exactly and stops in good order."""
+"""Training learns, resumes exactly, is exact on several processes, and stops cleanly."""
 
 import csv
 import json

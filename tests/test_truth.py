@@ -1,4 +1,4 @@
-"""Which class a deposit belongs to: the conditions, and the rule of every cycle."""
+"""The class of a deposit: the conditions, and the rule of every cycle."""
 
 from __future__ import annotations
 

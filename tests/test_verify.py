@@ -1,4 +1,4 @@
-"""The command that tells which files are as they were written."""
+"""The command that checks that files are unchanged."""
 
 import io
 import shutil

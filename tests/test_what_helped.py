@@ -1,4 +1,4 @@
-"""What helped: gains by hand, variants that leave the baseline as it was, runs that go on."""
+"""What helped: gains by hand, variants do not change the baseline, runs continue."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A competition's data in miniature: every file that `make data` writes, with a few toy events."""
+"""Make small data of a competition: all files of `make data`, with a few toy events."""
 
 from __future__ import annotations
 

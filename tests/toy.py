@@ -1,4 +1,4 @@
-"""Small events, truths and predictions made up for the tests, from a seed."""
+"""Make small random events, truths and predictions for the tests."""
 
 from __future__ import annotations
 
