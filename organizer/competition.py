@@ -259,7 +259,7 @@ def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line."""
+    """Print the numbers of a competition's cycles; return the exit status."""
     parser = new_parser("python -m organizer.competition", __doc__)
     add_competition(parser)
     path = parser.parse_args(argv).competition

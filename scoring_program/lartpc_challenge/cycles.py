@@ -75,9 +75,10 @@ class Cycle:
         return self.label_names.index(class_name)
 
     def labels_in(self, other: Cycle) -> tuple[int, ...] | None:
-        """The label in `other` of each of this cycle's classes, in order, by names of classes.
+        """Return the label in cycle `other` of each class of this cycle, by the classes' names.
 
-        None where a class has no place in `other`, or other's classes are not all told apart here.
+        None if a class does not exist in `other`, or if this cycle does not separate all classes
+        of `other`.
         """
         names = [one.name for one in self.classes]
         for i, name in enumerate(names):
@@ -89,8 +90,7 @@ class Cycle:
         return tuple(map(other.label, names))
 
 
-# The class that holds another one in cycles that tell fewer apart: there its rule gives the same
-# deposits this class.
+# Class -> the class that contains it in cycles with fewer classes.
 _PART_OF = {
     "proton": "other",
     "electron/positron": "shower",
