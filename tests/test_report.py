@@ -210,7 +210,7 @@ def test_cumulative_distribution(case, tree):
 
 def test_confusion_matrix(case, tree):
     head, *rows = table_of(tree, "confusion")
-    assert head[1:] == ["nothing", *CLASSES]
+    assert head[1:] == ["empty", *CLASSES]
     for row, name, shares in zip(rows, CLASSES, case.details.confusion):
         assert row == [name, *map(percent, shares)]
     assert len(rows) == 3

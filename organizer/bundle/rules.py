@@ -79,7 +79,8 @@ def codabench_files(competition: dict) -> list[str]:
 
 def _structure_problems(competition: dict) -> Iterator[str]:
     for table in ("tasks", "solutions", "phases"):
-        for index in _repeated(item["index"] for item in competition.get(table, ())):
+        counts = Counter(item["index"] for item in competition.get(table, ()))
+        for index in (index for index, count in counts.items() if count > 1):
             yield f"{table}: the index {index} occurs twice"
     tasks = {task["index"] for task in competition["tasks"]}
     for item in (*competition.get("solutions", ()), *competition["phases"]):
@@ -248,7 +249,3 @@ def size_problems(contents: Iterable[Content]) -> Iterator[str]:
             f"each bundle would have {n_bytes / 1e9:.2f} GB; uploads of more than "
             f"{MAX_ZIP_BYTES / 1e9:.0f} GB often hang: make fewer events (make data EVENTS=...)"
         )
-
-
-def _repeated(values: Iterable) -> list:
-    return [value for value, count in Counter(values).items() if count > 1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from organizer.codabench.bundle import Bundle
@@ -126,13 +126,9 @@ def _compare_phase(found: Findings, listed: dict, answer: dict) -> None:
         ours, theirs = listed.get(name), answer[name]
         found.expect(
             f"{place}, {name}",
-            _yaml_time(ours) if ours else None,
+            parse_time(ours) if ours else None,
             parse_time(theirs) if theirs else None,
         )
-
-
-def _yaml_time(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=timezone.utc)
 
 
 def _compare_files(

@@ -82,7 +82,8 @@ def _public_phase(
     session.log(f"rehearsal: {phase.name} is open")
     sent: dict[int, Try] = {}
     for one in tries:
-        key = upload_dataset(server, one.path, "submission", competition=_competition_of(session))
+        number = session.state.rehearsal["competition"]
+        key = upload_dataset(server, one.path, "submission", competition=number)
         _remember(session, "keys", key)
         sent[server.post("submissions/", {"data": key, "phase": shown["id"]})["id"]] = one
     found = wait_for(session, shown["id"], PATIENCE, phase.name)
@@ -185,10 +186,6 @@ def _copy(session: Session, bundle: Bundle) -> Iterator[int]:
         yield number
     finally:
         _delete_copy(session)
-
-
-def _competition_of(session: Session) -> int:
-    return session.state.rehearsal["competition"]
 
 
 def _remember(session: Session, kind: str, value: Any) -> None:

@@ -42,16 +42,13 @@ def _run(options: argparse.Namespace) -> None:
     with progress(len(plan(size, options.jobs)), "physics", "processes") as advance:
         samples = shoot(size, seed=options.seed, jobs=options.jobs, progress=lambda: advance(1))
     checks = all_checks(samples)
-    how = f"The {size} set, seed {options.seed}: {sum(map(_count, samples.values())):,} particles."
+    n_particles = sum(len(next(iter(sample.values()))) for sample in samples.values())
+    how = f"The {size} set, seed {options.seed}: {n_particles:,} particles."
     write_text(out, report.page(checks, all_figures(samples, shares), how))
     print(*map(report.line, checks), str(out), sep="\n")
     failed = [check.title for check in checks if not check.passed]
     if failed:
         raise ChallengeError(f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}")
-
-
-def _count(sample: dict) -> int:
-    return len(next(iter(sample.values())))
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

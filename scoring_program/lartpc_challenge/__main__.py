@@ -68,12 +68,12 @@ def check(options: argparse.Namespace) -> None:
     )
     note_whole(options.events)
     pred = read_guarded(options.submission, manifest)
+    found = form(options.submission)
     print(
-        f"{options.submission}: {form(options.submission)}, complete: "
-        f"{manifest.n_events:,} events and {manifest.n_voxels:,} voxels of {options.events}"
+        f"{options.submission}: {found}, complete: {manifest.n_events:,} events and "
+        f"{manifest.n_voxels:,} voxels of {options.events}"
     )
-    is_dense = form(options.submission) == "dense HDF5"
-    print(class_table(pred, manifest.cycle, is_dense=is_dense))
+    print(class_table(pred, manifest.cycle, is_dense=found == "dense HDF5"))
     if options.submission.suffix in (".h5", ".csv"):
         print("Zip it before you upload it: platforms accept only zip files.")
 

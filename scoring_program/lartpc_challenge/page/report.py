@@ -153,7 +153,7 @@ def _profile(bins: Sequence[ProfileBin], quantity: str) -> str:
 
 
 def _confusion(details: Details, names: dict[int, str]) -> str:
-    columns = {EMPTY: "nothing", **names}
+    columns = {EMPTY: "empty", **names}
     head = "".join(f"<th scope='col'>{chip(c, name)}</th>" for c, name in columns.items())
     rows = "".join(
         f"<tr><th scope='row'>{chip(true, name)}</th>"
