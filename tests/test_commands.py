@@ -6,12 +6,10 @@ Each has its own tests elsewhere. Here all of them get the same faults: they mus
 
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 
@@ -166,17 +164,17 @@ def test_a_full_disk_is_told(folder, command):
     """What the chain of faults_by_plan.py lacks. A process of its own can set the limit."""
     module, arguments, _ = COMMANDS[command]
     before = state(folder)
-    receiver, sender = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with open(sender, "w") as pipe, redirect_stderr(pipe), redirect_stdout(pipe):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-            status = run(module, *arguments.split())
-        os._exit(status)
-    os.close(sender)
-    with open(receiver) as pipe:
-        said = pipe.read().splitlines()[-1]
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1, said
+    limited = (
+        "import resource, runpy, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        f"sys.argv[1:] = {arguments.split()!r}\n"
+        f"runpy.run_module({module!r}, run_name='__main__')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", limited], capture_output=True, text=True, check=False
+    )
+    said = ended.stderr.splitlines()[-1]
+    assert ended.returncode == 1, said
     assert re.fullmatch(r"[\w.]+: .*(File too large|no temporary folder has space).*", said)
     assert state(folder) == before
 

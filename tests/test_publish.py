@@ -71,7 +71,7 @@ def test_card_begins_as_hugging_face_reads_it(published, tiny):
         assert f"{n_events:,} train events of cycle {n}, {n_voxels:,} voxels" in line
         assert sums(published)[f"cycle{n}_train.h5"] in line
     assert "<!--" not in text
-    assert "demonstration" not in text
+    assert "demonstration data, whose" not in text
 
 
 def test_demonstration_says_that_it_is_one(tmp_path):
