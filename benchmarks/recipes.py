@@ -103,7 +103,7 @@ def train_and_score(
     while training.step < training.n_steps:
         training.advance()
     seconds = time.process_time() - begun
-    scores = _score(training.averaged, read(test)[0], config)
+    scores = score(training.averaged, read(test)[0], config)
     epochs = training.n_steps / training.steps_per_epoch
     return {
         "recipe": name, "seed": seed, "epochs": round(epochs, 2), "cpu_seconds": round(seconds),
@@ -111,8 +111,9 @@ def train_and_score(
     }  # fmt: skip
 
 
-def _score(model, events: Ragged, config: Config) -> dict[str, float]:
-    pred = class_probabilities(model, events, config, n_views=1).argmax(1).numpy() + 1
+def score(model, events: Ragged, config: Config, n_views: int = 1) -> dict[str, float]:
+    """Return the leaderboard's metrics of a network on labelled events."""
+    pred = class_probabilities(model, events, config, n_views).argmax(1).numpy() + 1
     return evaluate(events.truth.numpy(), pred, offset_of(events.length.numpy()))
 
 

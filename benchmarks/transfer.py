@@ -148,7 +148,7 @@ def _run(n_events: int, more: list[str], folder: Path) -> None:
 
 
 def _provide(n_events: int, folder: Path) -> dict[str, Path]:
-    """The files with the samples' events, by name; those that aren't there yet are made."""
+    """Return the files with the samples' events, by name; make those that do not exist yet."""
     files, to_make = {}, []
     for name, sample in SAMPLES.items():
         if isinstance(sample, Path):

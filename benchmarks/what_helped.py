@@ -30,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from recipes import score as score_network
 from torch.nn import functional
 
 import baseline.model
@@ -39,12 +40,10 @@ from baseline.config import PRESETS, Config
 from baseline.dataset import Ragged, read_events
 from baseline.features import voxel_features
 from baseline.holdout import split_file
-from baseline.predict import class_probabilities
 from baseline.record import write_record
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.events import offset_of
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
-from lartpc_challenge.metrics import evaluate
 from organizer.data.table import markdown
 from organizer.jobs import ProcessDied, Task, run_jobs
 
@@ -197,8 +196,7 @@ def _patched(patches: dict) -> Iterator[None]:
 
 
 def _acc_mean(model, views: int = 1, *, events: Ragged, config: Config) -> float:
-    pred = class_probabilities(model, events, config, views).argmax(1).numpy() + 1
-    return evaluate(events.truth.numpy(), pred, offset_of(events.length.numpy()))["acc_mean"]
+    return score_network(model, events, config, views)["acc_mean"]
 
 
 def measure(names, seeds: int, jobs: int, out: Path, **budget) -> list[tuple]:

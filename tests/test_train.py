@@ -1,5 +1,6 @@
 """Training learns, resumes exactly, is exact on several processes, and stops cleanly."""
 
+import copy
 import csv
 import json
 import os
@@ -172,6 +173,19 @@ def test_loss_counts_every_event_alike():
     )
     expected = (0.6931472 + (0.1053605 + 0.2231436 + 0.9162907) / 3) / 2
     assert float(event_loss(logits, events, 2)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_state_from_before_muon_is_continued(events):
+    """It held AdamW's state alone, under another name."""
+    first = start(events)
+    first.advance()
+    saved = copy.deepcopy(first.state_checkpoint())
+    (saved["state"]["optimizer"],) = saved["state"].pop("optimizers")
+    second = start(events)
+    second.resume(saved, "last.pt")
+    for training in (first, second):
+        training.advance()
+    assert_identical(first.model.state_dict(), second.model.state_dict())
 
 
 def test_balance_counts_every_class_alike():

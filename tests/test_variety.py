@@ -1,4 +1,4 @@
-"""Detectors that differ from event to event, as a network for everybody's events must meet them."""
+"""Test the detectors of cycle 8: each event has one of its own."""
 
 from __future__ import annotations
 

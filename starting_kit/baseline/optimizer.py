@@ -21,7 +21,7 @@ _ITERATIONS = 5
 
 
 def make_optimizers(model: torch.nn.Module, config: Config) -> list[torch.optim.Optimizer]:
-    """What changes the model's parameters: kernels and matrices decay, norms and biases don't.
+    """Return the model's optimizers: kernels and matrices decay, norms and biases do not.
 
     Muon is for layers between others: the first and the last are left to AdamW.
     """
@@ -39,7 +39,7 @@ def make_optimizers(model: torch.nn.Module, config: Config) -> list[torch.optim.
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, made orthogonal, is the step; weights decay as AdamW's do.
+    """Step along the orthogonal matrix next to the momentum; decay weights as AdamW does.
 
     parameters: kernels (outputs, ..., inputs) and matrices (outputs, inputs) of hidden layers.
     """

@@ -290,7 +290,9 @@ class Training:
             )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
-        for optimizer, values in zip(self.optimizers, state["optimizers"]):
+        # States from before Muon was an option hold AdamW's alone.
+        of_optimizers = state.get("optimizers") or [state["optimizer"]]
+        for optimizer, values in zip(self.optimizers, of_optimizers):
             optimizer.load_state_dict(values)
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds, self.record = state["step"], state["seconds"], state["record"]

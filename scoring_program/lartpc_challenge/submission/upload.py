@@ -102,7 +102,7 @@ class _Entry:
 
     @property
     def is_clutter(self) -> bool:
-        """Whether it is a file that the macOS Finder adds."""
+        """Return whether the file is one that the macOS Finder adds."""
         base = self.parts[-1] if self.parts else ""
         return self.name.startswith("__MACOSX/") or base == ".DS_Store" or base.startswith("._")
 
