@@ -10,6 +10,7 @@ code and read secret seeds. Here, functions and results go through anonymous soc
 
 from __future__ import annotations
 
+import argparse
 import collections
 import contextlib
 import multiprocessing
@@ -26,6 +27,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from lartpc_challenge.command import at_least
 from lartpc_challenge.format import ChallengeError
 
 if TYPE_CHECKING:
@@ -35,6 +37,17 @@ SCHEDULER_SECONDS = 10  # time limit for the answer of a Dask scheduler
 MOST_PROCESSES = 1024  # on one machine
 
 Task = tuple[Any, ...]  # the arguments of one call
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add the option --jobs to a parser: the number of processes."""
+    parser.add_argument(
+        "--jobs",
+        type=at_least(1, MOST_PROCESSES),
+        default=os.cpu_count(),
+        metavar="J",
+        help="number of processes (default: all cores)",
+    )
 
 
 class ProcessDied(ChallengeError):

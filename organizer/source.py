@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
 from lartpc_challenge.cycles import Cycle
-from organizer.competition import ROOT, Competition, Phase
+from organizer.competition import ROOT, Competition, Phase, add_competition
 
 
 def train_file(folder: Path, cycle: Cycle) -> Path:
@@ -27,6 +28,14 @@ def reference_file(folder: Path, phase: int) -> Path:
 def public_files(folder: Path, cycle: Cycle) -> list[Path]:
     """Return the paths of a cycle's files for participants in `folder`."""
     return [train_file(folder, cycle), test_file(folder, cycle)]
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add the options --data and --competition to a parser, the arguments of `Source.of`."""
+    parser.add_argument(
+        "--data", type=Path, help="folder of make data (default: the demonstration data)"
+    )
+    add_competition(parser)
 
 
 @dataclass(frozen=True)

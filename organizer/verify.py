@@ -22,14 +22,17 @@ from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.verify import WHOLE, verify
 from organizer.bundle.build import CODABENCH, CODALAB, HELD_BACK
 from organizer.bundle.rules import reference_name
-from organizer.competition import Competition, add_competition, read_competition
-from organizer.source import Source
+from organizer.competition import Competition, read_competition
+from organizer.source import Source, add_source
 
 _BLOCK_BYTES = 1 << 20
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
+    parser = new_parser("python -m organizer.verify", __doc__)
+    parser.add_argument("--dist", type=Path, default=Path("dist"), help="folder of the bundles")
+    add_source(parser)
+    options = parser.parse_args(arguments)
     return run("verify", lambda: _run(options))
 
 
@@ -95,16 +98,6 @@ def _sum(path: Path) -> tuple[int, int]:
         while block := file.read(_BLOCK_BYTES):
             n_bytes, crc = n_bytes + len(block), zlib.crc32(block, crc)
     return n_bytes, crc
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("python -m organizer.verify", __doc__)
-    parser.add_argument(
-        "--data", type=Path, help="folder of make data (default: the demonstration data)"
-    )
-    parser.add_argument("--dist", type=Path, default=Path("dist"), help="folder of the bundles")
-    add_competition(parser)
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

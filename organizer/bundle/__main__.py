@@ -19,13 +19,39 @@ from lartpc_challenge.command import new_parser, run
 from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.dates import LEAD_DAYS, default_start
 from organizer.bundle.kit import commit_date
-from organizer.competition import ROOT, add_competition, read_competition
+from organizer.competition import ROOT, read_competition
+from organizer.source import add_source
 
 _LAST_YEAR = 9990  # the last year in which a competition can begin
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
+    parser = new_parser("python -m organizer.bundle", __doc__)
+    parser.add_argument(
+        "--start",
+        type=_day,
+        help=f"the day on which the first phase opens, YYYY-MM-DD (default: the first Monday at "
+        f"least {LEAD_DAYS} days ahead)",
+    )
+    parser.add_argument(
+        "--hidden",
+        choices=("include", "placeholder"),
+        default="include",
+        help="placeholder: build without the hidden truth, which you upload later",
+    )
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="build from demonstration data, whose hidden labels are public",
+    )
+    parser.add_argument(
+        "--weights",
+        action="store_true",
+        help="put the shipped baseline's weights into the starting kit",
+    )
+    add_source(parser)
+    parser.add_argument("--out", type=Path, default=Path("dist"), help="folder for the zips")
+    options = parser.parse_args(arguments)
     return run("bundle", lambda: _run(options), alone=[options.out])
 
 
@@ -47,38 +73,6 @@ def _run(options: argparse.Namespace) -> None:
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
     for note in built.notes:
         print(note)
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("python -m organizer.bundle", __doc__)
-    parser.add_argument(
-        "--start",
-        type=_day,
-        help=f"the day on which the first phase opens, YYYY-MM-DD (default: the first Monday at "
-        f"least {LEAD_DAYS} days ahead)",
-    )
-    parser.add_argument(
-        "--data", type=Path, help="folder of make data (default: the demonstration data)"
-    )
-    parser.add_argument(
-        "--hidden",
-        choices=("include", "placeholder"),
-        default="include",
-        help="placeholder: build without the hidden truth, which you upload later",
-    )
-    parser.add_argument(
-        "--demo",
-        action="store_true",
-        help="build from demonstration data, whose hidden labels are public",
-    )
-    parser.add_argument(
-        "--weights",
-        action="store_true",
-        help="put the shipped baseline's weights into the starting kit",
-    )
-    add_competition(parser)
-    parser.add_argument("--out", type=Path, default=Path("dist"), help="folder for the zips")
-    return parser.parse_args(arguments)
 
 
 def _day(text: str) -> date:

@@ -19,7 +19,6 @@ Half of the test events belong to the public phase, half to the hidden one.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -34,12 +33,31 @@ from organizer.data.make import (
     make_cycle,
     outputs,
 )
-from organizer.jobs import MOST_PROCESSES
+from organizer.jobs import add_jobs
 from organizer.scratch import make_private
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
+    parser = new_parser("python -m organizer.data", __doc__)
+    parser.add_argument(
+        "--demonstration", action="store_true", help="make the tracked demonstration data"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder (build/data; with --demonstration the repository)"
+    )
+    parser.add_argument("--cycle", metavar="N|NAME", help="only this cycle (default: all)")
+    add_competition(parser)
+    parser.add_argument(
+        "--events",
+        type=at_least(2),
+        metavar="N",
+        help="at most N train and N test events per cycle (default: all)",
+    )
+    add_jobs(parser)
+    parser.add_argument(
+        "--dask", metavar="tcp://HOST:PORT", help="address of a Dask scheduler for the simulation"
+    )
+    options = parser.parse_args(arguments)
     folder = options.out or ROOT / "build"
     again = "stopped; run it again to continue"
     return run("data", lambda: _run(options), stopped=again, alone=[folder])
@@ -64,35 +82,6 @@ def _run(options: argparse.Namespace) -> None:
         for path in outputs(plan, cycle):
             print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     check_all(plan)
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("python -m organizer.data", __doc__)
-    parser.add_argument(
-        "--demonstration", action="store_true", help="make the tracked demonstration data"
-    )
-    parser.add_argument(
-        "--out", type=Path, help="folder (build/data; with --demonstration the repository)"
-    )
-    parser.add_argument("--cycle", metavar="N|NAME", help="only this cycle (default: all)")
-    add_competition(parser)
-    parser.add_argument(
-        "--events",
-        type=at_least(2),
-        metavar="N",
-        help="at most N train and N test events per cycle (default: all)",
-    )
-    parser.add_argument(
-        "--jobs",
-        type=at_least(1, MOST_PROCESSES),
-        default=os.cpu_count(),
-        metavar="J",
-        help="number of processes (default: all cores)",
-    )
-    parser.add_argument(
-        "--dask", metavar="tcp://HOST:PORT", help="address of a Dask scheduler for the simulation"
-    )
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

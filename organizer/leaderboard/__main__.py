@@ -29,16 +29,22 @@ from lartpc_challenge.files import check_writable, replacing
 from lartpc_challenge.format import ChallengeError, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.sandbox import read_guarded
-from organizer.competition import add_competition, read_competition
+from organizer.competition import read_competition
 from organizer.leaderboard.boards import Submission, boards
 from organizer.leaderboard.names import readable
 from organizer.leaderboard.page import page
 from organizer.leaderboard.tables import as_csv, as_text
-from organizer.source import Source
+from organizer.source import Source, add_source
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
+    parser = new_parser("python -m organizer.leaderboard", __doc__)
+    parser.add_argument("submissions", type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/leaderboard"), help="folder for the three files"
+    )
+    add_source(parser)
+    options = parser.parse_args(arguments)
     return run("leaderboard", lambda: _run(options), alone=[options.out])
 
 
@@ -68,19 +74,6 @@ def _run(options: argparse.Namespace) -> None:
             path.write_text(content, encoding="utf-8")
     print(text)
     print(f"{options.out}/leaderboard.html, .csv, .txt")
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("python -m organizer.leaderboard", __doc__)
-    parser.add_argument("submissions", type=Path, metavar="FOLDER")
-    parser.add_argument(
-        "--data", type=Path, help="folder of make data (default: the demonstration data)"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("build/leaderboard"), help="folder for the three files"
-    )
-    add_competition(parser)
-    return parser.parse_args(arguments)
 
 
 def find_submissions(folder: Path, cycle: Cycle) -> dict[str, list[Path]]:

@@ -29,7 +29,12 @@ from organizer.source import public_files, reference_file
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
+    parser = new_parser("python -m organizer.phases", __doc__)
+    for name in ("raw", "public", "private"):
+        parser.add_argument(name, metavar=name.upper(), type=Path)
+    parser.add_argument("--cycle", metavar="N|NAME", required=True, help="number or name")
+    add_competition(parser)
+    options = parser.parse_args(arguments)
     # Two runs at the same time could mix the public files of one with the references of the other.
     folders = [options.public, options.private]
     return run("phases", lambda: _run(options), alone=folders)
@@ -58,15 +63,6 @@ def _run(options: argparse.Namespace) -> None:
         print(f"{path}: public")
     for path in private:
         print(f"{path}: secret")
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("python -m organizer.phases", __doc__)
-    for name in ("raw", "public", "private"):
-        parser.add_argument(name, metavar=name.upper(), type=Path)
-    parser.add_argument("--cycle", metavar="N|NAME", required=True, help="number or name")
-    add_competition(parser)
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ from lartpc_challenge.command import begin
 if __name__ == "__main__":
     begin()
 
-import os
 import sys
 from pathlib import Path
 
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
-from organizer.jobs import MOST_PROCESSES
+from organizer.jobs import add_jobs
 from organizer.physics import report
 from organizer.physics.checks import all_checks
 from organizer.physics.plots import all_figures, class_shares
@@ -30,7 +29,21 @@ SEED = 2018
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
+    parser = new_parser("python -m organizer.physics", __doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for physics.html")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="use fewer particles: half a minute on one core",
+    )
+    parser.add_argument(
+        "--events", type=Path, nargs="*", metavar="FILE",
+        default=sorted(Path("starting_kit/data").glob("cycle*_train.h5")),
+        help="event files whose shares of classes are drawn (starting_kit/data/*_train.h5)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=at_least(0), default=SEED, help=f"random seed ({SEED})")
+    add_jobs(parser)
+    options = parser.parse_args(arguments)
     return run("physics", lambda: _run(options), alone=[options.out])
 
 
@@ -49,29 +62,6 @@ def _run(options: argparse.Namespace) -> None:
     failed = [check.title for check in checks if not check.passed]
     if failed:
         raise ChallengeError(f"{len(failed)} of {len(checks)} checks failed: {'; '.join(failed)}")
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("python -m organizer.physics", __doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for physics.html")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="use fewer particles: half a minute on one core",
-    )
-    parser.add_argument(
-        "--events", type=Path, nargs="*", metavar="FILE",
-        default=sorted(Path("starting_kit/data").glob("cycle*_train.h5")),
-        help="event files whose shares of classes are drawn (starting_kit/data/*_train.h5)",
-    )  # fmt: skip
-    parser.add_argument("--seed", type=at_least(0), default=SEED, help=f"random seed ({SEED})")
-    parser.add_argument(
-        "--jobs",
-        type=at_least(1, MOST_PROCESSES),
-        default=os.cpu_count(),
-        help="number of processes (default: all cores)",
-    )
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

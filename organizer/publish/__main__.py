@@ -20,18 +20,30 @@ from pathlib import Path
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import replacing, write_text
 from lartpc_challenge.format import ChallengeError
-from organizer.competition import ROOT, add_competition, read_competition
+from organizer.competition import ROOT, read_competition
 from organizer.pages.tables import filled
 from organizer.publish.card import card
 from organizer.publish.croissant import croissant
 from organizer.publish.records import datacite, zenodo
 from organizer.publish.release import Release, copy_files, gather
-from organizer.source import Source
+from organizer.source import Source, add_source
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the publication; return the exit status."""
-    options = _parse(arguments)
+    parser = new_parser("python -m organizer.publish", __doc__)
+    add_source(parser)
+    parser.add_argument(
+        "--references", action="store_true", help="add the truth of all phases: only after the end"
+    )
+    parser.add_argument("--url", default="", help="address of the folder with the files")
+    parser.add_argument(
+        "--date",
+        type=date.fromisoformat,
+        default=datetime.now(timezone.utc).date(),
+        help="day of publication, YYYY-MM-DD (today)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("build/publish"), help="build/publish")
+    options = parser.parse_args(arguments)
     return run("publish", lambda: _run(options), alone=[options.out])
 
 
@@ -70,26 +82,6 @@ def _left_over(release: Release, out: Path) -> list[str]:
     known = {out / file.name for file in release.files}
     found = [path for path in out.rglob("*.h5") if path not in known]
     return sorted(str(path.relative_to(out)) for path in found)
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("python -m organizer.publish", __doc__ or "")
-    parser.add_argument(
-        "--data", type=Path, help="folder of make data (default: the demonstration data)"
-    )
-    add_competition(parser)
-    parser.add_argument(
-        "--references", action="store_true", help="add the truth of all phases: only after the end"
-    )
-    parser.add_argument("--url", default="", help="address of the folder with the files")
-    parser.add_argument(
-        "--date",
-        type=date.fromisoformat,
-        default=datetime.now(timezone.utc).date(),
-        help="day of publication, YYYY-MM-DD (today)",
-    )
-    parser.add_argument("--out", type=Path, default=Path("build/publish"), help="build/publish")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,26 @@ from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.format import ChallengeError
 from organizer.bundle.build import BundleRequest
 from organizer.bundle.dates import default_start
-from organizer.competition import ROOT, add_competition, read_competition
+from organizer.competition import ROOT, read_competition
 from organizer.score.board import complaints, header, row, score_phase, unpack_competition
 from organizer.score.worker import PLATFORMS
 from organizer.scratch import scratch_folder
+from organizer.source import add_source
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
+    parser = new_parser("python -m organizer.score", __doc__)
+    parser.add_argument(
+        "--submissions",
+        type=Path,
+        metavar="DIR",
+        help="score DIR/cycleN/submission.zip (default: the baseline's)",
+    )
+    parser.add_argument(
+        "--phase", type=int, action="append", metavar="N", help="only this phase; repeatable"
+    )
+    add_source(parser)
+    options = parser.parse_args(arguments)
     return run("score", lambda: _run(options))
 
 
@@ -56,24 +68,6 @@ def _run(options: argparse.Namespace) -> None:
     if problems:
         raise ChallengeError("runs failed or their scores differ\n" + "\n".join(problems))
     print(f"Scores agree: {' and '.join(platform.name for platform in PLATFORMS)}.")
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("python -m organizer.score", __doc__)
-    parser.add_argument(
-        "--submissions",
-        type=Path,
-        metavar="DIR",
-        help="score DIR/cycleN/submission.zip (default: the baseline's)",
-    )
-    parser.add_argument(
-        "--phase", type=int, action="append", metavar="N", help="only this phase; repeatable"
-    )
-    parser.add_argument(
-        "--data", type=Path, help="folder of make data (default: the demonstration data)"
-    )
-    add_competition(parser)
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

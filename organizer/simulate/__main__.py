@@ -14,22 +14,31 @@ The seed is sent to them: use a scheduler at tls:// if others can read the netwo
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
 import sys
 from pathlib import Path
 
 from lartpc_challenge.command import at_least, cycle_option, new_parser, run
-from organizer.jobs import MOST_PROCESSES
+from organizer.jobs import add_jobs
 from organizer.progress import progress
 from organizer.simulate.chunks import MOST_EVENTS, SimulationRequest, kept_seed, simulate
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
-    return run(
-        "simulate", lambda: _run(options), stopped="stopped; run the same command to continue"
+    parser = new_parser("python -m organizer.simulate", __doc__)
+    parser.add_argument(
+        "--cycle", type=cycle_option, metavar="N|NAME", required=True, help="its number or name"
     )
+    parser.add_argument(
+        "--events", type=at_least(1, MOST_EVENTS), required=True, help="number of events"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
+    parser.add_argument("--seed", type=at_least(0), help="any whole number, for demonstration data")
+    add_jobs(parser)
+    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="address of a Dask scheduler")
+    options = parser.parse_args(arguments)
+    again = "stopped; run the same command to continue"
+    return run("simulate", lambda: _run(options), stopped=again)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -42,26 +51,6 @@ def _run(options: argparse.Namespace) -> None:
     with progress(options.events, options.out.name, "events") as advance:
         simulate(options.out, request, jobs=options.jobs, dask=options.dask, progress=advance)
     print(f"{options.out}: {options.events} events of cycle {cycle.number} {cycle.name}")
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("python -m organizer.simulate", __doc__)
-    parser.add_argument(
-        "--cycle", type=cycle_option, metavar="N|NAME", required=True, help="its number or name"
-    )
-    parser.add_argument(
-        "--events", type=at_least(1, MOST_EVENTS), required=True, help="number of events"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
-    parser.add_argument("--seed", type=at_least(0), help="any whole number, for demonstration data")
-    parser.add_argument(
-        "--jobs",
-        type=at_least(1, MOST_PROCESSES),
-        default=os.cpu_count(),
-        help="number of processes (default: all cores)",
-    )
-    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="address of a Dask scheduler")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
