@@ -13,7 +13,7 @@ import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -116,7 +116,7 @@ def parse_competition(text: str, path: Path) -> Competition:
     """
     keys = _parse_yaml(text, path)
     errors = sorted(_validator().iter_errors(keys), key=lambda error: list(error.path))
-    problems = [sentence for error in errors for sentence in _sentences(error)]
+    problems = [_sentence(error) for error in errors]
     phases: list[Phase] = []
     if not problems:
         problems = list(_find_phases(keys, phases))
@@ -207,55 +207,17 @@ def _validator() -> Validator:
     return validators.extend(Draft202012Validator, type_checker=types)(schema)
 
 
-_KINDS = {
-    str: "a text",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number with a point",
-    list: "a list",
-    dict: "a group of keys",
-    datetime: "a date",
-    date: "a date",
-    type(None): "empty",
-}
-_EXPECTED = {
-    "string": "a text",
-    "boolean": "true or false",
-    "integer": "a whole number",
-    "array": "a list",
-    "object": "a group of keys",
-}
-
-
-def _sentences(error: jsonschema.ValidationError) -> Iterator[str]:
-    """Yield readable sentences for one error of jsonschema."""
-    place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error.path)[1:]
-    inside = f"{place}." if place else ""
-    value: Any = error.instance
-    limit: Any = error.validator_value
+def _sentence(error: jsonschema.ValidationError) -> str:
+    """Return an error of jsonschema with its place in the file and, for some errors, advice."""
+    place, advice = error.json_path.removeprefix("$").removeprefix("."), ""
     schema: Any = error.schema
     if error.validator == "additionalProperties":
-        known = schema["properties"]
-        for name in value.keys() - known.keys():
-            yield f"{inside}{name} is an unknown key; known are: {', '.join(known)}"
-    elif error.validator == "required":
-        # jsonschema reports each missing key separately.
-        yield f"{inside}{error.message.split(chr(39))[1]} is missing"
-    elif error.validator == "type":
-        kinds = [limit] if isinstance(limit, str) else limit
-        expected = " or ".join(_EXPECTED[kind] for kind in kinds)
-        if limit == "object":
-            known = schema["properties"]
-            expected = f"a group of keys: {', '.join(known)}"
-        advice = "; write dates in quotes" if isinstance(value, date) else ""
-        found = _KINDS.get(type(value), type(value).__name__)
-        yield f"{place} is {found}, expected {expected}{advice}"
-    elif error.validator == "enum":
-        yield f"{place} is {value}, expected {' or '.join(map(str, limit))}"
+        advice = f"; known are: {', '.join(schema['properties'])}"
     elif error.validator == "maxLength":
-        yield f"{place} has {len(value)} characters, the platform accepts {limit}"
-    else:  # minLength, minItems
-        yield f"{place} is empty"
+        advice = f"; the platform accepts {error.validator_value} characters"
+    elif isinstance(error.instance, date):
+        advice = "; write dates in quotes"
+    return f"{place}: {error.message}{advice}" if place else f"{error.message}{advice}"
 
 
 def main(argv: list[str] | None = None) -> int:

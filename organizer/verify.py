@@ -23,7 +23,7 @@ from lartpc_challenge.verify import WHOLE, verify
 from organizer.bundle.build import CODABENCH, CODALAB, HELD_BACK
 from organizer.bundle.rules import reference_name
 from organizer.competition import Competition, read_competition
-from organizer.source import Source, add_source
+from organizer.source import Source, add_source, public_files
 
 _BLOCK_BYTES = 1 << 20
 
@@ -58,7 +58,7 @@ def files(source: Source, competition: Competition) -> list[Path]:
     wanted: list[Path] = []
     for cycle in competition.cycles:
         submission = source.submission(cycle)
-        wanted += [source.train(cycle), source.test(cycle), *source.references_of(cycle)]
+        wanted += [*public_files(source.events, cycle), *source.references_of(cycle)]
         wanted += [submission, submission.with_name("model.pt")]
     return [path for path in wanted if path.exists()]
 
@@ -67,7 +67,7 @@ def misfits(bundle: Path, source: Source, competition: Competition) -> Iterator[
     """Yield the differences between a bundle (with its hidden references) and the data."""
     with zipfile.ZipFile(bundle) as archive:
         for cycle in competition.cycles:
-            for path in (source.train(cycle), source.test(cycle)):
+            for path in public_files(source.events, cycle):
                 if not _holds(archive, f"cycle{cycle.number}_data.zip", path.name, path):
                     yield f"holds another {path.name} than {path}; build it again"
         for phase in competition.phases:

@@ -115,7 +115,7 @@ FAULTS = {
         "phases",
     ),
     "train and test of one seed": Fault(
-        "organizer/data/make.py", 'f"cycle{cycle.number} {split}"', 'f"cycle{cycle.number}"',
+        "organizer/data/__main__.py", 'f"cycle{cycle.number} {split}"', 'f"cycle{cycle.number}"',
         "data",
     ),
     "last condition first": Fault(

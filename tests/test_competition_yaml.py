@@ -167,22 +167,30 @@ def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("title: ", "titel: ", "titel is an unknown key; known are: "),
-        ("title: ", "titel: ", "title is missing"),
+        ("title: ", "titel: ", "'titel' was unexpected.*; known are: version, title"),
+        ("title: ", "titel: ", "'title' is a required property"),
         (
             "max_submissions: 15",
             "max_submision: 15",
-            r"phases\[0\].max_submision is an unknown key",
+            r"phases\[0\]: .*'max_submision' was unexpected",
         ),
-        ("version: 2", "version: 2.0", "version is a number with a point, expected a whole number"),
-        ("version: 2", "version: 1", "version is 1, expected 2"),
-        ('start: "2027-01-04 00:00"', "start: 2027-01-04", "is a date.*write dates in quotes"),
-        ("index: 1\n", "index: one\n", "is a text, expected a whole number"),
-        ("hide_output: true", "hide_output: yes please", "expected true or false"),
-        ("submission_rule: Force_Best", "submission_rule: Best", "is Best, expected Add or"),
-        ("key: acc_mean", f"key: {'k' * 37}", "has 37 characters, the platform accepts 36"),
-        ("key: results", f"key: {'k' * 37}", "has 37 characters, the platform accepts 36"),
-        ("codalab/codalab-legacy:py39", "i" * 129, "has 129 characters, the platform accepts 128"),
+        ("version: 2", "version: 2.0", "version: 2.0 is not of type 'integer'"),
+        ("version: 2", "version: 1", r"version: 1 is not one of \[2\]"),
+        (
+            'start: "2027-01-04 00:00"',
+            "start: 2027-01-04",
+            r"phases\[0\].start: .*not of type 'string'; write dates in quotes",
+        ),
+        ("index: 1\n", "index: one\n", "index: 'one' is not of type 'integer'"),
+        (
+            "hide_output: true",
+            "hide_output: yes please",
+            "hide_output: .* is not of type 'boolean'",
+        ),
+        ("submission_rule: Force_Best", "submission_rule: Best", "'Best' is not one of .'Add'"),
+        ("key: acc_mean", f"key: {'k' * 37}", "is too long; the platform accepts 36 characters"),
+        ("key: results", f"key: {'k' * 37}", "is too long; the platform accepts 36 characters"),
+        ("codalab/codalab-legacy:py39", "i" * 129, "docker_image: .* platform accepts 128"),
         (
             "version: 2",
             "version: 2\nversion: 2",
@@ -202,13 +210,13 @@ def test_written_yaml_reads_back_the_same_with_dates_in_quotes():
             "    events: hidden\n",
             "phases: expected one pair of phases per cycle",
         ),
-        ("    events: public\n", "    events: all\n", r"tasks\[0\].events is all, expected public"),
-        ("    events: public\n", "", r"tasks\[0\].events is missing"),
-        ("tasks: [1]\n", "tasks: 1\n", r"tasks is a whole number, expected a list"),
+        ("    events: public\n", "    events: all\n", r"tasks\[0\].events: 'all' is not one of"),
+        ("    events: public\n", "", r"tasks\[0\]: 'events' is a required property"),
+        ("tasks: [1]\n", "tasks: 1\n", r"tasks: 1 is not of type 'array'"),
         (
             "- {title: Overview, file: pages/overview.md}",
             "- overview",
-            r"pages\[0\] is a text, expected a group of keys: title, file",
+            r"pages\[0\]: 'overview' is not of type 'object'",
         ),
     ],
 )
@@ -238,7 +246,12 @@ def test_all_problems_are_said_at_once():
     text = text.replace("\nimage:", "\npicture:").replace("\nterms:", "\nrules:")
     with pytest.raises(ChallengeError) as caught:
         parse_competition(text, PATH)
-    assert len(str(caught.value).splitlines()) == 4
+    unknown, *missing = str(caught.value).splitlines()
+    assert "'picture', 'rules' were unexpected" in unknown
+    assert [line.split(": ")[1] for line in missing] == [
+        "'image' is a required property",
+        "'terms' is a required property",
+    ]
 
 
 # ---- Codabench's rules
