@@ -66,11 +66,10 @@ class Task:
 class Run:
     """The result of running a scoring program on a submission.
 
-    status: Finished or Failed. reason: why it failed, else empty. scores: column -> value.
-    seconds, peak_bytes: time and peak memory of the scoring program with its children.
+    reason: why it failed, else empty. scores: column -> value. seconds, peak_bytes: time and peak
+    memory of the scoring program with its children.
     """
 
-    status: str
     reason: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     stdout: str = ""
@@ -81,7 +80,12 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether its scores reach the leaderboard."""
-        return self.status == "Finished"
+        return not self.reason
+
+    @property
+    def status(self) -> str:
+        """The platform's word for `finished`."""
+        return "Finished" if self.finished else "Failed"
 
 
 def _yaml_scores(text: str) -> dict:
@@ -130,12 +134,12 @@ def run_submission(platform: Platform, task: Task, submission: Path) -> Run:
     """Score the zip `submission` as `platform` would. Raises ChallengeError for a wrong task."""
     with scratch_folder("worker") as folder:
         root = folder / platform.folder
-        _unpack(task.scoring_program, root / "program")
-        _unpack(task.reference_data, root / "input" / "ref")
+        unpack(task.scoring_program, root / "program")
+        unpack(task.reference_data, root / "input" / "ref")
         try:
-            _unpack(submission, root / "input" / "res")
+            unpack(submission, root / "input" / "res")
         except ChallengeError as problem:
-            return Run("Failed", f"Bad or empty zip file: {problem}")
+            return Run(f"Bad or empty zip file: {problem}")
         for name in ("output", *platform.extra_folders):
             (root / name).mkdir()
         for name, content in platform.extra_files.items():
@@ -143,10 +147,16 @@ def run_submission(platform: Platform, task: Task, submission: Path) -> Run:
         command = platform.split(_command(platform, root))
         with _untouched(root / "program", root / "input" / "ref"):
             run = _execute(command, root / platform.working_folder, task.time_limit)
-        return _with_scores(run, platform, task, root / "output") if run.finished else run
+        if not run.finished:
+            return run
+        try:
+            return replace(run, scores=_read_scores(root / "output/scores.txt", platform, task))
+        except ValueError as reason:
+            return replace(run, reason=str(reason))
 
 
-def _unpack(path: Path, target: Path) -> None:
+def unpack(path: Path, target: Path) -> None:
+    """Unpack a zip into the folder `target`. Raises ChallengeError if that fails."""
     try:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(target)
@@ -159,21 +169,16 @@ def _unpack(path: Path, target: Path) -> None:
 def _command(platform: Platform, root: Path) -> str:
     """Return the command in the scoring program's metadata, with the paths of the run."""
     program = root / "program"
-    for path in (program / name for name in platform.metadata_names):
-        if path.is_file():
-            metadata = yaml.safe_load(path.read_text())
-            break
-    else:
+    found = (program / name for name in platform.metadata_names if (program / name).is_file())
+    path = next(found, None)
+    if path is None:
         raise ChallengeError("the scoring program holds no metadata")
+    metadata = yaml.safe_load(path.read_text())
     if not isinstance(metadata, dict) or not isinstance(metadata.get("command"), str):
         raise ChallengeError(f"the scoring program's {path.name} names no command")
     command = metadata["command"]
-    for name, path in (
-        ("$program", program),
-        ("$input", root / "input"),
-        ("$output", root / "output"),
-    ):
-        command = command.replace(name, str(path))
+    for name in ("program", "input", "output"):
+        command = command.replace(f"${name}", str(root / name))
     return command
 
 
@@ -225,35 +230,21 @@ def _execute(command: list[str], working_folder: Path, time_limit: int) -> Run:
                 start_new_session=True,
             )
         except OSError as reason:
-            return Run("Failed", f"the command can't be run: {reason}")
-        exit_code, peak_bytes, in_time = _wait(process, time_limit)
+            return Run(f"the command can't be run: {reason}")
+        exit_code, peak_bytes = _wait(process, time_limit)
         seconds = time.monotonic() - start
         for log in logs:
             log.seek(0)
         stdout, stderr = (log.read().decode(errors="replace") for log in logs)
-    if not in_time:
+    reason = f"exit status {exit_code}" if exit_code else ""
+    if seconds >= time_limit:
         reason = f"Execution Time Limit exceeded. Limit was {time_limit} seconds"
-    else:
-        reason = f"exit status {exit_code}" if exit_code else ""
-    return Run(
-        status="Failed" if reason else "Finished",
-        reason=reason,
-        stdout=stdout,
-        stderr=stderr,
-        seconds=seconds,
-        peak_bytes=peak_bytes,
-    )
+    return Run(reason, {}, stdout, stderr, seconds, peak_bytes)
 
 
-def _wait(process: subprocess.Popen, time_limit: int) -> tuple[int, int, bool]:
-    """Wait for a process; return its exit status, peak memory in bytes, and if it was in time."""
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        _kill(process)
-
-    timer = threading.Timer(time_limit, stop)
+def _wait(process: subprocess.Popen, time_limit: int) -> tuple[int, int]:
+    """Wait for a process, at most `time_limit`; return its exit status and peak memory in bytes."""
+    timer = threading.Timer(time_limit, _kill, (process,))
     timer.start()
     try:
         _, status, usage = os.wait4(process.pid, 0)
@@ -265,7 +256,7 @@ def _wait(process: subprocess.Popen, time_limit: int) -> tuple[int, int, bool]:
         timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024
-    return process.returncode, usage.ru_maxrss * unit, not late.is_set()
+    return process.returncode, usage.ru_maxrss * unit
 
 
 def _kill(process: subprocess.Popen) -> None:
@@ -274,18 +265,17 @@ def _kill(process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _with_scores(run: Run, platform: Platform, task: Task, output: Path) -> Run:
-    """Return the run with the scores from its scores.txt, or as failed if they can't be read."""
-    path = output / "scores.txt"
+def _read_scores(path: Path, platform: Platform, task: Task) -> dict[str, float]:
+    """Return the leaderboard's scores in scores.txt. Raises ValueError if they can't be read."""
     if not path.is_file():
-        return replace(run, status="Failed", reason="it wrote no scores.txt")
+        raise ValueError("it wrote no scores.txt")
     try:
         found = platform.read_scores(path.read_text())
         scores = {key: float(found[key]) for key in task.columns}
     except KeyError as reason:
-        return replace(run, status="Failed", reason=f"scores.txt lacks the column {reason}")
+        raise ValueError(f"scores.txt lacks the column {reason}") from reason
     except (ValueError, TypeError) as reason:
-        return replace(run, status="Failed", reason=f"scores.txt can't be read: {reason}")
+        raise ValueError(f"scores.txt can't be read: {reason}") from reason
     if not all(map(math.isfinite, scores.values())):
-        return replace(run, status="Failed", reason="a score is not a finite number")
-    return replace(run, scores=scores)
+        raise ValueError("a score is not a finite number")
+    return scores
