@@ -31,24 +31,17 @@ OUTPUTS = ("detailed_results.html", "scores.txt")
 
 def run(source: Path, target: Path) -> None:
     """Score source/res against source/ref and write OUTPUTS into `target`."""
-    for name in OUTPUTS:
-        remove(target / name)
+    for path in (target / name for name in OUTPUTS):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as reason:
+            raise ChallengeError(f"{path}: can't be replaced: {reason.strerror}") from reason
     scores = score_files(source / "ref" / "reference.h5", source / "res")
     if scores is None:
         raise ChallengeError("this phase is not open yet")
     # Write scores.txt last: it means success.
     for name, content in zip(OUTPUTS, (page(scores), scores.text)):
         write_text(target / name, content)
-
-
-def remove(path: Path) -> None:
-    """Remove an output of an earlier run. Raises ChallengeError if that fails."""
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        pass
-    except OSError as reason:
-        raise ChallengeError(f"{path}: can't be replaced: {reason.strerror}") from reason
 
 
 def main(arguments: list) -> int:

@@ -273,12 +273,12 @@ def no_pred(run):
     run.sparse(pred=None)
 
 
-@refused("holds no offset, found: 'event_id', 'pred'")
+@refused("holds no data set offset, found: 'event_id', 'pred'")
 def no_offset(run):
     run.sparse(offset=None)
 
 
-@refused("holds no event_id and no offset, found: 'pred'")
+@refused("holds no data set event_id, found: 'pred'.*holds no data set offset")
 def pred_alone(run):
     run.sparse(event_id=None, offset=None)
 

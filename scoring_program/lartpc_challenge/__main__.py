@@ -68,12 +68,11 @@ def check(options: argparse.Namespace) -> None:
     )
     note_whole(options.events)
     pred = read_guarded(options.submission, manifest)
-    found = form(options.submission)
     print(
-        f"{options.submission}: {found}, complete: {manifest.n_events:,} events and "
-        f"{manifest.n_voxels:,} voxels of {options.events}"
+        f"{options.submission}: {form(options.submission)}, complete: "
+        f"{manifest.n_events:,} events and {manifest.n_voxels:,} voxels of {options.events}"
     )
-    print(class_table(pred, manifest.cycle, is_dense=found == "dense HDF5"))
+    print(class_table(pred, manifest.cycle))
     if options.submission.suffix in (".h5", ".csv"):
         print("Zip it before you upload it: platforms accept only zip files.")
 
@@ -92,8 +91,7 @@ def score_submission(options: argparse.Namespace) -> None:
     notes: list[str] = []
 
     def advise(pred: np.ndarray, cycle: Cycle) -> None:
-        is_dense = form(options.submission) == "dense HDF5"
-        advice = empty_advice(pred, cycle, is_dense=is_dense)
+        advice = empty_advice(pred, cycle)
         if advice:
             n_empty = np.count_nonzero(pred == 0)
             notes.append(f"{n_empty:,} voxels are predicted to be empty. {advice}")

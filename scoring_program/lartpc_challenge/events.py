@@ -130,8 +130,12 @@ class EventFile:
         n_events, n_voxels = len(self.event_id), len(self._file["coords"])
         self.has_labels = "label" in self._file
         for name, (dtype, tail) in _COLUMNS.items():
-            if name in self._file:
-                self._check_column(name, dtype, (n_voxels, *tail))
+            column, shape = self._file.get(name), (n_voxels, *tail)
+            if column is not None and (column.shape != shape or column.dtype != dtype):
+                raise ChallengeError(
+                    f"{self.path}: {name} is {column.dtype} {column.shape}, "
+                    f"expected {np.dtype(dtype)} {shape}"
+                )
         if self.event_id.ndim != 1 or self.event_id.dtype.kind not in "ui":
             raise ChallengeError(f"{self.path}: event_id must be a list of integers")
         if has_repeats(self.event_id):
@@ -160,14 +164,6 @@ class EventFile:
                 "can't hold as many; the file is damaged"
             )
 
-    def _check_column(self, name: str, dtype: type, shape: tuple[int, ...]) -> None:
-        column = self._file[name]
-        if column.shape != shape or column.dtype != dtype:
-            raise ChallengeError(
-                f"{self.path}: {name} is {column.dtype} {column.shape}, "
-                f"expected {np.dtype(dtype)} {shape}"
-            )
-
     @property
     def n_voxels(self) -> int:
         """M, the number of voxels of all events."""
@@ -183,14 +179,11 @@ class EventFile:
     def __iter__(self) -> Iterator[Event]:
         start = 0
         while start < len(self):
-            stop = self._block_end(start)
+            last = self.offset[start] + _BLOCK_VOXELS
+            stop = int(np.searchsorted(self.offset, last, side="right")) - 1
+            stop = max(start + 1, stop)  # at least one event
             yield from self._block(start, stop)
             start = stop
-
-    def _block_end(self, start: int) -> int:
-        """Return the end of the block of events that begins at `start`: at least one event."""
-        end = np.searchsorted(self.offset, self.offset[start] + _BLOCK_VOXELS, side="right") - 1
-        return max(start + 1, int(end))
 
     def _block(self, start: int, stop: int) -> Iterator[Event]:
         first = self.offset[start]

@@ -141,16 +141,12 @@ def _receive(receiver: int, time_limit: float, most_bytes: int) -> bytes:
     poll.register(receiver, select.POLLIN)
     while len(report) <= most_bytes:
         if not poll.poll(max(0, 1000 * (deadline - time.monotonic()))):
-            raise _late(time_limit)
+            raise TimeLimitError(f"takes longer than {time_limit:g} seconds, the limit")
         part = os.read(receiver, 1 << 16)
         if not part:
             break
         report += part
     return bytes(report[:most_bytes])
-
-
-def _late(time_limit: float) -> TimeLimitError:
-    return TimeLimitError(f"takes longer than {time_limit:g} seconds, the limit")
 
 
 def _death(status: int) -> str:

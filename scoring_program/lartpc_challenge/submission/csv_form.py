@@ -14,7 +14,7 @@ import numpy as np
 
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, SubmissionError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission.labels import file_title, find_not_labels, not_labels
+from lartpc_challenge.submission.labels import add_not_labels, file_title, find_not_labels
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 from lartpc_challenge.submission.upload import READ_ERRORS, Upload
 
@@ -237,8 +237,7 @@ def _read_rows(blocks: Iterator[bytes], places: list[int], manifest: Manifest, w
             f"{manifest.cycle.number}.",
         )
         problems.add_cases(f"has coordinates outside 0 to {GRID_SIZE - 1}", outside)
-        what, advice = not_labels(manifest.cycle)
-        problems.add_cases(what, bad, advice)
+        add_not_labels(problems, bad, manifest.cycle)
     return _Rows(*(column[:stop] for column in rows))
 
 

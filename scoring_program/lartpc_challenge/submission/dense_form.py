@@ -14,7 +14,7 @@ import numpy as np
 from lartpc_challenge.format import GRID_SHAPE, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.h5_guard import GuardedDataset, GuardedFile
-from lartpc_challenge.submission.labels import file_title, find_not_labels, not_labels
+from lartpc_challenge.submission.labels import add_not_labels, file_title, find_not_labels
 from lartpc_challenge.submission.problems import Cases, Problems
 
 MAX_BLOCKS = 200_000  # blocks (usually chunks) that may be read; one takes 0.1 ms
@@ -54,19 +54,22 @@ def read_dense(
     coords: (M, 3) uint8, the voxels in test-file order. out: (M,) uint8, is filled in that order.
     Raises SubmissionError for values that are not labels and for a file that is too slow to read.
     """
-    name = pred.file_name
+
+    def word(voxel: list[int], value: int) -> str:
+        row, *place = voxel
+        return f"{value} in event {manifest.event_id[row]} at {tuple(place)}"
+
     _check_cost(pred, sum(len(place.spots) for place in _places(pred, manifest, coords)))
     bad = Cases()
     for place in _places(pred, manifest, coords):
         values = _look_up(pred, place)
         bad.add(
             find_not_labels(values, manifest.cycle),
-            lambda i, place=place, values=values: _word(manifest, place.voxels[i], values[i]),
+            lambda i, place=place, values=values: word(place.voxels[i].tolist(), values[i]),
         )
         out[place.rows] = values
-    what, advice = not_labels(manifest.cycle)
-    with Problems(name) as problems:
-        problems.add_cases(what, bad, advice)
+    with Problems(pred.file_name) as problems:
+        add_not_labels(problems, bad, manifest.cycle)
 
 
 def _check_cost(pred: GuardedDataset, n_blocks: int) -> None:
@@ -78,11 +81,6 @@ def _check_cost(pred: GuardedDataset, n_blocks: int) -> None:
             f"unpacked, expected at most {MAX_BLOCKS:,} and {MAX_BLOCK_BYTES >> 30} GiB. "
             "Write the sparse form (pred, event_id, offset): it is read in a second or two."
         )
-
-
-def _word(manifest: Manifest, place: np.ndarray, value: int) -> str:
-    row, x, y, z = place.tolist()
-    return f"{value} in event {manifest.event_id[row]} at ({x}, {y}, {z})"
 
 
 def _row_blocks(offset: np.ndarray, depth: int) -> Iterator[range]:

@@ -20,16 +20,13 @@ from lartpc_challenge.cycles import CYCLES, EMPTY, Cycle
 from lartpc_challenge.events import COMPRESSION, check_offsets
 from lartpc_challenge.files import StrPath, replacing
 from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.guarded import TIME_LIMIT
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.seal import append_seal
 from lartpc_challenge.submission.csv_form import read_csv
 from lartpc_challenge.submission.dense_form import check_dense, read_dense
 from lartpc_challenge.submission.h5_guard import open_guarded
-from lartpc_challenge.submission.labels import (
-    FROM_ONE,
-    empty_advice,
-    shape_advice,
-)
+from lartpc_challenge.submission.labels import FROM_ONE, empty_advice, shape_advice
 from lartpc_challenge.submission.problems import Problems
 from lartpc_challenge.submission.sparse_form import read_sparse
 from lartpc_challenge.submission.upload import Upload, open_upload
@@ -38,8 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 SUBMISSION_MEMBER = "predictions.h5"
-# CPU time: to open a file and to read the sparse form, at most a second each; to read other forms.
-SHORT_SECONDS, LONG_SECONDS = 30, 240
+SHORT_SECONDS = 30  # CPU time, to open a file and to read the sparse form; each takes a second
 
 
 def write_submission(
@@ -101,7 +97,7 @@ def check_zip_name(path: StrPath) -> None:
         )
 
 
-def class_table(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> str:
+def class_table(pred: np.ndarray, cycle: Cycle) -> str:
     """Return a text table with the share of each label among the predicted labels.
 
     pred: (M,) labels. One line per label: number, name, share in percent; EMPTY only if it occurs.
@@ -116,7 +112,7 @@ def class_table(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> st
     n_empty = count[EMPTY]
     if n_empty:
         lines[0] += f"   {n_empty:,} voxels, all wrong: every voxel of the test file has charge"
-    advice = empty_advice(pred, cycle, is_dense=is_dense)
+    advice = empty_advice(pred, cycle)
     if advice:
         lines.append(f"  {advice}")
     return "\n".join(lines)
@@ -150,7 +146,7 @@ def read_into(
             _read_hdf5(upload, manifest, out, lock)
         else:
             coords = manifest.coords()
-            lock(LONG_SECONDS)
+            lock(TIME_LIMIT)
             read_csv(upload, manifest, coords, out)
 
 
@@ -162,7 +158,7 @@ def _read_hdf5(
         if len(pred.shape) == 4:
             check_dense(file, pred, manifest)
             coords = manifest.coords()
-            lock(LONG_SECONDS)
+            lock(TIME_LIMIT)
             read_dense(pred, manifest, coords, out)
         elif len(pred.shape) == 1:
             lock(SHORT_SECONDS)

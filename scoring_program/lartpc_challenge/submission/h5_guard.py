@@ -173,7 +173,9 @@ class GuardedFile:
         if name.encode() not in self.names:
             if not self.names:
                 return f"holds no data set {name}, it is empty"
-            advice = ". The labels of all voxels are the data set pred" if name == "pred" else ""
+            advice = ". Copy it from the test file, or use write_submission"
+            if name == "pred":
+                advice = ". The labels of all voxels are the data set pred"
             return f"holds no data set {name}, found: {Cases(map(shown, self.names))}{advice}"
         with _reading(f"{self.name}: {name}"):
             found = h5o.open(self._root, name.encode())
@@ -230,12 +232,7 @@ def _unfit(found, is_pred: bool) -> str:
     # The layout comes first: asking a virtual data set for its shape can open its sources.
     if plist.get_layout() not in _LAYOUTS or plist.get_external_count():
         return "keeps its values in other files, expected in this file. Copy them into it"
-    return (
-        _unfit_filters(plist)
-        or _unfit_type(found, is_pred)
-        or _unfit_chunks(found, plist)
-        or _unfit_lzf(found, plist)
-    )
+    return _unfit_filters(plist) or _unfit_type(found, is_pred) or _unfit_chunks(found, plist)
 
 
 def _unfit_filters(plist) -> str:
@@ -268,20 +265,16 @@ def _unfit_type(dataset, is_pred: bool) -> str:
 def _unfit_chunks(found, plist) -> str:
     if plist.get_layout() != h5d.CHUNKED:
         return ""
-    n_bytes = math.prod(plist.get_chunk()) * found.get_type().get_size()
-    if n_bytes <= MAX_CHUNK_BYTES:
-        return ""
-    return (
-        f"has chunks {plist.get_chunk()} of {n_bytes:,} bytes, expected at most "
-        f"{MAX_CHUNK_BYTES:,}. Write smaller chunks"
-    )
-
-
-def _unfit_lzf(found, plist) -> str:
-    n_bytes = found.get_storage_size()
-    if h5z.FILTER_LZF not in _filters(plist) or n_bytes <= MAX_LZF_BYTES:
-        return ""
-    return (
-        f"takes {n_bytes:,} bytes packed with lzf, expected at most {MAX_LZF_BYTES:,}. "
-        "Write it with compression='gzip'"
-    )
+    chunk, stored = plist.get_chunk(), found.get_storage_size()
+    n_bytes = math.prod(chunk) * found.get_type().get_size()
+    if n_bytes > MAX_CHUNK_BYTES:
+        return (
+            f"has chunks {chunk} of {n_bytes:,} bytes, expected at most {MAX_CHUNK_BYTES:,}. "
+            "Write smaller chunks"
+        )
+    if h5z.FILTER_LZF in _filters(plist) and stored > MAX_LZF_BYTES:
+        return (
+            f"takes {stored:,} bytes packed with lzf, expected at most {MAX_LZF_BYTES:,}. "
+            "Write it with compression='gzip'"
+        )
+    return ""

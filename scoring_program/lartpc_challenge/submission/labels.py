@@ -11,7 +11,7 @@ import numpy as np
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.format import GRID_SIZE
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission.problems import shown
+from lartpc_challenge.submission.problems import Cases, Problems, shown
 
 FROM_ONE = "Labels begin at 1: class i of a network's output is label i + 1, so write argmax + 1."
 # Shares of empty voxels that lead to advice: if the highest label is missing, and in any case.
@@ -28,13 +28,11 @@ def find_not_labels(values: np.ndarray, cycle: Cycle) -> np.ndarray:
     return np.flatnonzero((values < 0) | (values >= cycle.n_labels))
 
 
-def not_labels(cycle: Cycle) -> tuple[str, str]:
-    """Return the error text for values that `find_not_labels` found, and the advice."""
-    allowed = ", ".join(str(int(label)) for label in cycle.predictable)
-    return (
-        f"holds values that are not labels of cycle {cycle.number}, expected {allowed}",
-        FROM_ONE,
-    )
+def add_not_labels(problems: Problems, bad: Cases, cycle: Cycle) -> None:
+    """Add the problem of the values `bad` that `find_not_labels` found, if there are any."""
+    allowed = ", ".join(map(str, cycle.predictable))
+    what = f"holds values that are not labels of cycle {cycle.number}, expected {allowed}"
+    problems.add_cases(what, bad, FROM_ONE)
 
 
 def file_title(manifest: Manifest) -> str:
@@ -71,11 +69,10 @@ def _class_axis(shape: tuple[int, ...]) -> int | None:
     return None
 
 
-def empty_advice(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> str:
+def empty_advice(pred: np.ndarray, cycle: Cycle) -> str:
     """Return the advice for a prediction with many empty voxels; no text if they are few.
 
-    pred: (M,) labels. is_dense: `pred` comes from dense arrays; there a wrong order of events or
-    axes gives empty voxels.
+    pred: (M,) labels. In dense arrays a wrong order of events or axes gives empty voxels.
     """
     count = np.bincount(pred, minlength=cycle.n_labels)
     n_empty = count[0]
@@ -85,6 +82,7 @@ def empty_advice(pred: np.ndarray, cycle: Cycle, *, is_dense: bool = False) -> s
         return f"No voxel has the highest label, {highest}. {FROM_ONE}"
     if n_empty <= _MANY_EMPTY * len(pred):
         return ""
-    if is_dense:
-        return "Many voxels are empty: are events and axes in the test file's order?"
-    return "Many voxels are empty: 0 is not a class and is always wrong."
+    return (
+        "Many voxels are empty: 0 is not a class and is always wrong. In dense arrays, are events "
+        "and axes in the test file's order?"
+    )

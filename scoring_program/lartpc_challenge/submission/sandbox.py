@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 from lartpc_challenge.files import StrPath
-from lartpc_challenge.format import ReferenceDataError, SubmissionError
+from lartpc_challenge.format import SubmissionError
 from lartpc_challenge.guarded import (
     MEMORY_LIMIT,
     TIME_LIMIT,
@@ -23,11 +23,17 @@ from lartpc_challenge.guarded import (
     can_guard,
     forbid_opening,
     limit_time,
+    read_in_child,
 )
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.forms import SHORT_SECONDS, read_into, read_submission
 from lartpc_challenge.submission.upload import title
 
+_ADVICE = {
+    TimeLimitError: "slow to read: write the sparse form (pred, event_id, offset), which is read "
+    "in a second or two",
+    MemoryLimitError: "its chunks are too large: write smaller ones or the sparse form",
+}
 _NO_LIMITS = "note: read without limits on memory and time, which this system can't set"
 
 
@@ -61,37 +67,9 @@ def read_guarded(
     try:
         call_guarded(read, memory_limit=memory_limit, time_limit=time_limit)
     except LimitError as limit:
-        _check_coords(manifest)
-        raise SubmissionError(f"{title(path)}: {_told(limit)}") from limit
+        read_in_child(manifest.path, manifest.coords)  # the fault may be the reference's
+        what = f"it is damaged, and the reader crashed ({limit}). Write and upload the file again."
+        if type(limit) in _ADVICE:
+            what = f"it {limit}. It is damaged, or {_ADVICE[type(limit)]}."
+        raise SubmissionError(f"{title(path)}: can't be read: {what}") from limit
     return pred
-
-
-def _check_coords(manifest: Manifest) -> None:
-    """Raise ReferenceDataError if the coordinates of the test voxels can't be read."""
-
-    def read() -> bytes:
-        manifest.coords()
-        return b""
-
-    try:
-        call_guarded(read)
-    except LimitError as limit:
-        raise ReferenceDataError(f"{manifest.path}: can't be read: {limit}") from limit
-
-
-def _told(limit: LimitError) -> str:
-    if isinstance(limit, TimeLimitError):
-        return (
-            f"can't be read: it {limit}. "
-            "It is damaged, or slow to read: write the sparse form (pred, event_id, offset), which "
-            "is read in a second or two."
-        )
-    if isinstance(limit, MemoryLimitError):
-        return (
-            f"can't be read: it {limit}. "
-            "It is damaged, or its chunks are too large: write smaller ones or the sparse form."
-        )
-    return (
-        f"can't be read: it is damaged, and the reader crashed ({limit}). "
-        "Write and upload the file again."
-    )
