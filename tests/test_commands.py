@@ -52,7 +52,6 @@ COMMANDS = {
     "from a CSV": ("organizer.convert", "mlhep events.csv out/events.h5", "events.csv"),
     "to 2018": ("organizer.convert", "mlhep train.h5 out/events.csv", "train.h5"),
     "failures": ("organizer.failures", "--events sim.h5 --submission s.zip --out out/p", "sim.h5"),
-    "physics": ("organizer.physics", "--quick --events train.h5 --out out", "train.h5"),
     "simulate": ("organizer.simulate", "--cycle 1 --events 2 --out sim.h5", "sim.h5"),
 }
 
@@ -97,7 +96,7 @@ def good_files(tmp_path_factory) -> Path:
     for name in ("segments.h5", "event.npz", "larcv.root", "sim.h5", "model.pt", "m.pt"):
         (folder / name).write_bytes((folder / "ref.h5").read_bytes())
     (folder / "out").mkdir()
-    for name in ("p.html", "p.png", "p", "a", "b", "s", "events.h5", "events.csv", "physics.html"):
+    for name in ("p.html", "p.png", "p", "a", "b", "s", "events.h5", "events.csv"):
         (folder / "out" / name).write_bytes(EARLIER)
     return folder
 

@@ -18,9 +18,8 @@ from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.format import METRICS
 from lartpc_challenge.reference import Manifest
 from organizer.leaderboard.__main__ import find_submissions, main, read_submissions
-from organizer.leaderboard.boards import boards, paired_lead, resample
-from organizer.leaderboard.names import as_cell, readable
-from organizer.leaderboard.tables import as_frame, as_text
+from organizer.leaderboard.boards import boards, paired_lead, readable, resample
+from organizer.leaderboard.tables import as_cell, as_frame, as_text
 from organizer.source import Source
 
 PERFECT, BAD = [0.0] * 6, [0.5] * 6

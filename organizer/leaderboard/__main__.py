@@ -30,8 +30,7 @@ from lartpc_challenge.format import ChallengeError, SubmissionError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.sandbox import read_guarded
 from organizer.competition import read_competition
-from organizer.leaderboard.boards import Submission, boards
-from organizer.leaderboard.names import readable
+from organizer.leaderboard.boards import Submission, boards, readable
 from organizer.leaderboard.page import page
 from organizer.leaderboard.tables import as_csv, as_text
 from organizer.source import Source, add_source

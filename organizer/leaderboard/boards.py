@@ -21,11 +21,22 @@ from lartpc_challenge.format import METRICS, ChallengeError
 from lartpc_challenge.reference import Reference, read_reference
 from lartpc_challenge.scoring import shown_scores
 from organizer.competition import Phase
-from organizer.leaderboard.names import readable
 from organizer.source import Source
 
 N_RESAMPLES = 2000
 _BATCH = 50  # resamples in memory at the same time: 60 MB for 30 entries with 5,000 events
+
+
+def readable(name: object) -> str:
+    """Return `name` (text or a path) with all characters escaped that are not printable.
+
+    Different names give different results. Bytes that are not UTF-8 are surrogates in a name
+    (PEP 383); byte ff becomes `\\udcff`.
+    """
+    return "".join(
+        c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode()
+        for c in str(name)
+    )
 
 
 @dataclass(frozen=True)

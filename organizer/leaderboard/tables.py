@@ -8,7 +8,6 @@ import pandas as pd
 
 from lartpc_challenge.format import METRICS
 from organizer.leaderboard.boards import Board, Row
-from organizer.leaderboard.names import as_cell
 
 
 def as_text(boards: Sequence[Board], refused: Sequence[str]) -> str:
@@ -82,3 +81,8 @@ def as_csv(boards: Sequence[Board]) -> str:
     for column in ("participant", "submission"):
         frame[column] = frame[column].map(as_cell)
     return frame.to_csv(index=False)
+
+
+def as_cell(name: str) -> str:
+    """Return a `readable` name for a spreadsheet: one that looks like a formula gets a `'`."""
+    return "'" + name if name.startswith(("=", "+", "-", "@", "'")) else name

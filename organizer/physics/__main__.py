@@ -21,7 +21,7 @@ from lartpc_challenge.format import ChallengeError
 from organizer.jobs import add_jobs
 from organizer.physics import report
 from organizer.physics.checks import all_checks
-from organizer.physics.plots import all_figures, class_shares
+from organizer.physics.plots import all_figures
 from organizer.physics.runs import plan, shoot
 from organizer.progress import progress
 
@@ -36,11 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="use fewer particles: half a minute on one core",
     )
-    parser.add_argument(
-        "--events", type=Path, nargs="*", metavar="FILE",
-        default=sorted(Path("starting_kit/data").glob("cycle*_train.h5")),
-        help="event files whose shares of classes are drawn (starting_kit/data/*_train.h5)",
-    )  # fmt: skip
     parser.add_argument("--seed", type=at_least(0), default=SEED, help=f"random seed ({SEED})")
     add_jobs(parser)
     options = parser.parse_args(arguments)
@@ -50,14 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> None:
     out = options.out / "physics.html"
     check_writable(out)
-    shares = {path.name: class_shares(path) for path in options.events}
     size = "quick" if options.quick else "full"
     with progress(len(plan(size, options.jobs)), "physics", "processes") as advance:
         samples = shoot(size, seed=options.seed, jobs=options.jobs, progress=lambda: advance(1))
     checks = all_checks(samples)
     n_particles = sum(len(next(iter(sample.values()))) for sample in samples.values())
     how = f"The {size} set, seed {options.seed}: {n_particles:,} particles."
-    write_text(out, report.page(checks, all_figures(samples, shares), how))
+    write_text(out, report.page(checks, all_figures(samples), how))
     print(*map(report.line, checks), str(out), sep="\n")
     failed = [check.title for check in checks if not check.passed]
     if failed:

@@ -1,7 +1,5 @@
 """Draw the figures of the report: samples as points or histograms, published numbers as lines."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -13,9 +11,6 @@ from matplotlib.figure import Figure
 from particle import Particle
 from scipy import stats
 
-from lartpc_challenge.cycles import CYCLES
-from lartpc_challenge.events import EventFile
-from lartpc_challenge.page.colours import as_hex
 from organizer.physics import beams, checks, published
 from organizer.physics.observe import (
     DEPTH_BINS_X0,
@@ -40,15 +35,10 @@ TABLE = {13: "PDG", 211: "PDG muon, scaled", 2212: "PSTAR"}
 PUBLISHED = {"color": "black", "lw": 1.2, "ls": "--"}
 
 
-def all_figures(
-    samples: Samples, shares: Mapping[str, Mapping[str, float]]
-) -> dict[str, tuple[Figure, str]]:
-    """Draw all figures: name -> figure and its caption, in the order of the report.
-
-    shares: name of an event file -> its `class_shares`.
-    """
+def all_figures(samples: Samples) -> dict[str, tuple[Figure, str]]:
+    """Draw all figures: name -> figure and its caption, in the order of the report."""
     with plt.rc_context(STYLE):
-        figures = {
+        return {
             "ranges": _draw_ranges(samples),
             "stopping": _draw_stopping(samples),
             "fluctuation": _draw_fluctuation(samples),
@@ -57,9 +47,6 @@ def all_figures(
             "michel": _draw_michel(samples),
             "nuclei": _draw_nuclei(samples),
         }
-        if shares:
-            figures["classes"] = _draw_class_shares(shares)
-    return figures
 
 
 def _symbol(pdg: int) -> str:
@@ -240,43 +227,3 @@ def _draw_nuclei(samples: Samples) -> tuple[Figure, str]:
     right.set(xlabel="energy of gammas (MeV)", ylabel="gammas per 2 keV", xlim=(1.35, 1.55))
     right.legend()
     return figure, "Neutrons of 5 MeV: recoils of argon nuclei, and gammas of excited ones."
-
-
-def _draw_class_shares(shares: Mapping[str, Mapping[str, float]]) -> tuple[Figure, str]:
-    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.5 * len(shares)))
-    left = np.zeros(len(shares))
-    colours = {c.name: as_hex(c.on_light) for cycle in CYCLES.values() for c in cycle.classes}
-    names = dict.fromkeys(name for of_class in shares.values() for name in of_class)
-    for name in names:
-        width = np.array([of_class.get(name, 0.0) for of_class in shares.values()])
-        bars = axes.barh(
-            range(len(shares)),
-            width,
-            left=left,
-            color=colours[name],
-            alpha=0.75,
-            height=0.7,
-            label=name,
-        )
-        labels = [f"{share:.0%}" if share else "" for share in width]
-        axes.bar_label(bars, labels, label_type="center", color="white")
-        left += width
-    axes.set_yticks(range(len(shares)), list(shares))
-    axes.invert_yaxis()
-    axes.grid(visible=False)
-    axes.set(xlabel="share of voxels", xlim=(0, 1))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(names))
-    return figure, "Classes of the voxels in event files."
-
-
-def class_shares(path: Path) -> Mapping[str, float]:
-    """Return the share of each class in a file's voxels: class name -> share.
-
-    Raises ChallengeError for a file without labels.
-    """
-    with EventFile(path, labelled=True) as events:
-        counts = np.bincount(events.column("label"), minlength=events.cycle.n_labels)
-        return {
-            name: counts[label] / max(counts.sum(), 1)
-            for label, name in zip(events.cycle.labels, events.cycle.class_names, strict=True)
-        }
