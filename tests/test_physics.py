@@ -195,7 +195,5 @@ def test_shower_shape_finds_the_maximum_of_a_gamma_distribution():
 def test_command_tells_bad_input_in_one_sentence(tmp_path, capsys):
     (tmp_path / "report").touch()
     assert main(["--out", str(tmp_path / "report")]) == 1
-    assert (
-        capsys.readouterr().err
-        == f"physics: {tmp_path}/report: can't be written into: is not a folder\n"
-    )
+    told = capsys.readouterr().err
+    assert told == f"physics: {tmp_path}/report: can't be written into: is not a folder\n"
