@@ -168,7 +168,10 @@ class _Process:
         how = f"ended with status {status}"
         if status < 0:
             how = f"was ended by {signal.Signals(-status).name}"
-        return f"{how}: {_last_line(self._log)} (see {self._log})" if self._log else how
+        if self._log is None:
+            return how
+        lines = [line for line in self._log.read_text(errors="replace").split("\n") if line.strip()]
+        return f"{how}: {lines[-1] if lines else 'it printed nothing'} (see {self._log})"
 
 
 class _Remote(Exception):
@@ -176,11 +179,6 @@ class _Remote(Exception):
 
     def __str__(self) -> str:
         return f"in a child process:\n{self.args[0]}"
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 # ---- in the child

@@ -21,27 +21,17 @@ def progress(total: int, what: str, unit: str) -> Iterator[Callable[[int], objec
     """
     if sys.stderr.isatty():
         with tqdm(total=total, desc=what, unit=f" {unit}", smoothing=0.1) as bar:
-            yield lambda n: bar.update(n)
-    else:
-        yield _Lines(total, what, unit).advance
+            yield bar.update
+        return
+    n_done, began = 0, time.monotonic()
+    last_line = began
 
+    def advance(n: int) -> None:
+        nonlocal n_done, last_line
+        n_done, now = n_done + n, time.monotonic()
+        if now - last_line >= LINE_SECONDS or n_done == total:
+            last_line = now
+            counted = f"{n_done:,} of {total:,} {unit} ({n_done / total:.0%})"
+            print(f"{what}: {counted}, {now - began:.0f} s", file=sys.stderr, flush=True)
 
-class _Lines:
-    def __init__(self, total: int, what: str, unit: str):
-        self._total, self._what, self._unit = total, what, unit
-        self._n_done = 0
-        self._began = self._last_line = time.monotonic()
-
-    def advance(self, n: int) -> None:
-        """Count n more units, and print a line if one is due."""
-        self._n_done += n
-        now = time.monotonic()
-        if now - self._last_line >= LINE_SECONDS or self._n_done == self._total:
-            self._last_line = now
-            share = self._n_done / self._total
-            print(
-                f"{self._what}: {self._n_done:,} of {self._total:,} {self._unit} ({share:.0%}), "
-                f"{now - self._began:.0f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+    yield advance

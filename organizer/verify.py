@@ -57,9 +57,9 @@ def files(source: Source, competition: Competition) -> list[Path]:
     """Return the existing events, references and baselines."""
     wanted: list[Path] = []
     for cycle in competition.cycles:
-        submission = source.submission(cycle)
+        baseline = source.submission(cycle)
         wanted += [*public_files(source.events, cycle), *source.references_of(cycle)]
-        wanted += [submission, submission.with_name("model.pt")]
+        wanted += [baseline, baseline.with_name("model.pt")]
     return [path for path in wanted if path.exists()]
 
 

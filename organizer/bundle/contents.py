@@ -16,7 +16,7 @@ from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.reference import Manifest, Reference, read_reference
+from lartpc_challenge.reference import Manifest, read_reference
 from lartpc_challenge.submission.sandbox import read_guarded
 from organizer.phases.split import PARTICLE_DECIMALS
 from organizer.source import Source
@@ -110,19 +110,14 @@ def _reference_problems(source: Source, cycle: Cycle, test: Manifest, scales: se
                 f"{path}: is the reference of phase {reference.phase}, with hidden = "
                 f"{reference.hidden}, expected {phase.number} and {phase.hidden}"
             )
-        elif not _same_events(reference.manifest, test):
+        elif not (
+            np.array_equal(reference.manifest.event_id, test.event_id)
+            and np.array_equal(reference.manifest.offset, test.offset)
+        ):
             yield f"{path}: was made for other events than {test.path}; make both again"
         else:
             scales.add(reference.scale)
             references.append(reference)
-    yield from _overlap_problems(references, source)
-
-
-def _same_events(one: Manifest, other: Manifest) -> bool:
-    return np.array_equal(one.event_id, other.event_id) and np.array_equal(one.offset, other.offset)
-
-
-def _overlap_problems(references: list[Reference], source: Source) -> Iterator[str]:
     if len(references) == 2:
         public, hidden = references
         shared = np.intersect1d(public.event_id, hidden.event_id)

@@ -35,7 +35,8 @@ def kept_seeds(path: Path) -> Seeds:
         kept = _read(path)
         if purpose not in kept:
             kept[purpose] = secrets.token_bytes(SEED_BYTES)
-            _write(path, kept)
+            text = {purpose: seed.hex() for purpose, seed in kept.items()}
+            write_text(path, json.dumps(text, indent=1), private=True)
         return kept[purpose]
 
     return seeds
@@ -51,8 +52,3 @@ def _read(path: Path) -> dict[str, bytes]:
         raise ChallengeError(
             f"{path}: the seeds can't be read, restore the file or use another folder ({reason})"
         ) from reason
-
-
-def _write(path: Path, kept: dict[str, bytes]) -> None:
-    text = json.dumps({purpose: seed.hex() for purpose, seed in kept.items()}, indent=1)
-    write_text(path, text, private=True)

@@ -17,8 +17,8 @@ from scipy import stats
 
 from lartpc_challenge import metrics
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.format import METRICS, ChallengeError
-from lartpc_challenge.reference import Reference, read_reference
+from lartpc_challenge.format import METRICS
+from lartpc_challenge.reference import Reference, read_truth
 from lartpc_challenge.scoring import shown_scores
 from organizer.competition import Phase
 from organizer.source import Source
@@ -109,33 +109,22 @@ def boards(submissions: Iterable[Submission], cycle: Cycle, source: Source) -> l
     """Return the public board of a cycle and, after migration, the hidden one."""
     made = []
     for phase in source.competition.phases_of(cycle):
-        reference = _reference(source.reference(phase))
-        entries = _best([_entry(submission, reference) for submission in submissions])
+        reference = read_truth(source.reference(phase))
+        best: dict[str, Entry] = {}  # of each participant, in the order of the board
+        scored = [_score(submission, reference) for submission in submissions]
+        for entry in sorted(scored, key=lambda entry: entry.place):
+            best.setdefault(entry.submission.participant, entry)
+        entries = list(best.values())
         made.append(_board(entries, phase, reference))
         submissions = [entry.submission for entry in entries]
     return made
 
 
-def _reference(path: Path) -> Reference:
-    reference = read_reference(path)
-    if reference is None:
-        raise ChallengeError(f"{path}: is a placeholder, expected the true reference")
-    return reference
-
-
-def _entry(submission: Submission, reference: Reference) -> Entry:
+def _score(submission: Submission, reference: Reference) -> Entry:
     pred = reference.own(submission.pred)
     counts = metrics.count_correct(reference.label, pred, reference.offset)
     accuracy = metrics.accuracy(*counts)
     return Entry(submission, shown_scores(reference, accuracy), accuracy)
-
-
-def _best(entries: Iterable[Entry]) -> list[Entry]:
-    """Return each participant's best entry, in the order of the board."""
-    best: dict[str, Entry] = {}
-    for entry in sorted(entries, key=lambda entry: entry.place):
-        best.setdefault(entry.submission.participant, entry)
-    return list(best.values())
 
 
 def _board(entries: Sequence[Entry], phase: Phase, reference: Reference) -> Board:

@@ -16,12 +16,13 @@ _WIDTH, _HEIGHT = 260, 22
 
 def page(boards: Sequence[Board], refused: Sequence[str]) -> str:
     """Return the page as HTML text, which is well-formed XML."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in refused)
     links = " ".join(f"<a href='#phase{b.phase.number}'>{escape(b.phase.name)}</a>" for b in boards)
     content = (
         "<header><p class='over'>LArTPC challenge</p><h1>Leaderboard</h1>"
         f"<nav class='c1'>{links}</nav></header>\n"
         + "\n".join(map(_board, boards))
-        + _refused(refused)
+        + (f"<section class='card'><h2>Refused</h2><ul>{items}</ul></section>" if items else "")
         + _NOTES
     )
     return document(
@@ -107,13 +108,6 @@ class _Scale:
             f"<path class='interval' d='M{self(low):.1f},{middle}H{self(high):.1f}'/>"
             f"<circle class='dot' cx='{self(value):.1f}' cy='{middle}' r='4.5'/></svg>"
         )
-
-
-def _refused(sentences: Sequence[str]) -> str:
-    if not sentences:
-        return ""
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    return f"<section class='card'><h2>Refused</h2><ul>{items}</ul></section>"
 
 
 _NOTES = (

@@ -18,7 +18,7 @@ from organizer.data.table import describe, markdown
 from organizer.pages.simulation import origins_table, primaries_table, settings_table
 from organizer.phases.split import labelled_test_events
 from organizer.scratch import scratch_folder
-from organizer.source import Source, train_file
+from organizer.source import Source, public_files, train_file
 
 _BLOCK = re.compile(
     r"(?P<begin><!-- begin (?P<name>\w+): python -m organizer\.pages writes this -->\n)"
@@ -48,33 +48,27 @@ def filled(text: str, source: Source) -> str:
 
 def tables(source: Source) -> str:
     """Return Markdown tables of the sizes of the public files and the contents of train files."""
-    cycles = source.competition.cycles
+    cycles, sizes = source.competition.cycles, {"events": {}, "voxels": {}, "size": {}}
+    for path in (path for cycle in cycles for path in public_files(source.events, cycle)):
+        with EventFile(path) as events:
+            sizes["events"][f"`{path.name}`"] = f"{len(events):,}"
+            sizes["voxels"][f"`{path.name}`"] = f"{events.n_voxels:,}"
+        sizes["size"][f"`{path.name}`"] = f"{path.stat().st_size / 1e6:,.1f} MB"
     columns = {f"cycle {cycle.number}": describe(source.train(cycle)) for cycle in cycles}
     for rows in columns.values():
         for name in _NOT_SHOWN:
             del rows[name]
-    return f"{_sizes(source)}\n\n{markdown(columns)}"
-
-
-def _sizes(source: Source) -> str:
-    columns = {"events": {}, "voxels": {}, "size": {}}
-    cycles = source.competition.cycles
-    for path in (path(cycle) for cycle in cycles for path in (source.train, source.test)):
-        with EventFile(path) as events:
-            columns["events"][f"`{path.name}`"] = f"{len(events):,}"
-            columns["voxels"][f"`{path.name}`"] = f"{events.n_voxels:,}"
-        columns["size"][f"`{path.name}`"] = f"{path.stat().st_size / 1e6:,.1f} MB"
-    return markdown(columns)
-
-
-def _simulation(source: Source) -> str:
-    cycles = source.competition.cycles
-    return f"{primaries_table(cycles)}\n\n{settings_table(cycles)}"
+    return f"{markdown(sizes)}\n\n{markdown(columns)}"
 
 
 def _origins(source: Source) -> str | None:
     files = {c.number: train_file(source.simulated, c) for c in source.competition.cycles}
     return origins_table(files) if all(path.exists() for path in files.values()) else None
+
+
+def _simulation(source: Source) -> str:
+    cycles = source.competition.cycles
+    return f"{primaries_table(cycles)}\n\n{settings_table(cycles)}"
 
 
 # Name in a page's marks -> function that makes the tables between them.
@@ -93,10 +87,8 @@ def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None 
     with scratch_folder("pages") as folder:
         labelled = folder / "labelled.h5"
         with EventFile(source.test(cycle), kind="test") as test:
-            scale, events = (
-                test.scale,
-                list(labelled_test_events(test, source.references_of(cycle))),
-            )
+            scale = test.scale
+            events = list(labelled_test_events(test, source.references_of(cycle)))
         with EventWriter(labelled, kind="train", cycle=cycle.number, scale=scale) as writer:
             for event in events:
                 writer.append(event)

@@ -60,7 +60,10 @@ def prepare(
 
         order = shuffled(secret, b"test order", n_test)
         events, scale = _published_events(raw_test, numbers[n_train:], order)
-        _write_test(new(test_file(public, cycle)), events, cycle, scale)
+        public_test = new(test_file(public, cycle))
+        with EventWriter(public_test, kind="test", cycle=cycle.number, scale=scale) as out:
+            for event in events:
+                out.append(replace(event, label=None))
         group = groups_of(raw_test, n_test)[order]
         is_hidden = hidden_groups(shuffled(secret, b"phase", n_test), group)
         for phase in phases:
@@ -225,9 +228,3 @@ def _write_train(
             out.append(event)
         for name, column in particles.items():
             out.file[f"particles/{name}"] = column
-
-
-def _write_test(path: Path, events: Iterable[Event], cycle: Cycle, scale: str) -> None:
-    with EventWriter(path, kind="test", cycle=cycle.number, scale=scale) as out:
-        for event in events:
-            out.append(replace(event, label=None))

@@ -23,8 +23,7 @@ from lartpc_challenge.format import ChallengeError
 from organizer.competition import ROOT, read_competition
 from organizer.pages.tables import filled
 from organizer.publish.card import card
-from organizer.publish.croissant import croissant
-from organizer.publish.records import datacite, zenodo
+from organizer.publish.metadata import croissant, datacite, zenodo
 from organizer.publish.release import Release, copy_files, gather
 from organizer.source import Source, add_source
 

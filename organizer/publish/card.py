@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from organizer.publish.release import Release
+from organizer.publish.release import LIMITS, Release
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
@@ -79,20 +79,16 @@ def _use(release: Release) -> str:
         "## Use and limits\n\n"
         "For methods that classify particles in sparse three-dimensional images, and for "
         f"teaching. {truth}\n\n"
-        "The events are simulated. The mix of particles and energies was chosen to make the task "
-        "difficult; it is not that of an experiment. The detector is simple or ideal; electronics, "
-        "reconstruction and neutrinos are not simulated. A network that was trained on these data "
-        "must be trained and tested again for a real detector. The data contain no information "
-        "about persons or places.\n"
+        f"The events are simulated. {LIMITS} The data contain no information about persons or "
+        "places.\n"
     )
 
 
 def _licence(release: Release) -> str:
-    who = "; ".join(release.authors)
     return (
         "## Licence and citation\n\n"
         "[CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), see LICENSE-DATA.md. Please "
-        f"cite as: {who} ({release.day.year}). {release.title}, data {release.version}; "
+        f"cite as: {release.citation}, data {release.version}; "
         "CITATION.cff contains the same for programs. The events were simulated with Geant4; "
         "please cite S. Agostinelli et al., Nucl. Instrum. Meth. A 506 (2003) 250, too.\n"
     )

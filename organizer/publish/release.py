@@ -14,12 +14,20 @@ from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.reference import read_reference
+from lartpc_challenge.reference import read_truth
 from organizer.bundle.contents import source_problems
-from organizer.competition import ROOT, Phase
-from organizer.source import Source
+from organizer.competition import ROOT
+from organizer.source import Source, public_files
 
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
+
+
+LIMITS = (
+    "The mix of particles and energies was chosen to make the task difficult; it is not that of an "
+    "experiment. The detector is simple or ideal; electronics, reconstruction and neutrinos are "
+    "not simulated. A network that was trained on these data must be trained and tested again for "
+    "a real detector."
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,11 @@ class Release:
         return sum(file.n_events for file in self.files if file.n_voxels)
 
     @property
+    def citation(self) -> str:
+        """The authors, year and title, as a reference list names them."""
+        return f"{'; '.join(self.authors)} ({self.day.year}). {self.title}"
+
+    @property
     def summary(self) -> str:
         """A description of the data in one or two sentences."""
         cycles = "; ".join(
@@ -87,11 +100,17 @@ def gather(
         raise ChallengeError("\n  - ".join(("nothing was written, because", *problems)))
     files = []
     for cycle in cycles:
-        for kind, path in (("train", source.train(cycle)), ("test", source.test(cycle))):
-            files.append(_events_file(path, f"{kind} events of cycle {cycle.number}"))
-        if with_references:
-            for phase in source.competition.phases_of(cycle):
-                files.append(_reference_file(source.reference(phase), phase))
+        for path in public_files(source.events, cycle):
+            with EventFile(path) as events:
+                kind, n_events, n_voxels = events.kind, len(events), events.n_voxels
+            what = f"{n_events:,} {kind} events of cycle {cycle.number}, {n_voxels:,} voxels"
+            files.append(_file(path, path.name, what, n_events, n_voxels))
+        for phase in source.competition.phases_of(cycle) if with_references else ():
+            path = source.reference(phase)
+            n_events = len(read_truth(path).event_id)
+            what = f"labels of the {n_events:,} test events that phase {phase.number} scores"
+            name = f"reference_data/phase{phase.number}/reference.h5"
+            files.append(_file(path, name, what, n_events))
     citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
     return Release(
         title=citation["title"],
@@ -110,30 +129,13 @@ def _author(entry: dict[str, str]) -> str:
     return entry.get("name") or f"{entry['family-names']}, {entry['given-names']}"
 
 
-def _events_file(path: Path, what: str) -> PublishedFile:
-    with EventFile(path) as events:
-        n_events, n_voxels = len(events), events.n_voxels
-    what = f"{n_events:,} {what}, {n_voxels:,} voxels"
-    return _file(path, path.name, what, n_events, n_voxels)
-
-
-def _reference_file(path: Path, phase: Phase) -> PublishedFile:
-    reference = read_reference(path)
-    if reference is None:
-        raise ChallengeError(f"{path}: is a placeholder; the truth is needed to publish it")
-    n_events = len(reference.event_id)
-    what = f"labels of the {n_events:,} test events that phase {phase.number} scores"
-    return _file(path, f"reference_data/phase{phase.number}/reference.h5", what, n_events, 0)
-
-
-def _file(path: Path, name: str, what: str, n_events: int, n_voxels: int) -> PublishedFile:
+def _file(path: Path, name: str, what: str, n_events: int, n_voxels: int = 0) -> PublishedFile:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
-    return PublishedFile(
-        path, name, what, path.stat().st_size, digest.hexdigest(), n_events, n_voxels
-    )
+    n_bytes = path.stat().st_size
+    return PublishedFile(path, name, what, n_bytes, digest.hexdigest(), n_events, n_voxels)
 
 
 def copy_files(release: Release, out: Path) -> None:

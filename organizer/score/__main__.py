@@ -23,7 +23,7 @@ import yaml
 
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.format import METRICS, ChallengeError
-from lartpc_challenge.reference import read_reference
+from lartpc_challenge.reference import read_truth
 from organizer.bundle.build import BundleRequest, build
 from organizer.bundle.dates import default_start
 from organizer.competition import ROOT, Phase, read_competition
@@ -166,9 +166,7 @@ def _score_phase(tasks: Tasks, phase: Phase, source: Source) -> Result:
         platform.name: run_submission(platform, tasks[platform.name][phase.number], submission)
         for platform in PLATFORMS
     }
-    truth = read_reference(source.reference(phase))
-    assert truth is not None  # the bundle was built with it
-    return Result(phase, len(truth.event_id), runs)
+    return Result(phase, len(read_truth(source.reference(phase)).event_id), runs)
 
 
 if __name__ == "__main__":

@@ -147,6 +147,14 @@ def read_reference(path: StrPath) -> Reference | None:
     return _read(path, _reference)
 
 
+def read_truth(path: StrPath) -> Reference:
+    """Do the same as `read_reference`, but raise ReferenceDataError for a placeholder too."""
+    reference = read_reference(path)
+    if reference is None:
+        raise ReferenceDataError(f"{path}: is a placeholder, expected the truth")
+    return reference
+
+
 def read_labelled_events(path: StrPath) -> Reference:
     """Read a file of labelled events (a train file or a hold-out) as a reference.
 

@@ -20,7 +20,7 @@ from lartpc_challenge.reference import (
     Manifest,
     read_labelled_events,
     read_manifest,
-    read_reference,
+    read_truth,
 )
 from lartpc_challenge.scoring import Scores, score
 from lartpc_challenge.submission.sandbox import read_guarded
@@ -41,22 +41,16 @@ def score_files(
     a wrong reference, ChallengeError for a wrong event file.
     """
     is_events = holdout and read_in_child(reference, lambda: _holds_events(reference))
-    read_whole = read_labelled_events if is_events else read_reference
-    manifest = read_in_child(
-        reference, lambda: (Manifest.from_events if is_events else read_manifest)(reference)
-    )
+    read_whole = read_labelled_events if is_events else read_truth
+    read_public = Manifest.from_events if is_events else read_manifest
+    manifest = read_in_child(reference, lambda: read_public(reference))
     if manifest is None:
         return None
     note_whole(reference)
     pred = read_guarded(submission, manifest)
     look(pred, manifest.cycle)
 
-    def scores() -> Scores:
-        truth = read_whole(reference)
-        assert truth is not None  # its manifest says so
-        return score(truth, pred)
-
-    return read_in_child(reference, scores)
+    return read_in_child(reference, lambda: score(read_whole(reference), pred))
 
 
 def _holds_events(path: Path) -> bool:

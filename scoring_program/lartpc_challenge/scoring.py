@@ -166,7 +166,10 @@ def _details(
     """
     bound = OWN if reference.phase is None else PUBLIC
     n_events, scored = len(accuracy), labelled > 0
-    cumulative = bound.event_shares(np.cumsum(_accuracy_counts(accuracy)), n_events)
+    # k / 50, not k * 0.02: an accuracy of 49/50 must be exactly on the edge.
+    edges = np.arange(N_ACCURACY_BINS + 1) / N_ACCURACY_BINS
+    counts = np.histogram(accuracy, edges)[0]
+    cumulative = bound.event_shares(np.cumsum(counts), n_events)
     histogram = np.diff(cumulative, prepend=0)
     sizes = np.diff(reference.manifest.offset)
 
@@ -204,13 +207,12 @@ def _class_figures(
         bound.holds_predicted(predicted), right / np.maximum(n_predicted, bound.voxels), np.nan
     )
     rows = np.where(is_shown, n_true, 1)[:, np.newaxis]
-    iou, f1 = metrics.iou(confusion), metrics.f1(confusion)
+    iou = metrics.iou(confusion)
     in_mean = is_shown[labels]
     may_mean = in_mean.sum() > 1 or reference.phase is None
-    mean = {
-        name: float(np.mean(values[labels][in_mean])) if may_mean else math.nan
-        for name, values in (("macro_f1", f1), ("mean_iou", iou))
-    }
+
+    def mean(values: np.ndarray) -> float:
+        return round(float(np.mean(values[labels][in_mean])), 3) if may_mean else math.nan
 
     def of_shown(values: np.ndarray) -> tuple[float, ...]:
         return _shares(np.where(is_shown, values, np.nan)[labels])
@@ -224,16 +226,9 @@ def _class_figures(
         "recall": of_shown(metrics.recall(confusion)),
         "precision": _shares(precision[labels]),
         "iou": of_shown(iou),
-        "macro_f1": round(mean["macro_f1"], 3),
-        "mean_iou": round(mean["mean_iou"], 3),
+        "macro_f1": mean(metrics.f1(confusion)),
+        "mean_iou": mean(iou),
     }
-
-
-def _accuracy_counts(accuracy: np.ndarray) -> np.ndarray:
-    """Count the events in each accuracy bin: (50,). The last bin includes 1."""
-    # k / 50, not k * 0.02: an accuracy of 49/50 must be exactly on the edge.
-    edges = np.arange(N_ACCURACY_BINS + 1) / N_ACCURACY_BINS
-    return np.histogram(accuracy, edges)[0]
 
 
 def _intervals(

@@ -95,7 +95,8 @@ def profile(bins: Sequence[ProfileBin], quantity: str) -> str:
         f'<path class="error" d="M{x:.1f},{y(b.mean - b.error):.1f}'
         f'V{y(min(b.mean + b.error, 1)):.1f}"/>'
         f'<circle class="dot" cx="{x:.1f}" cy="{y(b.mean):.1f}" r="4">'
-        f"<title>{_range(b)}: {b.mean:.1%} ± {b.error:.1%}</title></circle>"
+        f"<title>{_number(b.low)} to {_number(b.high)}: {b.mean:.1%} ± {b.error:.1%}</title>"
+        "</circle>"
         for x, b in zip(centre, bins)
     ]
     return _chart(
@@ -187,7 +188,3 @@ def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:g}"
-
-
-def _range(b: ProfileBin) -> str:
-    return f"{_number(b.low)} to {_number(b.high)}"

@@ -1,4 +1,4 @@
-"""Write croissant.json: metadata in MLCommons' Croissant 1.0 with Responsible AI 1.0.
+"""Write metadata: MLCommons' Croissant 1.0 with Responsible AI 1.0, DataCite 4.5 and Zenodo.
 
 Croissant can't describe the contents of HDF5 files (mlcommons/croissant issue 697). So the files
 are listed with their checksums, and the data card describes the fields.
@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from organizer.publish.release import LICENCE_URL, PublishedFile, Release
+from organizer.publish.release import LICENCE_URL, LIMITS, PublishedFile, Release
 
+_GEANT4_DOI = "10.1016/S0168-9002(03)01368-8"
+_KEYWORDS = ["particle physics", "liquid argon", "semantic segmentation", "Geant4"]
 # The context that the specification recommends. These words are those of Croissant's vocabulary.
 _WORDS = (
     "citeAs column equivalentProperty extract field fileObject fileProperty fileSet format "
@@ -48,13 +50,13 @@ def croissant(release: Release) -> str:
         "version": release.version,
         "datePublished": release.day.isoformat(),
         "creator": [{"@type": "Organization", "name": name} for name in release.authors],
-        "keywords": ["particle physics", "liquid argon", "semantic segmentation", "Geant4"],
-        "citeAs": f"{'; '.join(release.authors)} ({release.day.year}). {release.title}",
+        "keywords": _KEYWORDS,
+        "citeAs": release.citation,
         "isLiveDataset": False,
         "distribution": [_file_object(file, release.url) for file in release.files],
         **_responsible(release),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return _json(document)
 
 
 def _file_object(file: PublishedFile, url: str) -> dict[str, str]:
@@ -91,11 +93,7 @@ def _responsible(release: Release) -> dict[str, Any]:
             "Voxels below a threshold are dropped. Energies are rounded to 12 bits, and particle "
             "properties are rounded, so that an event's random numbers can't be reconstructed."
         ],
-        "rai:dataLimitations": [
-            "The mix of particles and energies was chosen and is not that of an experiment. The "
-            "detector is ideal or simple; electronics, reconstruction and neutrinos are not "
-            "simulated. For a real detector, training and tests on its own data are needed."
-        ],
+        "rai:dataLimitations": [LIMITS],
         "rai:dataBiases": [
             "The physics is that of Geant4's models; the mix defines how frequent the classes are."
         ],
@@ -108,3 +106,60 @@ def _responsible(release: Release) -> dict[str, Any]:
             "A release is never changed; a correction gets a new version with new checksums."
         ),
     }
+
+
+def datacite(release: Release) -> str:
+    """Return datacite.json for DataCite's REST API; the archive adds DOI and URL."""
+    attributes: dict[str, Any] = {
+        "creators": [{"name": name, "nameType": "Organizational"} for name in release.authors],
+        "titles": [{"title": f"{release.title}: data"}],
+        "publisher": {"name": "Zenodo"},
+        "publicationYear": release.day.year,
+        "types": {"resourceTypeGeneral": "Dataset", "resourceType": "Simulated events"},
+        "subjects": [{"subject": word} for word in _KEYWORDS],
+        "dates": [{"date": release.day.isoformat(), "dateType": "Issued"}],
+        "language": "en",
+        "version": release.version,
+        "sizes": [f"{sum(file.n_bytes for file in release.files)} bytes"],
+        "formats": ["application/x-hdf5"],
+        "rightsList": [
+            {
+                "rights": "Creative Commons Attribution 4.0 International",
+                "rightsUri": LICENCE_URL,
+                "rightsIdentifier": "CC-BY-4.0",
+                "rightsIdentifierScheme": "SPDX",
+            }
+        ],
+        "descriptions": [{"description": release.summary, "descriptionType": "Abstract"}],
+        "relatedIdentifiers": [
+            {
+                "relatedIdentifier": _GEANT4_DOI,
+                "relatedIdentifierType": "DOI",
+                "relationType": "Cites",
+            }
+        ],
+        "schemaVersion": "http://datacite.org/schema/kernel-4",
+    }
+    return _json({"data": {"type": "dois", "attributes": attributes}})
+
+
+def zenodo(release: Release) -> str:
+    """Return .zenodo.json for Zenodo's deposit API."""
+    metadata = {
+        "upload_type": "dataset",
+        "title": f"{release.title}: data",
+        "creators": [{"name": name} for name in release.authors],
+        "description": release.summary,
+        "publication_date": release.day.isoformat(),
+        "version": release.version,
+        "access_right": "open",
+        "license": "cc-by-4.0",
+        "language": "eng",
+        "keywords": _KEYWORDS,
+        "related_identifiers": [{"identifier": _GEANT4_DOI, "relation": "cites", "scheme": "doi"}],
+    }
+    return _json(metadata)
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
