@@ -53,9 +53,9 @@ HARMLESS = {"refused", "same"}
 def outcomes(
     path: Path, read: Callable[[Path], object], bits: Iterable[int]
 ) -> collections.Counter[str]:
-    """How many flips of these bits of the file at `path` end how. The file is as before at the end.
+    """Count how reading ends after a flip of each of these bits of a file.
 
-    read: what is made of the file, comparable by ==.
+    At the end the file has its first bytes again. read: its results are compared by ==.
     """
     good, found = read(path), collections.Counter()
     with open(path, "r+b", buffering=0) as file:
@@ -103,7 +103,7 @@ def sampled_bits(path: Path, number: int) -> np.ndarray:
 
 
 def reader(path: Path, folder: Path) -> Callable[[Path], object]:
-    """What reads a file of the kind that is at `path`; `folder`: for what it needs for that."""
+    """Return a function that reads a file like the one at `path`. folder: for its other files."""
     if not is_hdf5(path):
         with EventFile(EVENTS) as events:
             kind = {"kind": "test", "cycle": events.cycle.number, "scale": events.scale}
@@ -122,18 +122,18 @@ def is_hdf5(path: Path) -> bool:
 
 
 def score_it(path: Path, submission: Path = SUBMISSION) -> tuple[str, str]:
-    """The text of the scores, and the page, of a submission in a reference's phase."""
+    """Return the text of the scores and the page of a submission."""
     scores = score_files(path, submission)
     return (scores.text, page(scores)) if scores else ("", "")
 
 
 def check(path: Path, submission: Path = SUBMISSION) -> str:
-    """What the command says of a submission to a test file."""
+    """Return what `check` prints about a submission to a test file."""
     return _printed(check_or_score, "check", submission, "--events", path)
 
 
 def train(path: Path) -> bytes:
-    """The weights of a small network that the command trains on a train file."""
+    """Return the weights of a small network that the command trains on a train file."""
     from baseline import checkpoint
     from baseline.train import main
 
@@ -145,7 +145,7 @@ def train(path: Path) -> bytes:
 
 
 def predict(path: Path, events: Path) -> bytes:
-    """The submission that the command writes with a model."""
+    """Return the submission that the command writes with a model."""
     from baseline.predict import main
 
     with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +154,7 @@ def predict(path: Path, events: Path) -> bytes:
 
 
 def _printed(main: Callable[[list[str]], int], *words: object) -> str:
-    """What a command prints; its words as a ChallengeError where it fails."""
+    """Return what a command prints. Raises ChallengeError with its message if it fails."""
     with (
         contextlib.redirect_stdout(io.StringIO()) as out,
         contextlib.redirect_stderr(io.StringIO()) as err,

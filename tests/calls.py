@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def call(main: Callable[[list[str]], int], *arguments: object) -> subprocess.CompletedProcess[str]:
-    """What `python -m` would give in the repository: exit status, output and errors."""
+    """Run a command in the repository; return exit status, output and errors."""
     words = [str(argument) for argument in arguments]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(ROOT), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -46,7 +46,7 @@ for number, (first, *words) in enumerate(json.loads(sys.argv[1])):
 
 
 def run_all(python: Callable[..., object], folder: Path, *commands: Sequence[object]) -> list[str]:
-    """What each `python COMMAND` prints, all run by one process in `folder`.
+    """Run several `python COMMAND` by one process in `folder`; return what each prints.
 
     python: runs `python ARGUMENTS` there.
     """

@@ -17,14 +17,14 @@ Damage = Callable[[Path], object]  # changes the file at a path
 
 @contextlib.contextmanager
 def edited(path) -> Iterator[h5py.File]:
-    """Change a file and seal it again: wrong in what it says, yet as its writer meant it."""
+    """Change a file in the block and seal it again: the contents are wrong, the seal is right."""
     with h5py.File(path, "r+") as file:
         yield file
     seal(path)
 
 
 def as_version_1(path) -> None:
-    """Make a file one of version 1, which has no seal: HDF5 alone can tell that it is damaged."""
+    """Make a file of version 1: it has no seal, so only HDF5 can notice damage."""
     with edited(path) as file:
         file.attrs["format_version"] = 1
     os.truncate(path, path.stat().st_size - SEAL_BYTES)
@@ -47,7 +47,7 @@ def lacking(name: str) -> Damage:
 
 
 def changed(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Damage:
-    """Write what `change` makes of a data set in its place, with that dtype and shape."""
+    """Replace a data set by the result of `change`, with its dtype and shape."""
 
     def damage(path):
         with edited(path) as file:
@@ -59,7 +59,7 @@ def changed(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Damage:
 
 
 def mutations(good: bytes, seed: int, number: int = 150) -> Iterator[bytes]:
-    """`good` with one to four bytes changed at random; every fifth is cut short as well."""
+    """Yield copies of `good` with one to four bytes changed; every fifth is cut short too."""
     rng = np.random.default_rng(seed)
     for _ in range(number):
         mutated = bytearray(good)

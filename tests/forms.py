@@ -17,7 +17,7 @@ from lartpc_challenge.reference import Manifest, read_manifest
 
 @dataclass
 class Run:
-    """A worker's folders: input/ref with the truth, input/res with what was submitted."""
+    """The folders of a worker: input/ref with the truth, input/res with the submission."""
 
     root: Path
     events: list[Event]
@@ -56,7 +56,7 @@ class Run:
         return toy.labels(self.events)
 
     def columns(self, **changes) -> dict:
-        """The sparse form's data sets, some of them changed; None leaves one out."""
+        """Return the data sets of the sparse form, some of them changed; None removes one."""
         columns = {"event_id": self.event_id, "offset": self.offset, "pred": self.labels}
         columns.update(changes)
         return {name: values for name, values in columns.items() if values is not None}
@@ -69,7 +69,7 @@ class Run:
         return path
 
     def dense(self, name="predictions.h5", dtype=np.uint8, empty=0, change=None, **storage) -> Path:
-        """`empty` stands on voxels without charge; change = (event, value) on its first voxel."""
+        """empty: value of voxels without charge. change: (event, value) of its first voxel."""
         path = self.res / name
         with h5py.File(path, "w") as file:
             pred = file.create_dataset("pred", (len(self.events), *GRID_SHAPE), dtype, **storage)

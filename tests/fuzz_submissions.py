@@ -87,7 +87,7 @@ def mutate(content: bytes, others: list, rng: np.random.Generator) -> bytes:
 
 
 def try_one(run: forms.Run, path: Path, checked: bool) -> str:
-    """What came of reading `path`, in a word; AssertionError where that must not be."""
+    """Read `path` and return the outcome in a word. Raises AssertionError for a wrong outcome."""
     printed = io.StringIO()
     start = time.monotonic()
     try:

@@ -57,7 +57,7 @@ def put(run, pred=None, **storage):
 
 @refused("pred keeps its values in other files")
 def virtual_data_set_onto_the_truth(run):
-    """The one that fooled an unguarded scorer into 1.0."""
+    """With this file a scorer without guard gave the score 1.0."""
     layout = h5py.VirtualLayout(run.labels.shape, np.uint8)
     with h5py.File(run.reference) as truth:
         n_labels = len(truth["label"])
@@ -68,7 +68,7 @@ def virtual_data_set_onto_the_truth(run):
 
 @refused("soft or external links.*'pred'")
 def external_link_to_the_truth(run):
-    """The other one: event_id and offset copied, pred linked."""
+    """event_id and offset are copied, pred is a link to the truth."""
     with h5py.File(run.sparse(pred=None), "r+") as file:
         file["pred"] = h5py.ExternalLink("../ref/reference.h5", "/label")
 
@@ -133,7 +133,7 @@ def virtual_offset(run):
 
 
 def typed(name, kind, pattern):
-    """An attack with pred of a type that is no plain integer."""
+    """An attack with a `pred` of another type than integers."""
 
     def attack(run):
         pred = run.labels
@@ -510,7 +510,7 @@ def chunk_is_no_gzip(run):
 
 
 def short_chunk(name, packed, **storage):
-    """An attack by a chunk that unpacks to 5 bytes: HDF5 itself goes on into its memory."""
+    """An attack with a chunk that unpacks to 5 bytes: HDF5 itself would read memory after it."""
 
     def attack(run):
         n = len(run.labels)
@@ -789,7 +789,7 @@ def zip_bomb_of_a_terabyte(run):
 
 @refused("holds more than 100 files")
 def zip_whose_directory_is_longer_than_it_says(run):
-    """A million entries take zipfile 20 seconds, and it never looks at their number."""
+    """zipfile needs 20 seconds for a million entries and does not check their number."""
     path = run.zip(*((f"{i}.csv", b"") for i in range(16_000)))
     content = bytearray(path.read_bytes())
     end = content.index(b"PK\x05\x06")
@@ -813,7 +813,7 @@ def device_in_a_zip(run):
 
 @refused("is damaged; zip or upload it again")
 def zip_with_two_names_for_its_file(run):
-    """One in its directory, another before the content: programs read the one or the other."""
+    """The names in the directory and before the content differ; programs use one or the other."""
     path = run.zip(("predictions.h5", run.sparse().read_bytes()))
     path.write_bytes(path.read_bytes().replace(b"predictions.h5", b"../ref/a_ref.h5"[:14], 1))
     return path
@@ -826,7 +826,7 @@ def names_that_turn_and_clear_a_terminal(run):
 
 @refused("unpacks to 42,949,673,008 bytes, expected at most 2,147,483,648")
 def hole_of_40_gib_with_a_seal(run):
-    """Its digest alone would take a worker most of a minute."""
+    """The digest alone would take most of a minute."""
     path = run.sparse()
     os.truncate(path, 40 << 30)
     with open(path, "ab") as file:
@@ -891,7 +891,7 @@ content_of("header_alone", b"event,x,y,z,label\n", "lacks voxels of the test fil
 
 
 def rowed(name, change, pattern):
-    """An attack by changing the third data row, line 4 of the file."""
+    """An attack with another third data row (line 4 of the file)."""
 
     def attack(run):
         rows = run.rows()
@@ -1009,7 +1009,7 @@ def run(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_attack_is_refused(run, capfd, attack):
-    """By the command line: exit status 1, one clear text, nothing that a terminal acts on.
+    """The command ends with exit status 1 and one clear text without control characters.
 
     Where no process can be forked the same parser, without limits, says the same.
     """
@@ -1067,7 +1067,7 @@ def test_hostile_names_come_out_escaped(run, name):
 
 
 def test_a_refusal_does_not_depend_on_the_truth(tmp_path):
-    """Two phases with the same test events and other labels say the same of the same file."""
+    """Two phases with the same test events but other labels give the same message."""
     events = toy.make_events(N_EVENTS, n_voxels=(20, 40))
     others = [
         type(e)(e.event_id, e.coords, e.energy, (e.label % 3 + 1).astype(np.uint8)) for e in events

@@ -68,7 +68,7 @@ def test_train_reads_the_same_train_file_or_none(tmp_path, events):
 @pytest.mark.skipif(sys.platform != "linux", reason="the child is used on Linux alone")
 @pytest.mark.parametrize("bit", [6793, 40330])
 def test_what_crashes_hdf5_is_one_sentence_of_check(tmp_path, bit):
-    """Without a seal only HDF5 itself meets the damage: 1.14.6 ends by a signal 11 over these."""
+    """Without a seal only HDF5 can notice the damage: HDF5 1.14.6 crashes with signal 11 here."""
     path, events = tmp_path / "events.h5", toy.make_events(6, cycle=1)
     toy.make_events_file(path, events, kind="test", cycle=1)
     as_version_1(path)
@@ -77,7 +77,7 @@ def test_what_crashes_hdf5_is_one_sentence_of_check(tmp_path, bit):
 
 
 def test_without_a_seal_values_change_unnoticed(tmp_path, events):
-    """So the tests would see it: the same flips in a file of version 1."""
+    """This shows that the tests would notice it: the same flips in a file of version 1."""
 
     def ids(path):
         with EventFile(path) as file:
@@ -94,7 +94,7 @@ def test_without_a_seal_values_change_unnoticed(tmp_path, events):
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [1, 2])
 def test_predict_reads_the_same_model_or_none(tmp_path, events, version):
-    """A model of version 1 has no seal, but sums in its zip."""
+    """A model of version 1 has no seal, but the checksums of its zip."""
     checkpoint = pytest.importorskip("baseline.checkpoint")
     from baseline.config import Config
     from baseline.model import UResNet

@@ -30,7 +30,7 @@ def test_a_sparse_form_of_many_chunks_is_refused(run, monkeypatch):
 
 
 def test_chunks_that_were_never_written_are_read_as_one_value(run, monkeypatch):
-    """As HDF5 reads them, but without as much memory and time as they would take."""
+    """The values are those of HDF5, but the reader needs less memory and time."""
     with h5py.File(run.res / "predictions.h5", "w") as file:
         shape = (len(run.events), *GRID_SHAPE)
         pred = file.create_dataset("pred", shape, np.uint8, chunks=(1, *GRID_SHAPE), fillvalue=2)
@@ -58,7 +58,7 @@ def test_a_dense_form_that_takes_too_long_is_refused(run, monkeypatch, name):
 
 
 def test_much_lzf_is_refused(run, monkeypatch):
-    """It is unpacked in Python, and references of three bytes take longest."""
+    """lzf is unpacked in Python, and references of three bytes are the slowest."""
     path = run.dense(chunks=(1, *GRID_SHAPE), compression="lzf")
     with h5py.File(path) as file:
         n_bytes = file["pred"].id.get_storage_size()

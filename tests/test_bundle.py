@@ -70,7 +70,7 @@ def inner(path, name) -> zipfile.ZipFile:
 
 
 def problems(request, out) -> str:
-    """What the builder says; nothing may be written."""
+    """Return the message of a build that fails. Nothing may be written."""
     with pytest.raises(ChallengeError) as caught:
         build(request, out)
     assert not out.exists() or list(out.iterdir()) == []
@@ -93,7 +93,7 @@ def test_members_of_both_bundles(built):
 
 
 def test_v15_finds_the_yaml_first_and_only_once(built):
-    """It takes the first member whose name holds .yaml."""
+    """v1.5 takes the first member whose name contains .yaml."""
     for path in (built.codabench, built.codalab):
         assert [name for name in members(path) if ".yaml" in name] == ["competition.yaml"]
         assert members(path)[0] == "competition.yaml"
@@ -204,7 +204,7 @@ def test_pages_carry_their_pictures_and_no_comment(built):
 
 
 def test_equal_input_gives_equal_bytes(built, tiny, tmp_path):
-    """Also from a copy with other times, owners' rights and order of files on the disk."""
+    """Also from a copy with other times, permissions and order of files on the disk."""
     copied = tmp_path / "copy"
     shutil.copytree(tiny.folder, copied, copy_function=shutil.copyfile)
     repository = copy_repository(tmp_path / "repository")
@@ -237,7 +237,7 @@ def test_the_dates_are_the_only_difference_of_another_start(built, tiny, tmp_pat
 
 
 def test_participants_get_no_hidden_truth_no_seed_nothing_of_the_organisers(built, tiny):
-    """Walks every file in everything that a participant can download."""
+    """Check every file in every zip that a participant can download."""
     hidden = {}
     for number in (1, 2, 3):
         reference = read_reference(tiny.folder / f"reference_data/phase{2 * number}/reference.h5")
@@ -582,7 +582,7 @@ def test_missing_folders_are_named(tmp_path):
 
 
 def test_the_command_builds_a_demonstration_of_the_tracked_data(tmp_path):
-    """Without START, so that it keeps the rule about dates whatever day it is."""
+    """Without START, so that the dates are in the future on every day."""
     command = [sys.executable, "-m", "organizer.bundle", "--demo", "--out", tmp_path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

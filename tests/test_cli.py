@@ -89,7 +89,7 @@ def test_check_speaks_of_empty_voxels_only_where_there_are_any(folder, pred, cap
 
 
 def test_check_tells_what_must_be_zipped(folder, pred, capsys):
-    """The platforms take zips alone."""
+    """The platforms accept only zips."""
     out = {
         p: run(capsys, "check", p, "--events", "test.h5")[1]
         for p in ("predictions.h5", "submission.zip")
@@ -146,7 +146,7 @@ def test_score_prints_what_scores_txt_holds(folder, pred, capsys, reference, dec
 
 
 def test_score_prints_means_over_classes(folder, pred, capsys):
-    """scikit-learn's, over the classes of the truth: predicting 0 is a mistake, not a class."""
+    """The values are those of scikit-learn over the true classes, in which 0 is no class."""
     true = toy.labels(toy.make_events(40, cycle=1))
     out = run(capsys, "score", "submission.zip", "--reference", "train.h5")[1]
     f1 = f1_score(true, pred, labels=[1, 2], average="macro")

@@ -129,7 +129,7 @@ def test_a_childs_status_is_known_where_the_parent_ignores_sigchld():
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.03, 0.3, 1, 3])
 def test_sigterm_at_any_time_is_143(tmp_path, seconds):
-    """Before `run` begins the system ends the process, which a shell tells as 143 too."""
+    """Before `run` begins, the system ends the process; a shell reports 143 for that too."""
     words = [sys.executable, "-m", "organizer.simulate", "--cycle", "1", "--events", "100000"]
     with subprocess.Popen([*words, "--out", tmp_path / "out.h5"], stderr=subprocess.PIPE) as child:
         time.sleep(seconds)

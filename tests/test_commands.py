@@ -103,25 +103,25 @@ def good_files(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, good_files) -> Path:
-    """A copy of the good files, where the test is."""
+    """A copy of the good files in the current folder."""
     shutil.copytree(good_files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def run(module: str, *arguments: str) -> int:
-    """As `python -m MODULE ARGUMENTS`, here."""
+    """Run `python -m MODULE ARGUMENTS` in this process."""
     is_package = import_module(module).__spec__.submodule_search_locations is not None
     return import_module(f"{module}.__main__" if is_package else module).main(list(arguments))
 
 
 def state(folder: Path) -> dict:
-    """All that is there; of files the time of their last change."""
+    """Return all paths in the folder, for files with the time of the last change."""
     return {p: p.stat().st_mtime_ns if p.is_file() else None for p in folder.rglob("*")}
 
 
 def check_refused(folder: Path, module: str, arguments: str, capsys) -> str:
-    """The sentence that the command ends in, after it has left all as it was."""
+    """Return the message of a command that fails and changes no file."""
     before = state(folder)
     assert run(module, *arguments.split()) == 1
     out, err = capsys.readouterr()
@@ -160,7 +160,10 @@ def test_events_without_end_are_not_believed(folder, capsys, command):
     "command", ["score", "holdout", "threshold", "boosting", "display", "to 2018"]
 )
 def test_a_full_disk_is_told(folder, command):
-    """What the chain of faults_by_plan.py lacks. A process of its own can set the limit."""
+    """The commands that are not in the chain of faults_by_plan.py.
+
+    The limit is set in a process of its own.
+    """
     module, arguments, _ = COMMANDS[command]
     before = state(folder)
     limited = (

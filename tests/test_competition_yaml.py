@@ -368,7 +368,7 @@ def test_codalab_dialect_keeps_what_matters():
 
 
 def test_codalab_hidden_phases_last_two_days_and_public_ones_no_less():
-    """Codabench's reader of the dialect ends a phase a day before the next one starts."""
+    """When Codabench reads this format, it ends a phase one day before the next one starts."""
     codalab = to_codalab(COMPETITION, PHASES)
     starts = [datetime.fromisoformat(p["start_date"]) for p in codalab["phases"].values()]
     ends = [*starts[1:], datetime.fromisoformat(codalab["end_date"])]

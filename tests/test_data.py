@@ -140,7 +140,7 @@ def test_a_spoilt_file_of_seeds_is_refused_and_kept(tmp_path, text):
 
 
 def test_fixed_seeds_never_change():
-    """Others would make other data than those in git. printf 'demonstration ...' | b2sum -l 128"""
+    """Other seeds would give other data. printf 'demonstration ...' | b2sum -l 128"""
     assert fixed_seeds("cycle1 train").hex() == "0fa5511eedf06720458d7ea8b86a940a"
     assert fixed_seeds("cycle1 test") != fixed_seeds("cycle1 train")
 

@@ -46,7 +46,7 @@ def probes(events, n: int, seed: int) -> list:
 
 
 def test_a_voxel_alone_tells_nothing(events, reference, truth):
-    """Pages are equal byte by byte whatever its label is, and whether its event is public."""
+    """Pages are equal for every label of the voxel, in a public and in a hidden event."""
     nothing = np.zeros_like(truth)
     expected, seen = shown(reference, nothing), set()
     for event, voxel, label in probes(events, 20, seed=1):
@@ -83,7 +83,7 @@ def test_the_dash_of_precision_tells_nothing(events, reference, truth):
 
 
 def numbers(value):
-    """All figures of a page but those that follow from others, NaN as -1."""
+    """Return all figures of a page that do not follow from others; NaN as -1."""
     if isinstance(value, dict):
         return [n for key, item in value.items() if key not in DERIVED for n in numbers(item)]
     if isinstance(value, (list, tuple)):
@@ -98,8 +98,10 @@ DERIVED = ("intervals", "quantiles", "histogram")
 def test_a_voxel_with_ballast_moves_no_figure_by_more_than_a_last_digit(
     events, reference, truth, label
 ):
-    """Half a digit moves what is printed by one at most. The ballast is of one class, just enough
-    for its precision to be shown, and at random."""
+    """A change of half a digit changes a printed figure by one digit at most.
+
+    The ballast is of one class, just enough for its precision to be shown, and random.
+    """
     rng, start = np.random.default_rng(label), toy.offsets(events)
     within = np.arange(len(truth)) - np.repeat(start[:-1], np.diff(start))
     just_enough = np.where(within < 1 + PUBLIC.predicted // N_EVENTS, label, 0).astype(np.uint8)
@@ -125,7 +127,7 @@ DIGITS = {
 
 
 def test_intervals_and_quantiles_follow_from_what_is_printed(events, reference):
-    """From the page's own numbers, by interpolation in the distribution."""
+    """They are computed from the page's own numbers, by interpolation in the distribution."""
     pred = toy.degrade(events, np.random.default_rng(3).beta(2, 5, N_EVENTS), n_labels=4)
     scores = score(reference, pred)
     details = scores.details
@@ -186,7 +188,7 @@ def test_voxels_of_enough_events_must_be_behind_a_figure(counts, holds):
 
 
 def test_a_voxel_moves_the_mean_of_f1_by_at_most_half_of_its_last_digit():
-    """Two classes of as few voxels as may be, and the worst predictions that there are of them."""
+    """Two classes with the fewest allowed voxels, and the worst predictions for them."""
     n, worst = PUBLIC.voxels, 0
 
     def f1(right, predicted):

@@ -345,7 +345,7 @@ def test_any_mutation_is_told(train_file):
 
 
 def test_any_mutation_of_a_file_without_a_seal_is_read_or_told(train_file):
-    """Bytes changed at random: events or one sentence, never another exception."""
+    """Random changes of bytes give events or one sentence, never another exception."""
     as_version_1(train_file)
     told = 0
     for mutated in mutations(train_file.read_bytes(), seed=41):

@@ -42,7 +42,7 @@ def simulated(event_id: int) -> SimulatedEvent:
 
 @pytest.fixture
 def files(tmp_path):
-    """Two events of cycle 2; of the second the first four voxels, delta rays, are wrong."""
+    """Two events of cycle 2; four voxels of the second one (delta rays) are predicted wrongly."""
     path, submission = tmp_path / "simulation.h5", tmp_path / "s.zip"
     with SimulationWriter(path, 2, "demonstration", seed=1) as out:
         for event_id in (3, 8):

@@ -35,7 +35,7 @@ except ChallengeError as problem:
 @pytest.mark.parametrize("limit", [0, 1000, 200_000])
 @pytest.mark.parametrize("what", ["events", "reference"])
 def test_a_full_disk_ends_in_a_sentence_and_keeps_the_earlier_file(tmp_path, what, limit):
-    """HDF5 left to itself crashes the process when it can't flush (seen with HDF5 2.0)."""
+    """HDF5 crashes the process if it can't flush (seen with HDF5 2.0)."""
     path = tmp_path / "events.h5"
     path.write_text("an earlier file")
     done = subprocess.run(
@@ -79,7 +79,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("when", ["let in", "at the end"])
 def test_ctrl_c_inside_a_call_from_hdf5_strikes_after_it(tmp_path, when):
-    """Raised in there, it is ignored, and a file without its chunks replaces the good one; or it
+    """If it is raised there, it is ignored, and a file without chunks replaces the good one; or it
     crashes the process (both seen with HDF5 2.0)."""
     path = tmp_path / "events.h5"
     path.write_text("an earlier file")
@@ -134,7 +134,7 @@ def test_a_folder_that_is_a_file_is_told(tmp_path, new):
 
 
 def test_a_fault_within_is_told_by_the_name_that_the_user_gave(tmp_path):
-    """What writes several files or none hands temporary names to other writers."""
+    """Commands that write several files or none give temporary names to other writers."""
     with (
         pytest.raises(ChallengeError, match=rf"^{tmp_path}/a\.h5: can't be written: disk full$"),
         replacing(tmp_path / "a.h5") as temporary,
@@ -151,7 +151,7 @@ def test_folders_are_made_for_a_new_file(tmp_path):
 
 
 def test_before_the_work_as_after_it(tmp_path):
-    """check_writable says at once what replacing would only say in the end."""
+    """check_writable reports at once what `replacing` would report at the end."""
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder").mkdir()
     check_writable(tmp_path / "file")

@@ -33,7 +33,7 @@ VALUES = {
 
 
 def pack(path, values, storage) -> tuple:
-    """A chunk as HDF5 stores it, and the filters that packed it."""
+    """Return a chunk as HDF5 stores it, and its filters."""
     with h5py.File(path, "w") as file:
         file.create_dataset("x", data=values, chunks=values.shape, **storage)
     with h5py.File(path) as file:
@@ -94,7 +94,7 @@ def test_rubbish_is_an_error_or_of_the_right_size(chunk, filters):
 
 
 def test_a_bomb_is_not_unpacked():
-    """4 GiB of zeros in 4 MB: refused after a kilobyte more than the chunk may hold."""
+    """4 GiB of zeros in 4 MB are refused after one kilobyte more than the size of the chunk."""
     packer, zeros = zlib.compressobj(), bytes(1 << 24)
     head, again = (packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
     bomb = head + 255 * again + packer.flush()

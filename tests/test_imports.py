@@ -116,7 +116,7 @@ def test_the_parser_never_meets_metric_or_page(graph):
 
 
 def test_the_parser_reads_of_a_reference_only_the_manifest(graph):
-    """Labels can't turn into predictions where no code of the parser names their reader."""
+    """No code of the parser names the reader of labels, so labels can't become predictions."""
     parser = {"submission.sandbox", *everything_below(graph, "submission.sandbox")}
     forms = {f"submission.{name}" for name in ("forms", "sparse_form", "dense_form", "csv_form")}
     assert forms | {"reference"} < parser

@@ -21,7 +21,7 @@ def refuse(text: str) -> None:
 
 
 def die_once(mark: Path) -> int:
-    """Die where the mark is missing, and leave it there."""
+    """End the process if the mark is missing, and make the mark."""
     if not mark.exists():
         mark.touch()
         os.abort()
@@ -112,7 +112,7 @@ def test_who_said_nothing_has_no_last_words(tmp_path):
 
 
 def test_tasks_stand_in_no_list_of_processes():
-    """They hold secret seeds."""
+    """Tasks contain secret seeds."""
     (line,) = run_jobs(_command_line, [("123456789",)], processes=1)
     assert b"organizer.jobs" in line
     assert b"123456789" not in line

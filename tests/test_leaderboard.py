@@ -73,7 +73,7 @@ def test_ranked_by_the_columns_in_their_order(tiny, tmp_path):
 
 
 def test_ties_go_to_the_earlier_upload_and_share_no_rank(tiny, tmp_path):
-    """Codabench orders by created_when last and numbers the lines (get_leaderboard)."""
+    """Codabench sorts by created_when last and numbers the lines."""
     for participant, uploaded in (("late", 30), ("early", 10), ("middle", 20)):
         submit(tiny, tmp_path, participant, "a.zip", BAD, uploaded)
     submit(tiny, tmp_path, "best", "a.zip", PERFECT, uploaded=99)
@@ -84,7 +84,7 @@ def test_ties_go_to_the_earlier_upload_and_share_no_rank(tiny, tmp_path):
 
 
 def test_the_best_submission_stands_on_the_board_and_moves_on(tiny, tmp_path):
-    """In public bad.zip is worse, in hidden it would be better: it must not move on."""
+    """bad.zip is worse in public and would be better in hidden: it must not move."""
     submit(tiny, tmp_path, "alice", "bad.zip", [0.5, 0.0] * 3, uploaded=2)
     submit(tiny, tmp_path, "alice", "good.zip", [0.1, 0.4] * 3, uploaded=1)
     public, hidden = ranked(tiny, tmp_path)
@@ -117,7 +117,7 @@ def test_equal_entries_have_no_lead(tiny, tmp_path):
 
 
 def test_a_lead_in_every_event_is_certain():
-    """Each event of the first is better by 0.1, so no resample can turn the order round."""
+    """Each event of the first entry is better by 0.1, so no resample can change the order."""
     accuracy = np.linspace(0.2, 0.8, 50)
     first, second = resample(np.stack([accuracy + 0.1, accuracy]))[0]
     lead = paired_lead(first, second)
@@ -126,7 +126,7 @@ def test_a_lead_in_every_event_is_certain():
 
 
 def test_a_paired_test_sees_what_two_intervals_hide():
-    """Events differ by far more than the entries do: the intervals overlap, the pairs decide."""
+    """Events differ far more than entries: intervals overlap, but pairs show the order."""
     rng = np.random.default_rng(5)
     accuracy = rng.uniform(0.2, 0.9, 400)
     pair = np.stack([accuracy + 0.02, accuracy + rng.normal(0, 0.01, 400)])
@@ -159,7 +159,7 @@ def test_intervals_of_the_mean_have_the_ends_of_the_normal_law():
 
 
 def test_resamples_are_the_same_each_time_and_for_whoever_is_on_the_board():
-    """An entry's interval doesn't depend on who else is there; of one event all are that event."""
+    """An entry's interval does not depend on others. With one event all resamples are equal."""
     accuracy = np.random.default_rng(32).beta(8, 2, (3, 50))
     drawn = resample(accuracy)
     assert drawn.shape == (3, 3, 2000)
@@ -208,7 +208,7 @@ def test_no_cell_is_a_formula(name):
 
 
 def test_any_names_are_ranked_and_nobody_is_merged_or_lost(tiny, tmp_path):
-    """In every file that the command writes."""
+    """This holds for every file that the command writes."""
     folder = tmp_path / "all"
     for i, name in enumerate(NAMES):
         submit(tiny, folder, name, f"{name}.ZIP", [0.02 * i] * 6, uploaded=i)

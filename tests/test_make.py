@@ -27,7 +27,7 @@ esac
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder as a clone is, with a space in its name."""
+    """A folder like a clone, with a space in its name."""
     folder = tmp_path / "lar tpc"
     folder.mkdir()
     for name in ("Makefile", "pyproject.toml"):
@@ -66,7 +66,7 @@ def make(folder: Path, *targets: str, minor: int = 11) -> tuple[int, str, str]:
 
 
 def log(folder: Path) -> list[str]:
-    """What was done since the last look."""
+    """Return what was done since the last call."""
     path = folder / "log"
     lines = path.read_text().splitlines() if path.exists() else []
     path.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ def split(labels, offset) -> list:
 
 @st.composite
 def scored_events(draw):
-    """true, pred, offset of a few events, empty ones and unlabelled voxels among them."""
+    """Return true, pred, offset of a few events; some are empty, some have unlabelled voxels."""
     lengths = draw(st.lists(st.integers(0, 6), min_size=1, max_size=8))
     n = sum(lengths)
     true, pred = (

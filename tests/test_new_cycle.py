@@ -56,7 +56,7 @@ def production_of("""
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """The project's sources with one more cycle and a competition of it alone."""
+    """The project's sources with one more cycle, and a competition with only this cycle."""
     folder = tmp_path_factory.mktemp("project")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("scoring_program", "starting_kit", "organizer", "pages"):
@@ -78,7 +78,7 @@ def project(tmp_path_factory) -> Path:
 
 
 def run(project: Path, *arguments) -> str:
-    """What a command of the copied project prints."""
+    """Run a command of the copied project; return what it prints."""
     paths = [project / "scoring_program", project / "starting_kit", project]
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
@@ -93,7 +93,7 @@ def run(project: Path, *arguments) -> str:
 
 @pytest.fixture(scope="module")
 def data(project) -> Path:
-    """What `make data` writes, with a submission of a network trained for an epoch."""
+    """The files of `make data`, and a submission of a network that was trained for one epoch."""
     six = ("--competition", "six/competition.yaml")
     run_all(
         functools.partial(run, project), project,

@@ -32,7 +32,7 @@ def text(name: str) -> str:
 
 
 def rows(name: str) -> list[list[str]]:
-    """The cells of all tables' lines of a page."""
+    """Return the cells of all rows of all tables of a page."""
     lines = [line for line in text(name).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -130,7 +130,7 @@ def test_metrics_are_named_as_the_code_names_them():
 
 
 def test_the_worked_example_is_right():
-    """Its numbers by hand, and by the code that scores."""
+    """Its numbers are computed by hand and by the scorer."""
     example = [row for row in rows("evaluation") if re.fullmatch("[a-e]", row[0])]
     counts = [(int(voxels), int(right)) for _, voxels, right, _ in example]
     assert [right / voxels for voxels, right in counts] == [float(row[3]) for row in example]
@@ -196,7 +196,7 @@ def test_labels_grid_and_files_are_named_right():
 
 
 def test_every_page_reads_as_html_too():
-    """All tables survive: a line of Markdown's table that is left over holds a bar."""
+    """All tables are converted: a line of Markdown that is not converted contains a bar."""
     for page in ("overview", "data", "evaluation", "terms"):
         html = to_html(text(page))
         assert not re.search(r"^\|", html, re.MULTILINE)

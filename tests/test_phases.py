@@ -39,12 +39,12 @@ SIGMAS = 4.5
 
 
 def particle_of(event: Event) -> np.ndarray:
-    """Told by a voxel's place, so that it can be told again in whatever order."""
+    """It depends on the position of a voxel, so that it can be found again in any order."""
     return (event.coords[:, 0] % 3).astype(np.int16) - 1
 
 
 def write_raw(path, events, *, seed=1, cycle=CYCLE):
-    """Events as the simulator writes them: ids in order, more columns, particles, attributes."""
+    """Write events like the simulator: ids in order, more columns, particles, attributes."""
     rng = np.random.default_rng(seed)
     columns = {"origin": np.uint8, "second_share": np.float32}
     with EventWriter(
@@ -106,7 +106,7 @@ def truth_of(split, phase) -> dict[int, np.ndarray]:
 
 
 def voxels(event) -> dict:
-    """Place -> (energy, label), and nothing of order or number."""
+    """Return position -> (energy, label), without order and event number."""
     label = [None] * len(event) if event.label is None else event.label.tolist()
     return dict(zip(map(tuple, event.coords.tolist()), zip(event.energy.tolist(), label)))
 
@@ -176,7 +176,7 @@ def test_truth_of_other_events_or_none_labels_nothing(split, tmp_path):
 
 
 def test_an_event_without_voxels_has_no_labels_in_a_placeholder(tmp_path):
-    """It has an empty truth, which a placeholder doesn't hold: no KeyError."""
+    """Its truth is empty, and a placeholder has none: there must be no KeyError."""
     empty = Event(7, np.zeros((0, 3), np.uint8), np.zeros(0, np.float32))
     toy.make_events_file(tmp_path / "test.h5", [empty], kind="test", cycle=2)
     toy.make_placeholder(tmp_path / "reference.h5", phase=4)
@@ -308,7 +308,7 @@ def test_a_test_file_does_not_depend_on_what_it_hides(split, tmp_path, events, m
 
 
 def z_score(rank_of, chosen) -> float:
-    """By how many sigmas the mean rank of the chosen ones is off (Mann and Whitney, n > 20)."""
+    """Return the deviation of the mean rank of the chosen in sigmas (Mann and Whitney)."""
     n, mine = len(rank_of), len(chosen)
     sigma = np.sqrt(mine * (n - mine) * (n + 1) / 12)
     return (np.sum(np.asarray(rank_of)[chosen] + 1.0) - mine * (n + 1) / 2) / sigma
@@ -319,7 +319,7 @@ def ranks(values) -> np.ndarray:
 
 
 def test_nothing_in_a_test_file_goes_with_the_phase(tmp_path):
-    """1,000 events, a label and size that go with the simulator's order: none shows in the file."""
+    """In 1,000 events label and size follow the simulator's order; the file must not show it."""
     rng = np.random.default_rng(8)
     events = make_events(1000, n_voxels=(5, 9), seed=12)
     for i, event in enumerate(events):
@@ -496,7 +496,7 @@ main(sys.argv[2:])
 
 @pytest.mark.parametrize("renamed", [1, 3, 5])
 def test_killed_in_the_middle_the_same_command_finishes_the_same_split(split, tmp_path, renamed):
-    """The first file that takes its name is the secret, then come two references, and so on."""
+    """The first file to be renamed is the secret, then two references, and so on."""
     folders = [split / "raw", tmp_path / "public", tmp_path / "private"]
     words = [*map(str, folders), "--cycle", "2"]
     killed = subprocess.run([sys.executable, "-c", KILLED, str(renamed), *words])

@@ -58,7 +58,7 @@ def test_a_manifest_tells_what_the_test_file_tells_and_no_more(tmp_path, path, e
 
 
 def test_phases_share_their_manifest(tmp_path, events):
-    """A submission is checked against this alone, so that every phase refuses the same."""
+    """A submission is checked only against the manifest: all phases refuse the same."""
     manifests = []
     for phase, scored in ((3, [0, 1]), (4, [2, 3])):
         toy.make_reference(tmp_path / "r.h5", events, phase=phase, scored=scored)

@@ -41,7 +41,7 @@ def tree(case):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory, case):
-    """Name -> page for all that a page can look like."""
+    """Return name -> page for all kinds of pages."""
     folder = tmp_path_factory.mktemp("pages")
     few = toy.make_events(12, cycle=1)
     many = toy.make_events(60, cycle=3, n_voxels=(3, 12))
@@ -85,7 +85,7 @@ def figure_of(tree, caption: str):
 
 
 def axis_of(figure, anchor: str, unit: float):
-    """From a pixel back to a value, as the drawn ticks tell: anchor `end` is y, `middle` x."""
+    """Return a function from pixels to values, by the ticks: anchor `end` is y, `middle` x."""
     coordinate = "y" if anchor == "end" else "x"
     ticks = []
     for text in figure.iter("text"):
@@ -267,7 +267,7 @@ def test_header_counts_events(case):
 
 
 def test_no_number_stands_on_the_page_that_the_tests_above_do_not_check(case):
-    """Whatever else a page says, it says in words, but for the constants listed here."""
+    """All other numbers on a page are the constants listed here."""
     tree = ET.fromstring(page(case))
     checked = {"table", "svg", "style"}
     for parent in list(tree.iter()):
@@ -291,7 +291,7 @@ def test_coordinates_are_no_finer_than_a_tenth_of_a_pixel(pages):
 
 
 def test_a_page_of_ones_own_events_speaks_of_nothing_that_is_not_there(pages):
-    """No hidden labels, no trivial baselines, no bound on what is shown."""
+    """It does not mention hidden labels, trivial baselines or limits on what is shown."""
     words = text_of(ET.fromstring(pages["own hold-out"]).find("body"))
     assert "Your own hold-out" in words
     for word in (

@@ -34,7 +34,7 @@ def run(tmp_path_factory):
 
 @dataclass(frozen=True)
 class Trapped(Manifest):
-    """A manifest that springs a trap in the process that looks up events in it."""
+    """A manifest that calls a function in the process that looks up events in it."""
 
     trap: object = None
 
@@ -95,7 +95,7 @@ def test_a_hang_ends_at_the_time_limit(run, trap):
 
 
 def test_a_loop_in_a_sparse_file_ends_sooner(tmp_path, monkeypatch):
-    """Reading it takes a second: no reason to hold a worker for four minutes."""
+    """Reading a sparse file takes a second, so a worker must not wait four minutes."""
     sparse = forms.Run(tmp_path / "run", toy.make_events(5, n_voxels=(20, 40)))
     sparse.sparse()
     monkeypatch.setattr(submission_forms, "SHORT_SECONDS", 1)
@@ -106,7 +106,7 @@ def test_a_loop_in_a_sparse_file_ends_sooner(tmp_path, monkeypatch):
 
 
 def test_an_orphan_ends_by_itself(run):
-    """Where the parent is killed, the child's own limit on the processor's time ends it."""
+    """If the parent is killed, the child's own limit on CPU time ends it."""
 
     def tell_limits():
         raise SubmissionError(str(resource.getrlimit(resource.RLIMIT_CPU)))
@@ -178,7 +178,7 @@ def test_a_report_of_any_length_is_cut(run):
 
 
 def in_child(action) -> int:
-    """The exit status of a forked process that runs `action`: 0 if it raised nothing."""
+    """Run `action` in a forked process; return its exit status: 0 if it raised nothing."""
     child = guarded._fork()
     if child == 0:
         try:
@@ -202,7 +202,7 @@ def test_a_locked_process_can_open_nothing(run):
 
 
 def test_the_lock_alone_keeps_a_link_from_the_truth(run, tmp_path):
-    """What a hole in the guard would leave: h5py itself, asked for the linked truth."""
+    """If the guard had a hole, h5py would read the linked truth; the lock prevents it."""
     path = tmp_path / "linked.h5"
     with h5py.File(path, "w") as file:
         file["pred"] = h5py.ExternalLink(str(run.reference), "/label")
@@ -239,7 +239,7 @@ def test_nothing_is_left_behind(run):
 
 
 def test_elsewhere_the_submission_is_read_in_this_process(run, monkeypatch):
-    """Windows can't fork, macOS can't limit memory: a participant's own file is read as it is."""
+    """Windows can't fork, and macOS can't limit memory: there files are read without limits."""
     sprung = []
     monkeypatch.setattr(sys, "platform", "darwin")
     pred = read_guarded(run.res, trapped(run, lambda: sprung.append(os.getpid())))
@@ -260,7 +260,7 @@ def test_the_limits_are_those_that_the_pages_state():
 
 
 def test_a_reference_that_stops_its_reader_is_the_organisers_fault(run):
-    """A submission of rows needs the reference's coords: a crash there must blame nobody else."""
+    """A CSV needs the reference's coordinates; if they crash the reader, we say so."""
 
     @dataclass(frozen=True)
     class Damaged(Manifest):
@@ -272,7 +272,7 @@ def test_a_reference_that_stops_its_reader_is_the_organisers_fault(run):
 
 
 def test_it_does_without_the_status_of_its_child(run):
-    """Where SIGCHLD is ignored, as a parent may have left it, no status is kept."""
+    """If SIGCHLD is ignored (inherited from a parent), the system keeps no status."""
 
     def read():
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)

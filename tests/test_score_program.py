@@ -87,7 +87,7 @@ def pred(events):
 
 
 def failure(worker: Worker, **more) -> str:
-    """The text that a failing run shows; it writes no scores, and nothing else anywhere."""
+    """Return the message of a run that fails. It must write no scores and no other file."""
     (worker.output / "scores.txt").write_text("acc_at_80: 0.99\n")
     (worker.output / "detailed_results.html").write_text("an earlier run's\n")
     done = worker.run(**more)
@@ -157,7 +157,7 @@ def test_folders_with_spaces_and_relative_names(tmp_path, events, pred):
 
 
 def test_a_module_of_the_participants_name_is_not_imported(worker, events, pred):
-    """A worker's working folder is not searched before the program's own."""
+    """The worker's working folder is not searched before the program's own folder."""
     toy.make_reference(worker.reference, events, phase=3)
     worker.submit(events, pred)
     for name in ("numpy.py", "lartpc_challenge.py"):
@@ -182,7 +182,7 @@ def test_an_empty_submission_folder(worker, events):
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_every_phase_refuses_the_same_with_the_same_words(tmp_path, events, pred, index):
-    """Event 0 is scored in the public phase, event 1 in the hidden one; neither can be told."""
+    """Event 0 belongs to the public phase, event 1 to the hidden one; messages must not show it."""
     texts = []
     for phase in (3, 4):
         worker = Worker(tmp_path / str(phase), "codabench")
@@ -258,7 +258,7 @@ def test_truth_without_a_label_is_an_organisers_fault(worker, events, pred):
 
 
 def test_the_submission_is_parsed_before_the_truth_is_read(worker, events):
-    """Whatever a hostile file does to its reader, no label is in memory yet."""
+    """While a hostile file is read, no label is in memory."""
     toy.make_reference(worker.reference, events, phase=4)
     lose_labels(worker.reference)
     (worker.submitted / "predictions.h5").write_bytes(b"rubbish")

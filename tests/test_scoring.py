@@ -38,7 +38,7 @@ def references(events, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def accuracy(events, pred):
-    """Event index -> A_e of the scored events, voxel by voxel."""
+    """Return event index -> A_e of the scored events, computed voxel by voxel."""
     start = toy.offsets(events)
     result = {}
     for i in SCORED:
@@ -136,7 +136,7 @@ def test_confusion_and_ratios_are_of_labelled_voxels(references, events, pred):
 
 
 def test_distribution_over_events(references, pred, accuracy):
-    """151 events: shares come in steps of 2 %, three events each."""
+    """With 151 events shares are rounded to 2 %, which is three events."""
     values = np.array(list(accuracy.values()))
     details = score(references[3], pred).details
     assert (details.n_events, details.n_skipped) == (len(SCORED), 0)
@@ -225,7 +225,7 @@ def test_trivial_baselines_come_from_the_reference(references, pred):
 
 
 def test_nothing_shown_is_finer_than_its_rounding(references, pred):
-    """Exact numbers, fed back, would tell labels: attack on the board by many submissions."""
+    """Exact numbers would reveal labels to an attacker with many submissions."""
     details = dataclasses.asdict(score(references[3], pred).details)
     del details["trivial"]  # its four decimals are those of a leaderboard
     for bins in ("by_energy", "by_voxels"):
@@ -275,7 +275,7 @@ def test_absent_classes_have_no_ratios(tmp_path):
 
 
 def test_labelled_events_are_scored_as_a_public_phase_would(tmp_path, references, events, pred):
-    """But for shares of events, which are rounded to one event there."""
+    """Except shares of events, which are rounded to one event there."""
     toy.make_events_file(tmp_path / "mine.h5", events, kind="train", cycle=2)
     toy.make_reference(tmp_path / "r.h5", events, phase=3, scored=range(N_EVENTS), trivial={})
     mine = score(read_labelled_events(tmp_path / "mine.h5"), pred)
@@ -290,7 +290,7 @@ def test_labelled_events_are_scored_as_a_public_phase_would(tmp_path, references
 
 
 def test_nothing_is_hidden_of_events_of_ones_own(tmp_path):
-    """Two events suffice for every ratio."""
+    """Two events are enough for every ratio."""
     events = toy.make_events(2, cycle=1, n_voxels=(8, 9))
     toy.make_events_file(tmp_path / "mine.h5", events, kind="train", cycle=1)
     details = score(read_labelled_events(tmp_path / "mine.h5"), toy.labels(events)).details

@@ -44,7 +44,7 @@ def test_files_of_any_length_are_whole_once_sealed(n_bytes):
 
 
 def test_no_bit_changes_unnoticed(path):
-    """Every bit: in what is sealed and in the digest it breaks the seal, in its name it ends it."""
+    """A changed bit in contents or digest breaks the seal; in its name it removes it."""
     seal(path)
     good = path.read_bytes()
     for bit in range(8 * len(good)):
@@ -113,7 +113,7 @@ def test_an_edited_file_is_refused_until_it_is_sealed_again(tmp_path):
 
 
 def test_a_file_without_its_seal_is_refused(tmp_path):
-    """HDF5 can read it, and nobody could tell what has changed in it."""
+    """HDF5 could read it, but nobody could notice changes in it."""
     path = tmp_path / "train.h5"
     toy.make_events_file(path, toy.make_events(5), kind="train", cycle=2)
     os.truncate(path, path.stat().st_size - SEAL_BYTES)

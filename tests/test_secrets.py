@@ -43,7 +43,7 @@ def mode(path) -> int:
 
 
 def waiting(what, where) -> tuple[subprocess.Popen, Path]:
-    """A process that holds a secret in a temporary file or folder, and the name of that."""
+    """Return a process that has a secret in a temporary file or folder, and the name of that."""
     process = subprocess.Popen(
         [sys.executable, "-c", WAITING, what, str(where)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -55,7 +55,7 @@ def waiting(what, where) -> tuple[subprocess.Popen, Path]:
 
 @pytest.fixture
 def ended():
-    """Processes that are killed at the test's end."""
+    """A list of processes, which are killed at the end of the test."""
     processes = []
     yield processes
     for process in processes:
@@ -155,7 +155,7 @@ def test_a_folder_that_waits_for_its_lock_is_spared(tmp_path):
 
 
 def test_a_writer_within_a_writer_shares_its_temporary_file(tmp_path):
-    """Several files take their names together, or none."""
+    """Several files are renamed together, or none."""
     with replacing(tmp_path / "a.h5", private=True) as temporary:
         with new_h5(temporary) as file:
             file["x"] = [1]

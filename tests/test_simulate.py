@@ -42,7 +42,7 @@ def command(out, *, events=EVENTS, cycle=1, seed=SEED, jobs=1, more=()) -> list[
 
 
 def start(arguments, setting="chunks.CHUNK_EVENTS = 4", **options) -> subprocess.Popen:
-    """The command in a process of its own, with a setting changed."""
+    """Start the command in its own process, with a changed setting."""
     script = (
         "import sys\nfrom organizer import jobs\nfrom organizer.simulate import chunks\n"
         f"{setting}\n"
@@ -78,7 +78,7 @@ def is_alive(pid: int) -> bool:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Events of cycle 1 that one process made in one go."""
+    """Events of cycle 1, made by one process without interruption."""
     out = tmp_path_factory.mktemp("whole") / "whole.h5"
     assert main(command(out)) == 0
     return out
@@ -149,7 +149,7 @@ def test_an_event_alone_is_the_same_as_among_others(whole, tmp_path):
 @needs_geant4
 @pytest.mark.parametrize("cycle", [1, 2, 3])
 def test_the_shipped_train_events_come_again(tmp_path, cycle):
-    """A change to what the events depend on needs new demonstration data, and is seen here."""
+    """If settings of the simulation change, the demonstration data must be made again."""
     seed = int.from_bytes(fixed_seeds(f"cycle{cycle} train"), "big")
     request, chunk = SimulationRequest(cycle, 300, seed, "demonstration"), Chunk(0, 3)
     simulate_here(request, [chunk], tmp_path, jobs=1, progress=lambda events: None)

@@ -30,7 +30,7 @@ def run(tmp_path):
 
 
 def check(run, path=None):
-    """Whether the run's submission is read as the labels that it was written from."""
+    """Check that the labels that are read are those that were written."""
     pred = read_submission(path or run.res, run.manifest)
     assert pred.dtype == np.uint8
     assert pred.tolist() == run.labels.tolist()
@@ -179,7 +179,7 @@ def test_a_csv_in_a_zip(run):
 
 
 def test_a_zip_that_was_streamed(run):
-    """Its sizes stand behind the content, as `zip -` writes them."""
+    """The sizes follow the content, as in the output of `zip -`."""
 
     class Pipe(io.BytesIO):
         def seekable(self):
@@ -270,7 +270,7 @@ def test_values_that_were_never_written_are_the_fill_value(run):
 
 @pytest.mark.parametrize("chunk", [None, (8,), (1 << 20,)])
 def test_values_that_nobody_wrote_are_not_what_lay_in_memory(run, chunk):
-    """HDF5 can be told to fill nothing; what the reader's memory held must not come back."""
+    """A file can tell HDF5 not to fill values; then the reader's old memory must not appear."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     if chunk:
@@ -366,7 +366,7 @@ def test_dense_blocks_hold_every_event_once(monkeypatch, depth, lengths):
 
 
 def test_only_chunks_with_voxels_are_read(run):
-    """A damaged chunk where no event has charge is not found out."""
+    """A damaged chunk without voxels of an event is not noticed."""
     path = run.dense(chunks=(1, 96, 96, 96), compression="gzip")
     taken = {(e, *c) for e, event in enumerate(run.events) for c in (event.coords // 96).tolist()}
     spot = next(s for s in np.ndindex(N_EVENTS, 2, 2, 2) if s not in taken)
@@ -463,7 +463,7 @@ def test_csv_blocks_make_no_difference(run, monkeypatch, block):
 
 
 def test_many_events(tmp_path):
-    """More than 256, so that rows of events need more than a byte; some without voxels."""
+    """More than 256 events, so that their indices need more than one byte; some are empty."""
     events = toy.make_events(300, n_voxels=(0, 4), seed=8)
     run = forms.Run(tmp_path, events)
     rows = run.rows()

@@ -22,7 +22,7 @@ ENTRY = re.compile(
 
 
 def entries(name: str) -> dict[str, list[str]]:
-    """Package -> its versions in a lock; every line of the lock belongs to one that has hashes."""
+    """Return package -> versions in a lock. Every line must belong to one with hashes."""
     text = (ROOT / "locks" / name).read_text(encoding="utf-8")
     text = "".join(line for line in text.splitlines(True) if not line.startswith("#"))
     found: dict[str, list[str]] = {}
@@ -35,7 +35,7 @@ def entries(name: str) -> dict[str, list[str]]:
 
 
 def direct(extras: list[str]) -> list[Requirement]:
-    """What the project itself asks for, with these extras."""
+    """Return the direct dependencies of the project with these extras."""
     optional = PROJECT["project"]["optional-dependencies"]
     texts = [
         *PROJECT["project"]["dependencies"],
@@ -119,7 +119,7 @@ def test_every_tracked_file_is_code_or_named_by_the_licence_of_the_data():
 
 
 def test_what_it_depends_on_is_free():
-    """Each package's own word for its licence; one that says none must be added by hand."""
+    """Packages declare their licences; for those that do not it is listed here."""
     unclear = {}
     for name in sorted({wanted.name for wanted in direct(extras_of("EVERYTHING"))}):
         try:

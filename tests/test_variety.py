@@ -23,7 +23,7 @@ needs_geant4 = pytest.mark.skipif(
 
 
 def sigma_mm(readout: Readout) -> float:
-    """Across the drift, from the middle of the crop."""
+    """Return the width across the drift, for a deposit in the middle of the crop."""
     assert readout.detector is not None
     assert readout.conditions is not None
     time_us = (readout.conditions.drift_mm + 288) / readout.detector.drift_speed_mm_us
@@ -171,7 +171,7 @@ def test_events_of_general_hold_every_class_and_some_are_diffused_as_strongly_as
 
 
 def count_neighbours(coords: np.ndarray) -> float:
-    """The mean number of the 26 voxels around a voxel that hold energy, too."""
+    """Return the mean number of neighbours (of 26) of a voxel that have energy too."""
     filled = np.zeros((194,) * 3, bool)
     filled[tuple(coords.T.astype(int) + 1)] = True
     around = [step for step in np.ndindex(3, 3, 3) if step != (1, 1, 1)]

@@ -80,7 +80,7 @@ def test_a_change_anywhere_in_a_members_content_is_told(bundle):
 
 
 def test_a_zip_of_a_damaged_file_is_not_whole(tmp_path, train):
-    """The zip keeps what it was given: its own sums agree."""
+    """The checksums of the zip are right, because it contains the damaged file."""
     flip(train, 3000)
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
         archive.write(train, "train.h5")
@@ -105,7 +105,7 @@ def test_no_file_is_one_sentence(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def competition(tmp_path_factory):
-    """Data in miniature, and the bundles of them."""
+    """Small data, and the bundles that are built from them."""
     folder = tmp_path_factory.mktemp("competition")
     make_tiny(folder / "data")
     request = BundleRequest(

@@ -79,7 +79,7 @@ def test_steps_outside_the_crop_leave_no_voxel():
 
 @pytest.mark.parametrize("pdg", [22, 2112, -2112, 130, 3122])
 def test_a_neutral_particle_leaves_its_energy_where_its_step_ends(pdg):
-    """A photon, a neutron, an antineutron, a K0L, a Lambda."""
+    """This holds for a photon, a neutron, an antineutron, a K0L and a Lambda."""
     track = make_tracks((1, 0, pdg, ""))
     voxels = read(make_steps(track, ((1, 1, 1), (100, 1, 1), 0.01, 0)))
     assert voxels.coords.tolist() == [[33, 0, 0]]

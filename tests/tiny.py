@@ -61,7 +61,7 @@ def make_tiny(folder: Path, scale: str = "full", baseline: bool = True) -> Tiny:
 
 
 def copy_repository(target: Path) -> Path:
-    """What a bundle is built from, without data: a repository to break."""
+    """Copy the files that a bundle is built from, without data; tests may change them."""
     for name in ("scoring_program", "pages"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     ignored = shutil.ignore_patterns("__pycache__", "data")

@@ -46,7 +46,7 @@ def labels(events) -> np.ndarray:
 
 
 def degrade(events, error_rates, n_labels: int, seed: int = 2) -> np.ndarray:
-    """All labels, in each event a given share of them (rounded down) replaced by wrong ones."""
+    """Return all labels; in each event the given share of them (rounded down) is wrong."""
     rng = np.random.default_rng(seed)
     parts = []
     for event, rate in zip(events, error_rates):
