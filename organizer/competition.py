@@ -21,6 +21,7 @@ import yaml
 
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.cycles import Cycle, find_cycle
+from lartpc_challenge.files import read_text
 from lartpc_challenge.format import ChallengeError
 
 if TYPE_CHECKING:
@@ -88,14 +89,7 @@ class Competition:
 
 def read_competition(path: Path = ROOT / "competition.yaml") -> Competition:
     """Read a competition.yaml. Raises ChallengeError with all problems of the file."""
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as reason:
-        raise ChallengeError(f"{path}: no such file") from reason
-    except (OSError, UnicodeDecodeError) as reason:
-        raise ChallengeError(f"{path}: can't be read: {reason}") from reason
-    return parse_competition(text, path)
+    return parse_competition(read_text(path), Path(path))
 
 
 def add_competition(parser: argparse.ArgumentParser) -> None:

@@ -278,7 +278,7 @@ def no_offset(run):
     run.sparse(offset=None)
 
 
-@refused("holds no data set event_id, found: 'pred'.*holds no data set offset")
+@refused("holds no data set event_id and offset, found: 'pred'")
 def pred_alone(run):
     run.sparse(event_id=None, offset=None)
 

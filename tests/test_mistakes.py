@@ -131,7 +131,7 @@ MISTAKES = {
     ),
     "pred alone": Mistake(
         lambda r: r.sparse(event_id=None, offset=None),
-        r"holds no data set event_id, found: 'pred'\. Copy it from the test file",
+        r"holds no data set event_id and offset, found: 'pred'\. Copy them from the test file",
     ),
     "labels under another name": Mistake(
         lambda r: r.sparse(pred=None, labels=r.labels),

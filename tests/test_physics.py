@@ -101,9 +101,9 @@ def test_unquenched_recoils_and_missing_levels_are_noticed():
 def test_report_holds_every_check_and_figure(samples, done):
     figures = plots.all_figures(samples)
     page = report.page(done, figures, "Made by a test.")
-    assert page.count("<tr><td>") == len(done)
+    assert page.count("<tr><td class='title'>") == len(done)
     assert page.count('src="data:image/png;base64,') == len(figures) == 7
-    assert f"All {len(done)} checks passed" in page
+    assert "All checks passed" in page
 
 
 @needs_geant4
@@ -114,7 +114,7 @@ def test_wrong_changes_are_told():
 
 def test_failed_check_is_told():
     check = checks.Check("length of a foot", "cm", 30.48, 30, 31, "NIST", 28.0, 0.1)
-    page = report.page([check], {}, "A test.")
+    page = report.page([check], [], "A test.")
     assert not check.passed
     assert "1 of 1 checks failed" in page
     assert '<td class="failed">failed</td>' in page

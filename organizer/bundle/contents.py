@@ -14,7 +14,7 @@ import numpy as np
 
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.files import open_h5
+from lartpc_challenge.files import reading
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import Manifest, read_reference
 from lartpc_challenge.submission.sandbox import read_guarded
@@ -69,8 +69,8 @@ def _event_file_problems(path: Path, kind: str, cycle: Cycle, scales: set) -> It
             scales.add(events.scale)
             if events.cycle != cycle:
                 yield f"{path}: holds events of cycle {events.cycle.number}"
-        with open_h5(path) as file:
-            extras = _extras(file, kind)
+            with reading(str(path)):
+                extras = _extras(events.file, kind)
     except ChallengeError as problem:
         yield str(problem)
         return

@@ -19,7 +19,7 @@ import numpy as np
 
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.files import open_h5
+from lartpc_challenge.files import reading
 from lartpc_challenge.format import METRICS, ChallengeError
 from organizer.cycles import production_of
 from organizer.data.trivial import fit_trivial_rules, hindsight, score_rule
@@ -48,8 +48,8 @@ def describe(path: Path) -> dict[str, str]:
         rows = {"cycle, kind": f"{events.cycle.number}, {events.kind}", "scale": events.scale}
         rows.update(_size_rows(events))
         rows.update(_label_rows(events) if events.has_labels else {})
-    with open_h5(path) as file:
-        rows.update(_simulation_rows(file))
+        with reading(str(path)):
+            rows.update(_simulation_rows(events.file))
     return rows
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event, EventFile
-from lartpc_challenge.files import open_h5, reading
+from lartpc_challenge.files import reading
 from lartpc_challenge.format import GRID_SIZE, VOXEL_SIZE_MM, ChallengeError
 from lartpc_challenge.metrics import count_confusion
 from lartpc_challenge.reference import read_labelled_events
@@ -89,8 +89,9 @@ def study(events_path: Path, submission: Path) -> Study:
     """
     with EventFile(events_path, kind="simulation") as events:
         origin, second_share = events.column("origin"), events.column("second_share")
-        vertex = np.concatenate([[], *_vertex_distances_cm(events)])
-        gap, gaps_unknown = _gaps(events)
+        with reading(str(events_path)):
+            vertex = np.concatenate([[], *_vertex_distances_cm(events)])
+            gap, gaps_unknown = _gaps(events)
     if not np.isin(origin, list(Origin)).all():
         raise ChallengeError(f"{events_path}: origin holds an unknown number")
     reference = read_labelled_events(events_path)
@@ -126,16 +127,15 @@ def study(events_path: Path, submission: Path) -> Study:
 
 def _vertex_distances_cm(events: EventFile) -> Iterator[np.ndarray]:
     """Yield per event the distance (n,) of each voxel's centre to the nearest vertex, in cm."""
-    with open_h5(events.path) as file, reading(f"{events.path}: particles"):
-        particles = list(iter_particles(file))
-        if len(particles) != len(events) or not all(len(table["vertex"]) for table in particles):
-            raise ChallengeError(f"{events.path}: an event has no particles")
-        for event, table in zip(events, particles):
-            nearest = np.full(len(event), np.inf)
-            for vertex in table["vertex"]:
-                away = np.linalg.norm(event.coords + 0.5 - vertex, axis=1)
-                nearest = np.minimum(nearest, away)
-            yield nearest * VOXEL_SIZE_MM / 10
+    particles = list(iter_particles(events.file))
+    if len(particles) != len(events) or not all(len(table["vertex"]) for table in particles):
+        raise ChallengeError(f"{events.path}: an event has no particles")
+    for event, table in zip(events, particles):
+        nearest = np.full(len(event), np.inf)
+        for vertex in table["vertex"]:
+            away = np.linalg.norm(event.coords + 0.5 - vertex, axis=1)
+            nearest = np.minimum(nearest, away)
+        yield nearest * VOXEL_SIZE_MM / 10
 
 
 def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
@@ -147,13 +147,13 @@ def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
     production = PRODUCTIONS[events.cycle.number]
     if production.detector is None:
         return None, ""
-    with open_h5(events.path) as file:
-        made_by = file.attrs.get("configuration"), file.attrs.get("seed_scheme")
-        if made_by != (production.hash, SEED_SCHEME):
-            return None, "Unknown: the file was made by another version of the simulation."
-        seed, attempts = int(file.attrs["seed"], 16), file["attempts"][:].tolist()
-        if len(attempts) != len(events):
-            raise ValueError("attempts: expected one value per event")
+    attributes = events.file.attrs
+    made_by = attributes.get("configuration"), attributes.get("seed_scheme")
+    if made_by != (production.hash, SEED_SCHEME):
+        return None, "Unknown: the file was made by another version of the simulation."
+    seed, attempts = int(attributes["seed"], 16), events.file["attempts"][:].tolist()
+    if len(attempts) != len(events):
+        raise ValueError("attempts: expected one value per event")
     distances = [
         _distance_to(dead_planes(events.cycle, seed, event.event_id, attempt), event)
         for event, attempt in zip(events, attempts)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import markdown
 
+from lartpc_challenge.files import check_file, read_text
 from lartpc_challenge.format import ChallengeError
 
 _PICTURE = re.compile(r"!\[(?P<text>[^\]]*)\]\((?P<file>[\w-]+\.png)\)")
@@ -24,11 +25,7 @@ def read_page(path: Path, edit: Callable[[str], str] = str) -> str:
 
     Raises ChallengeError if the page can't be read or a platform would show it wrongly.
     """
-    path = Path(path)
-    try:
-        text = _read(path).decode("utf-8")
-    except UnicodeDecodeError as reason:
-        raise ChallengeError(f"{path}: is not UTF-8 text") from reason
+    text = read_text(path)
     if not text.strip():
         raise ChallengeError(f"{path}: is empty, the platform requires a text")
     text = _COMMENT.sub("", edit(text))
@@ -39,15 +36,9 @@ def read_page(path: Path, edit: Callable[[str], str] = str) -> str:
 
 
 def _inline(folder: Path, text: str, file: str) -> str:
-    data = base64.b64encode(_read(folder / file)).decode()
+    check_file(folder / file)
+    data = base64.b64encode((folder / file).read_bytes()).decode()
     return f"![{text}](data:image/png;base64,{data})"
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as reason:
-        raise ChallengeError(f"{path}: can't be read: {reason.strerror}") from reason
 
 
 def to_html(text: str) -> str:

@@ -35,18 +35,21 @@ TABLE = {13: "PDG", 211: "PDG muon, scaled", 2212: "PSTAR"}
 PUBLISHED = {"color": "black", "lw": 1.2, "ls": "--"}
 
 
-def all_figures(samples: Samples) -> dict[str, tuple[Figure, str]]:
-    """Draw all figures: name -> figure and its caption, in the order of the report."""
+def all_figures(samples: Samples) -> list[tuple[Figure, str]]:
+    """Draw all figures, each with its caption, in the order of the report."""
     with plt.rc_context(STYLE):
-        return {
-            "ranges": _draw_ranges(samples),
-            "stopping": _draw_stopping(samples),
-            "fluctuation": _draw_fluctuation(samples),
-            "photons": _draw_photons(samples),
-            "showers": _draw_showers(samples),
-            "michel": _draw_michel(samples),
-            "nuclei": _draw_nuclei(samples),
-        }
+        return [
+            draw(samples)
+            for draw in (
+                _draw_ranges,
+                _draw_stopping,
+                _draw_fluctuation,
+                _draw_photons,
+                _draw_showers,
+                _draw_michel,
+                _draw_nuclei,
+            )
+        ]
 
 
 def _symbol(pdg: int) -> str:

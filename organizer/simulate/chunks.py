@@ -122,8 +122,8 @@ def kept_seed(out: Path) -> int | None:
 
 
 def _check_same(out: Path, request: SimulationRequest) -> None:
-    with EventFile(out, kind="simulation") as events, open_h5(out) as file:
-        found = (events.cycle.number, len(events), events.scale, _seed_of(file, out))
+    with EventFile(out, kind="simulation") as events:
+        found = (events.cycle.number, len(events), events.scale, _seed_of(events.file, out))
     if found != (request.cycle, request.events, request.scale, request.seed):
         raise ChallengeError(
             f"{out}: exists, with {found[1]} events of cycle {found[0]} of another request; remove "

@@ -78,9 +78,8 @@ class SimulationWriter(EventWriter):
             bounds = zip(events.offset[:-1], events.offset[1:])
             for event, (start, stop) in zip(events, bounds):
                 self.append(event, **{name: column[start:stop] for name, column in columns.items()})
-        with h5py.File(path) as file:
-            self._particles.extend(iter_particles(file))
-            self._attempts.extend(file["attempts"][:])
+            self._particles.extend(iter_particles(events.file))
+            self._attempts.extend(events.file["attempts"][:])
 
     def _finish(self) -> None:
         super()._finish()

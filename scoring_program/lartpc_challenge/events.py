@@ -99,7 +99,7 @@ class EventFile:
     """An event file, open for reading: a sequence of `Event`.
 
     event_id (N,) uint32 and offset (N+1,) int64 are in memory; voxels are read on demand.
-    voxel_size_mm: the edge of a voxel.
+    voxel_size_mm: the edge of a voxel. file: the open h5py.File, for other data sets.
     kind: the expected kind of file, any kind by default. labelled: the file must have labels.
     Raises ChallengeError for any other file.
     """
@@ -107,7 +107,7 @@ class EventFile:
     def __init__(self, path: StrPath, kind: str | None = None, *, labelled: bool = False):
         self.path = Path(path)
         with contextlib.ExitStack() as stack:
-            self._file = stack.enter_context(open_h5(self.path))
+            self.file = stack.enter_context(open_h5(self.path))
             self._read_header(kind)
             if labelled and not self.has_labels:
                 raise ChallengeError(
@@ -116,21 +116,21 @@ class EventFile:
             self._stack = stack.pop_all()
 
     def _read_header(self, kind: str | None) -> None:
-        check_format(self._file, self.path, (kind,) if kind else EVENT_KINDS)
-        attributes = self._file.attrs
+        check_format(self.file, self.path, (kind,) if kind else EVENT_KINDS)
+        attributes = self.file.attrs
         self.kind, self.scale = str(attributes["kind"]), str(attributes["scale"])
         self.cycle = CYCLES[int(attributes["cycle"])]
         self.voxel_size_mm = self._read_voxel_size()
         for name in ("event_id", "offset", "coords", "energy"):
-            if not isinstance(self._file.get(name), h5py.Dataset):
+            if not isinstance(self.file.get(name), h5py.Dataset):
                 raise ChallengeError(f"{self.path}: data set {name} is missing")
             self._check_stored(name)
-        self.event_id = self._file["event_id"][:]
-        self.offset = self._file["offset"][:]
-        n_events, n_voxels = len(self.event_id), len(self._file["coords"])
-        self.has_labels = "label" in self._file
+        self.event_id = self.file["event_id"][:]
+        self.offset = self.file["offset"][:]
+        n_events, n_voxels = len(self.event_id), len(self.file["coords"])
+        self.has_labels = "label" in self.file
         for name, (dtype, tail) in _COLUMNS.items():
-            column, shape = self._file.get(name), (n_voxels, *tail)
+            column, shape = self.file.get(name), (n_voxels, *tail)
             if column is not None and (column.shape != shape or column.dtype != dtype):
                 raise ChallengeError(
                     f"{self.path}: {name} is {column.dtype} {column.shape}, "
@@ -143,7 +143,7 @@ class EventFile:
         check_offsets(self.offset, n_events, n_voxels, str(self.path), error=ChallengeError)
 
     def _read_voxel_size(self) -> float:
-        size = _scalar(self._file.attrs.get("voxel_size_mm"))
+        size = _scalar(self.file.attrs.get("voxel_size_mm"))
         is_known = size == VOXEL_SIZE_MM or self.cycle.any_voxel_size
         if not (is_known and isinstance(size, float) and 0 < size < math.inf):
             raise ChallengeError(
@@ -157,7 +157,7 @@ class EventFile:
 
         Checked before memory is allocated for it.
         """
-        declared, stored = self._file[name].nbytes, self._file[name].id.get_storage_size()
+        declared, stored = self.file[name].nbytes, self.file[name].id.get_storage_size()
         if declared > DEFLATE_RATIO * stored:
             raise ChallengeError(
                 f"{self.path}: {name} declares {declared:,} bytes, but the {stored:,} stored bytes "
@@ -187,7 +187,7 @@ class EventFile:
 
     def _block(self, start: int, stop: int) -> Iterator[Event]:
         first = self.offset[start]
-        columns = {name: self.column(name, start, stop) for name in _COLUMNS if name in self._file}
+        columns = {name: self.column(name, start, stop) for name in _COLUMNS if name in self.file}
         for i in range(start, stop):
             rows = slice(self.offset[i] - first, self.offset[i + 1] - first)
             yield Event(
@@ -200,10 +200,10 @@ class EventFile:
         Raises ChallengeError if it is missing or damaged.
         """
         stop = len(self) if stop is None else stop
-        if name not in self._file:
+        if name not in self.file:
             raise ChallengeError(f"{self.path}: data set {name} is missing")
         with reading(f"{self.path}: {name}"):
-            column = self._file[name][self.offset[start] : self.offset[stop]]
+            column = self.file[name][self.offset[start] : self.offset[stop]]
             if len(column) != self.offset[stop] - self.offset[start]:
                 raise ValueError("ends before the last voxel")
         if name == "coords" and (column >= GRID_SIZE).any():
@@ -225,7 +225,7 @@ class EventFile:
         columns = {"event_id": np.repeat(self.event_id[start:stop], length)}
         columns.update(zip("xyz", self.column("coords", start, stop).T))
         for name in ("energy", "label", "particle"):
-            if name in self._file:
+            if name in self.file:
                 columns[name] = self.column(name, start, stop)
         return pandas.DataFrame(columns)
 

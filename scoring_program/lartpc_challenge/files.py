@@ -185,6 +185,17 @@ def _check_replaceable(path: StrPath) -> None:
         raise ChallengeError(f"{path}: can't be written: is a folder, pipe or device")
 
 
+def read_text(path: StrPath) -> str:
+    """Read a text file in UTF-8. Raises ChallengeError if that fails."""
+    check_file(path)
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as reason:
+        raise ChallengeError(f"{path}: can't be read: {reason.strerror}") from reason
+    except UnicodeDecodeError as reason:
+        raise ChallengeError(f"{path}: can't be read: is not UTF-8 text") from reason
+
+
 def write_text(path: StrPath, text: str, *, private: bool = False) -> None:
     """Write a text file as UTF-8, atomically. Raises ChallengeError if that fails."""
     with replacing(path, private=private) as temporary:

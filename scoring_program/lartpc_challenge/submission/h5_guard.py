@@ -161,22 +161,22 @@ class GuardedFile:
 
     def datasets(self, *names: str) -> list[GuardedDataset]:
         """Return the data sets with these names. Raises SubmissionError if one can't be used."""
+        missing = [name for name in names if name.encode() not in self.names]
         with Problems(self.name) as problems:
-            found = [self._open(name) for name in names]
-            for unfit in found:
+            if missing:
+                found = f"found: {Cases(map(shown, self.names))}" if self.names else "it is empty"
+                advice = "Copy them from the test file, or use write_submission."
+                if missing == ["pred"]:
+                    advice = "The labels of all voxels are the data set pred."
+                problems.add(f"holds no data set {' and '.join(missing)}, {found}", advice)
+            opened = [self._open(name) for name in names if name not in missing]
+            for unfit in opened:
                 if isinstance(unfit, str):
                     problems.add(unfit)
-        return [dataset for dataset in found if isinstance(dataset, GuardedDataset)]
+        return [dataset for dataset in opened if isinstance(dataset, GuardedDataset)]
 
     def _open(self, name: str) -> GuardedDataset | str:
         """Return the data set /`name`, or a clause that says what is wrong with it."""
-        if name.encode() not in self.names:
-            if not self.names:
-                return f"holds no data set {name}, it is empty"
-            advice = ". Copy it from the test file, or use write_submission"
-            if name == "pred":
-                advice = ". The labels of all voxels are the data set pred"
-            return f"holds no data set {name}, found: {Cases(map(shown, self.names))}{advice}"
         with _reading(f"{self.name}: {name}"):
             found = h5o.open(self._root, name.encode())
             reason = _unfit(found, is_pred=name == "pred")

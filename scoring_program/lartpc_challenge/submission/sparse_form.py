@@ -132,7 +132,7 @@ def _check_offset(
             cases,
             f"Event i is pred[offset[i]:offset[i + 1]], one label per voxel of it in {title}.",
         )
-        if n_pred != manifest.n_voxels:
+        if not cases.count and n_pred != manifest.n_voxels:
             problems.add(
                 f"pred has shape ({n_pred},), expected ({manifest.n_voxels},)",
                 f"Write one label per voxel of {title}, event after event.",
