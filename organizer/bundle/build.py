@@ -102,10 +102,14 @@ class Part:
 
 def build(request: BundleRequest, out: Path) -> Built:
     """Write both bundles into the folder `out`. Raises ChallengeError with all problems."""
-    competition = moved(request.competition.keys, request.start)
-    solutions = {n: path for n, path in _solution_files(request.source).items() if path.exists()}
-    competition = _adapted(competition, solutions, request)
-    problems = list(source_problems(request.source, scale=request.scale))
+    source, phases = request.source, request.competition.phases
+    baselines = {
+        f"baseline_cycle{cycle.number}.zip": source.submission(cycle)
+        for cycle in request.competition.cycles
+    }
+    solutions = {name: path for name, path in baselines.items() if path.exists()}
+    competition = _adapted(moved(request.competition.keys, request.start), solutions, request)
+    problems = list(source_problems(source, scale=request.scale))
     texts = _texts(competition, request, problems)
     parts = _parts(request, competition.get("contact_email") or "the organisers", problems)
     files = {competition["image"]: request.file(competition["image"]), **solutions}
@@ -122,25 +126,14 @@ def build(request: BundleRequest, out: Path) -> Built:
         for name, part in parts.items():
             files[name] = part.write(folder / name)
         pages = {html_name(name): to_html(text) for name, text in texts.items()}
+        codabench, codalab = _for_codabench(competition, request), to_codalab(competition, phases)
+        hidden_phases = [phase for phase in phases if phase.hidden]
         finished = []
-        hidden_phases = [phase for phase in request.competition.phases if phase.hidden]
-        if request.placeholder:
-            for phase in hidden_phases:
-                part = _reference_part(request.source.reference(phase))
-                path = folder / HELD_BACK / reference_name(phase)
-                finished.append(part.write(path))
-        finished += [
-            _write(
-                folder / CODABENCH, "codabench", _for_codabench(competition, request), texts, files
-            ),
-            _write(
-                folder / CODALAB,
-                "codalab",
-                to_codalab(competition, request.competition.phases),
-                pages,
-                files,
-            ),
-        ]
+        for phase in hidden_phases if request.placeholder else ():
+            path = folder / HELD_BACK / reference_name(phase)
+            finished.append(_reference_part(source.reference(phase)).write(path))
+        finished.append(_write(folder / CODABENCH, "codabench", codabench, texts, files))
+        finished.append(_write(folder / CODALAB, "codalab", codalab, pages, files))
         for path in finished:
             target = out / path.relative_to(folder)
             if target.parent.name == HELD_BACK:
@@ -149,8 +142,8 @@ def build(request: BundleRequest, out: Path) -> Built:
         if not request.placeholder:  # those of an earlier build belong to other events
             for phase in hidden_phases:
                 (out / HELD_BACK / reference_name(phase)).unlink(missing_ok=True)
-    notes = _notes(request, competition, solutions, out)
-    return Built(out / CODABENCH, out / CODALAB, tuple(notes))
+    notes = tuple(_notes(request, competition, baselines.values(), out))
+    return Built(out / CODABENCH, out / CODALAB, notes)
 
 
 @contextlib.contextmanager
@@ -172,12 +165,6 @@ def _write(
 ) -> Path:
     members = {**files, **{name: text.encode() for name, text in texts.items()}}
     return write_zip(path, kind, {"competition.yaml": dumped(competition), **members})
-
-
-def _solution_files(source: Source) -> dict[str, Path]:
-    """Return the baseline's submissions, which need not exist: name in the bundle -> path."""
-    cycles = source.competition.cycles
-    return {f"baseline_cycle{cycle.number}.zip": source.submission(cycle) for cycle in cycles}
 
 
 def _adapted(competition: dict, solutions: Collection[str], request: BundleRequest) -> dict:
@@ -268,7 +255,7 @@ def _platform_problems(
 
 
 def _notes(
-    request: BundleRequest, competition: dict, solutions: Mapping[str, Path], out: Path
+    request: BundleRequest, competition: dict, baselines: Collection[Path], out: Path
 ) -> list[str]:
     phases = competition["phases"]
     notes = [f"The first phase opens on {parse_date(phases[0]['start']):%A, %Y-%m-%d, %H:%M} UTC."]
@@ -299,15 +286,15 @@ def _notes(
             f"The image {competition['docker_image']} may change during the competition; pin it: "
             "docker_image: NAME@sha256:..., as `docker image inspect NAME` lists its RepoDigests."
         )
-    if request.data and solutions:
+    included = [str(path) for path in baselines if path.exists()]
+    missing = [str(path) for path in baselines if not path.exists()]
+    if request.data and included:
         notes.append(
-            "Included as solutions, which participants can download: "
-            f"{', '.join(map(str, solutions.values()))}."
+            f"Included as solutions, which participants can download: {', '.join(included)}."
         )
-    missing = [p for name, p in _solution_files(request.source).items() if name not in solutions]
     if missing:
         notes.append(
             "The baseline is not included as a solution, because it has not predicted these test "
-            f"events: there is no {', '.join(map(str, missing))}."
+            f"events: there is no {', '.join(missing)}."
         )
     return notes
