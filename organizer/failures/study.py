@@ -106,21 +106,15 @@ def study(events_path: Path, submission: Path) -> Study:
         ]
         return Split(title, tuple(names), np.stack(counts))
 
+    def place(title: str, names: Sequence[str], edges: Sequence[float], at: np.ndarray) -> Split:
+        return split(title, names, np.searchsorted(edges, at, side="right"))
+
     places = [
-        split(
-            "Energy share of a second class",
-            SHARE_NAMES,
-            np.searchsorted(SHARE_EDGES, second_share, side="right"),
-        ),
-        split(
-            "Distance to the nearest vertex",
-            VERTEX_NAMES,
-            np.searchsorted(VERTEX_EDGES_CM, vertex, side="right"),
-        ),
+        place("Energy share of a second class", SHARE_NAMES, SHARE_EDGES, second_share),
+        place("Distance to the nearest vertex", VERTEX_NAMES, VERTEX_EDGES_CM, vertex),
     ]
     if gap is not None:
-        group = np.searchsorted(GAP_EDGES, gap, side="right")
-        places.append(split("Distance to a dead plane", GAP_NAMES, group))
+        places.append(place("Distance to a dead plane", GAP_NAMES, GAP_EDGES, gap))
     by_origin = split("Origin", list(ORIGIN_NAMES.values()), origin.astype(int) - min(Origin))
     return Study(scores, by_origin, tuple(places), gaps_unknown)
 

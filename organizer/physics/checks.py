@@ -15,16 +15,7 @@ import numpy as np
 from particle import Particle
 from scipy import ndimage, optimize, stats
 
-from organizer.physics import beams, published
-from organizer.physics.observe import (
-    DELTA_MEV,
-    DEPTH_BINS_X0,
-    LINE_BINS_MEV,
-    RADIUS_BINS_CM,
-    RECOIL_BINS_KEV,
-    RESIDUAL_BINS_CM,
-    SCATTERING_MM,
-)
+from organizer.physics import beams, observe, published
 from organizer.physics.runs import Samples
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
 from organizer.simulate.voxels import VOXEL_SIZE_MM
@@ -107,7 +98,7 @@ STOPPING_FROM_CM, STOPPING_TO_CM = 2, 10
 def check_stopping(samples: Samples) -> list[Check]:
     """Check the mean dE/dx from 2 to 10 cm before the end, which separates protons from muons."""
     checks = []
-    bins = slice(*np.searchsorted(RESIDUAL_BINS_CM, (STOPPING_FROM_CM, STOPPING_TO_CM)))
+    bins = slice(*np.searchsorted(observe.RESIDUAL_BINS_CM, (STOPPING_FROM_CM, STOPPING_TO_CM)))
     for pdg in published.STOPPING:
         beam = beams.RANGES[pdg, published.RANGE_ROWS[pdg][2]]
         loss = samples[beam.name]["residual_loss"][:, bins].sum(axis=1)
@@ -160,8 +151,8 @@ def check_minimum_ionisation(samples: Samples) -> list[Check]:
             *value_and_error(lambda x: rank_correlation(x, 1), slices),
         ),
         _check(
-            f"delta electrons above {DELTA_MEV:.0f} MeV", "per cm",
-            published.delta_rays_per_cm(energy, DELTA_MEV), 0.02, published.DELTA_SOURCE,
+            f"delta electrons above {observe.DELTA_MEV:.0f} MeV", "per cm",
+            published.delta_rays_per_cm(energy, observe.DELTA_MEV), 0.02, published.DELTA_SOURCE,
             *value_and_error(lambda n, way: n.sum() / way.sum(), sample["deltas"], path),
         ),
     ]  # fmt: skip
@@ -173,9 +164,9 @@ def check_scattering(samples: Samples) -> list[Check]:
     The width of the plane displacement is that of the plane angle times length / sqrt(3) (PDG).
     """
     beam = beams.CROSSING_MUONS
-    way_cm = SCATTERING_MM / 10
+    way_cm = observe.SCATTERING_MM / 10
     energy = beam.kinetic_energy_mev - way_cm / 2 * _muon_loss_mev_cm(beam.kinetic_energy_mev)
-    angle = samples[beam.name]["aside_mm"] * math.sqrt(3) / SCATTERING_MM * 1000
+    angle = samples[beam.name]["aside_mm"] * math.sqrt(3) / observe.SCATTERING_MM * 1000
     return [
         _check(
             f"plane scattering angle of mu-, {energy:.0f} MeV, in {way_cm:.0f} cm", "mrad",
@@ -307,7 +298,7 @@ def check_nuclei(samples: Samples) -> list[Check]:
     sample = samples[beams.NEUTRONS.name]
     checks = []
     for (lowest, highest), measured in published.RECOIL_SHARE.items():
-        bins = slice(*np.searchsorted(RECOIL_BINS_KEV, (lowest, highest)))
+        bins = slice(*np.searchsorted(observe.RECOIL_BINS_KEV, (lowest, highest)))
         total, ionising = (sample[name][:, bins] for name in ("recoil", "recoil_ionising"))
         checks.append(
             _between(
@@ -317,7 +308,7 @@ def check_nuclei(samples: Samples) -> list[Check]:
             )
         )  # fmt: skip
     line, width = published.ARGON_LINE_MEV, 0.010
-    centre = (LINE_BINS_MEV[:-1] + LINE_BINS_MEV[1:]) / 2
+    centre = (observe.LINE_BINS_MEV[:-1] + observe.LINE_BINS_MEV[1:]) / 2
     gammas, near = sample["gammas"], np.abs(centre - line) < 2 * width
     return [
         *checks,
@@ -405,7 +396,7 @@ def radius_holding_90(radial: np.ndarray) -> float:
     """
     contained = np.cumsum(radial.sum(axis=0))
     contained /= contained[-1]
-    return float(np.interp(0.9, contained, RADIUS_BINS_CM[1:]))
+    return float(np.interp(0.9, contained, observe.RADIUS_BINS_CM[1:]))
 
 
 def shower_shape(depth: np.ndarray) -> tuple[float, Callable[[np.ndarray], np.ndarray]]:
@@ -414,7 +405,7 @@ def shower_shape(depth: np.ndarray) -> tuple[float, Callable[[np.ndarray], np.nd
     depth: (showers, bins of DEPTH_BINS_X0), MeV. The maximum is in radiation lengths; the function
     gives the share of energy per radiation length.
     """
-    edges = DEPTH_BINS_X0[:-1]
+    edges = observe.DEPTH_BINS_X0[:-1]
     centre, width = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
     profile = depth[:, :-1].sum(axis=0) / depth.sum() / width
 

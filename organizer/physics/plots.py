@@ -11,14 +11,7 @@ from matplotlib.figure import Figure
 from particle import Particle
 from scipy import stats
 
-from organizer.physics import beams, checks, published
-from organizer.physics.observe import (
-    DEPTH_BINS_X0,
-    LINE_BINS_MEV,
-    RADIUS_BINS_CM,
-    RECOIL_BINS_KEV,
-    RESIDUAL_BINS_CM,
-)
+from organizer.physics import beams, checks, observe, published
 from organizer.physics.runs import Samples
 from organizer.simulate.argon_data import log_log
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
@@ -87,7 +80,7 @@ def _draw_ranges(samples: Samples) -> tuple[Figure, str]:
 
 def _draw_stopping(samples: Samples) -> tuple[Figure, str]:
     figure, axes = plt.subplots()
-    centre = (RESIDUAL_BINS_CM[:-1] + RESIDUAL_BINS_CM[1:]) / 2
+    centre = (observe.RESIDUAL_BINS_CM[:-1] + observe.RESIDUAL_BINS_CM[1:]) / 2
     fine = np.geomspace(1, 40, 200)
     for pdg, table in published.STOPPING.items():
         sample = samples[beams.RANGES[pdg, published.RANGE_ROWS[pdg][-1]].name]
@@ -176,7 +169,7 @@ def _draw_showers(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     sample, energy = samples[beams.SHOWERS.name], beams.SHOWERS.kinetic_energy_mev
     depth, radial = sample["depth"], sample["radial"].sum(axis=0)
-    edges = DEPTH_BINS_X0[:-1]
+    edges = observe.DEPTH_BINS_X0[:-1]
     centre = (edges[:-1] + edges[1:]) / 2
     maximum, shape = checks.shower_shape(depth)
     profile = depth[:, :-1].sum(axis=0) / depth.sum() / np.diff(edges)
@@ -193,7 +186,7 @@ def _draw_showers(samples: Samples) -> tuple[Figure, str]:
     left.legend()
     contained = np.cumsum(radial)[:-1] / radial.sum()
     right.plot(
-        RADIUS_BINS_CM[1:-1], contained, color=ELECTRON,
+        observe.RADIUS_BINS_CM[1:-1], contained, color=ELECTRON,
         label=f"90 % in {checks.radius_holding_90(sample['radial']):.1f} cm",
     )  # fmt: skip
     right.axhline(0.9, **PUBLISHED)
@@ -217,7 +210,7 @@ def _draw_michel(samples: Samples) -> tuple[Figure, str]:
 def _draw_nuclei(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     sample = samples[beams.NEUTRONS.name]
-    centre = (RECOIL_BINS_KEV[:-1] + RECOIL_BINS_KEV[1:]) / 2
+    centre = (observe.RECOIL_BINS_KEV[:-1] + observe.RECOIL_BINS_KEV[1:]) / 2
     share = sample["recoil_ionising"].sum(axis=0) / sample["recoil"].sum(axis=0)
     left.plot(centre, share, "o", ms=4, color=PROTON, label="simulated")
     for (lowest, highest), (least, most) in published.RECOIL_SHARE.items():
@@ -225,7 +218,9 @@ def _draw_nuclei(samples: Samples) -> tuple[Figure, str]:
     left.fill_between([], [], color="grey", alpha=0.2, label="measured")
     left.set(xlabel="recoil energy (keV)", ylabel="ionising share", xlim=(0, 200), ylim=(0, 0.5))
     left.legend()
-    right.stairs(sample["gammas"].sum(axis=0), LINE_BINS_MEV, color=PHOTON, label="simulated")
+    right.stairs(
+        sample["gammas"].sum(axis=0), observe.LINE_BINS_MEV, color=PHOTON, label="simulated"
+    )
     right.axvline(published.ARGON_LINE_MEV, **PUBLISHED, label="first level of argon-40")
     right.set(xlabel="energy of gammas (MeV)", ylabel="gammas per 2 keV", xlim=(1.35, 1.55))
     right.legend()

@@ -33,21 +33,11 @@ class Bound:
     predicted: int
     step_events: int
 
-    def holds(self, counts: np.ndarray) -> np.ndarray:
-        """Return (C,) bool: whether each class has enough voxels in the truth.
+    def capped(self, counts: np.ndarray) -> np.ndarray:
+        """Return (C,), the voxels of each class; an event counts for at most voxels_per_event.
 
-        counts: (N, C), the truth's voxels per event and class.
+        counts: (N, C), the voxels per event and class.
         """
-        return self._capped(counts) >= self.voxels
-
-    def holds_predicted(self, counts: np.ndarray) -> np.ndarray:
-        """Return (C,) bool: whether enough voxels are predicted as each class.
-
-        counts: (N, C), the predicted voxels per event and class, of all test events.
-        """
-        return self._capped(counts) >= self.predicted
-
-    def _capped(self, counts: np.ndarray) -> np.ndarray:
         return np.minimum(counts, self.voxels_per_event).sum(axis=0)
 
     def holds_mean(self, labelled: np.ndarray) -> bool:

@@ -199,13 +199,12 @@ def _class_figures(
     confusion = metrics.count_confusion(reference.label, own, n_labels)
     true = metrics.count_classes(reference.label, reference.offset, n_labels)
     predicted = metrics.count_classes(pred, reference.manifest.offset, n_labels)
-    is_shown = bound.holds(true)
+    is_shown = bound.capped(true) >= bound.voxels
     n_true, n_predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
     # `predicted` is known to the participant, so a missing value reveals nothing. The limit on the
     # denominator keeps the effect of one voxel small.
-    precision = np.where(
-        bound.holds_predicted(predicted), right / np.maximum(n_predicted, bound.voxels), np.nan
-    )
+    is_precise = bound.capped(predicted) >= bound.predicted
+    precision = np.where(is_precise, right / np.maximum(n_predicted, bound.voxels), np.nan)
     rows = np.where(is_shown, n_true, 1)[:, np.newaxis]
     iou = metrics.iou(confusion)
     in_mean = is_shown[labels]
