@@ -89,8 +89,9 @@ def study(events_path: Path, submission: Path) -> Study:
     """
     with EventFile(events_path, kind="simulation") as events:
         origin, second_share = events.column("origin"), events.column("second_share")
-        with reading(str(events_path)):
+        with reading(f"{events_path}: particles"):
             vertex = np.concatenate([[], *_vertex_distances_cm(events)])
+        with reading(f"{events_path}: seed or attempts"):
             gap, gaps_unknown = _gaps(events)
     if not np.isin(origin, list(Origin)).all():
         raise ChallengeError(f"{events_path}: origin holds an unknown number")
