@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lartpc_challenge.files import lock_file
+from lartpc_challenge.files import lock_file, temporary_folder
 
 _NEW_SECONDS = 60  # a newer folder may not be locked yet
 
@@ -22,7 +22,7 @@ def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
     It is removed at the end of the block. Folders of killed processes with the same purpose are
     removed now: a running process holds a lock on its folder.
     """
-    parent = Path(tempfile.gettempdir()) if parent is None else parent
+    parent = temporary_folder() if parent is None else parent
     prefix = f".lartpc-challenge-{purpose}-"
     for path in parent.glob(f"{prefix}*"):
         _remove_leftover(path)

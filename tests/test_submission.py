@@ -20,6 +20,7 @@ from lartpc_challenge.format import ChallengeError, SubmissionError
 from lartpc_challenge.submission import csv_form, dense_form, h5_guard
 from lartpc_challenge.submission.forms import read_submission, write_submission
 from lartpc_challenge.submission.problems import EXAMPLES, Cases, shown
+from lartpc_challenge.submission.sandbox import read_guarded
 
 N_EVENTS = 5
 
@@ -123,12 +124,34 @@ def test_a_submission_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
 # ---- where the file lies
 
 
-def test_where_nothing_can_be_unpacked_the_submission_is_not_blamed(run, tmp_path, monkeypatch):
-    write_submission(tmp_path / "s.zip", run.event_id, run.offset, run.labels)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(ChallengeError, match="no temporary folder has space for") as told:
-        read_submission(tmp_path / "s.zip", run.manifest)
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are set on Linux alone")
+@pytest.mark.parametrize("n_voxels", [100, 100_000], ids=["in a buffer", "in blocks"])
+@pytest.mark.parametrize("n_bytes", [1, 1_000])
+def test_where_nothing_can_be_unpacked_the_submission_is_not_blamed(run, n_voxels, n_bytes):
+    import resource
+
+    path, pred = run.root / "s.zip", np.random.default_rng(1).integers(1, 3, n_voxels)
+    write_submission(path, [1], [0, n_voxels], pred)
+    manifest, limits = run.manifest, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        with pytest.raises(ChallengeError, match="no temporary folder has space for") as told:
+            read_guarded(path, manifest)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not isinstance(told.value, SubmissionError)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the file has a name for a moment")
+def test_what_is_unpacked_never_has_a_name(run, tmp_path, monkeypatch):
+    """So that nothing stays of a process that is killed: the folder itself does not change."""
+    write_submission(tmp_path / "s.zip", run.event_id, run.offset, run.labels)
+    (tmp_path / "tmp").mkdir()
+    os.utime(tmp_path / "tmp", (0, 0))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert np.array_equal(read_submission(tmp_path / "s.zip", run.manifest), run.labels)
+    assert (tmp_path / "tmp").stat().st_mtime == 0
 
 
 def test_a_bare_file(run):

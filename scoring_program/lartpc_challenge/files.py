@@ -8,6 +8,7 @@ import numbers
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Union
@@ -152,6 +153,17 @@ def _remove_leftovers(target: Path) -> None:
                 with contextlib.suppress(OSError), open(path, "rb") as file:
                     if lock_file(file.fileno()):
                         path.unlink()
+
+
+def temporary_folder() -> Path:
+    """Return the system's folder for temporary files.
+
+    `tempfile.gettempdir` writes a file there to try it, which stays if the process is killed.
+    """
+    for folder in (*map(os.environ.get, ("TMPDIR", "TEMP", "TMP")), "/tmp"):
+        if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+            return Path(folder).absolute()
+    return Path(tempfile.gettempdir())
 
 
 def lock_file(descriptor: int) -> bool:

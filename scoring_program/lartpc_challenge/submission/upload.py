@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 import struct
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from lartpc_challenge.events import DEFLATE_RATIO
-from lartpc_challenge.files import HDF5_SIGNATURE, StrPath
+from lartpc_challenge.files import HDF5_SIGNATURE, StrPath, temporary_folder
 from lartpc_challenge.format import ChallengeError, SubmissionError
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
@@ -272,8 +271,7 @@ def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Uplo
         content = stack.enter_context(archive.open(member))
         if not _is_hdf5(where, head):
             return Upload(where, False, content)
-        file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        shutil.copyfileobj(content, file, _BLOCK)
+        file = stack.enter_context(_unpacked(content))
         if file.tell() != member.file_size:
             raise zipfile.BadZipFile("fewer bytes than declared")
     except READ_ERRORS as reason:
@@ -285,6 +283,19 @@ def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Uplo
             ) from reason
         raise SubmissionError(f"{where}: is damaged; zip or upload it again") from reason
     return Upload(where, True, file)
+
+
+@contextlib.contextmanager
+def _unpacked(content: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Yield a temporary file with this content, positioned at its end.
+
+    It has no buffer: on a full disk, closing it would raise the error of the write once more.
+    """
+    with tempfile.TemporaryFile(buffering=0, dir=temporary_folder()) as file:
+        while block := memoryview(content.read(_BLOCK)):
+            while block:
+                block = block[file.write(block) :]
+        yield file
 
 
 class _TooMuchError(Exception):
