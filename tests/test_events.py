@@ -296,6 +296,10 @@ DAMAGES = {
     ),
     "late offset": (changed("offset", lambda v: v + 1), "offset must ascend from 0"),
     "falling offset": (changed("offset", swap), "offset must ascend from 0"),
+    "falling unsigned offset": (
+        changed("offset", lambda v: swap(v).astype(np.uint64)),
+        "offset must ascend from 0",
+    ),
     "outside": (
         changed("coords", lambda v: np.full_like(v, 200)),
         "a voxel lies outside the grid",

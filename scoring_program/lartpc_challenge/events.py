@@ -91,7 +91,7 @@ def check_offsets(
         raise error(
             f"{where}: offset is {offset.dtype} {offset.shape}, expected integers ({n_events + 1},)"
         )
-    if offset[0] != 0 or offset[-1] != n_voxels or (np.diff(offset) < 0).any():
+    if offset[0] != 0 or offset[-1] != n_voxels or (offset[1:] < offset[:-1]).any():
         raise error(f"{where}: offset must ascend from 0 to the number of voxels, {n_voxels}")
 
 

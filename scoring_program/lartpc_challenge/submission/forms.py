@@ -72,8 +72,6 @@ def write_submission(
             f"empty. {FROM_ONE}",
             stacklevel=2,
         )
-    if offset.dtype.kind == "u":
-        offset = offset.astype(np.int64)  # np.diff of unsigned integers is never negative
     check_offsets(offset, len(event_id), len(pred), "submission", ValueError)
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
