@@ -208,6 +208,14 @@ def _prepare(folder):
     checkpoint.save({**packed, "config": {"filters": 4}}, "other.pt")
     checkpoint.save({**packed, "cycle": 7}, "cycle7.pt")
     checkpoint.save({**packed, "weights": None}, "bare.pt")
+    checkpoint.save({**packed, "config": CONFIG.to_dict() | {"blocks": 10**9}}, "blocks.pt")
+    large = replace(CONFIG, filters=256, depth=6, blocks=16)  # 41 GB
+    checkpoint.save({**packed, "config": large.to_dict()}, "large.pt")
+    with torch.device("meta"):
+        shapes = UResNet(large, 3).state_dict()
+    claims = {name: torch.zeros(()).expand(w.shape) for name, w in shapes.items()}
+    checkpoint.save({**packed, "config": large.to_dict(), "weights": claims}, "claims.pt")
+    checkpoint.save({**packed, "weights": dict.fromkeys(packed["weights"], "x")}, "words.pt")
     save("cycle1.pt", cycle=1)
     Path("rubbish.h5").write_bytes(b"no events")
 
@@ -223,9 +231,13 @@ def _prepare(folder):
         ("foreign.pt", "test.h5", "not a checkpoint of this baseline"),
         ("list.pt", "test.h5", "not a checkpoint of this baseline"),
         ("future.pt", "test.h5", "a checkpoint of version 99"),
-        ("unlike.pt", "test.h5", "not a model of this version"),
-        ("other.pt", "test.h5", "not a model of this version"),
-        ("cycle7.pt", "test.h5", "not a model of this version"),
+        ("unlike.pt", "test.h5", "not a checkpoint of this version"),
+        ("other.pt", "test.h5", "not a checkpoint of this version"),
+        ("cycle7.pt", "test.h5", "not a checkpoint of this version"),
+        ("blocks.pt", "test.h5", "blocks must be at least 1 and at most 16, found 1000000000"),
+        ("large.pt", "test.h5", "not a checkpoint of this version"),
+        ("claims.pt", "test.h5", "its weights are larger than the file"),
+        ("words.pt", "test.h5", "not a checkpoint of this version"),
         ("bare.pt", "test.h5", "without its weights"),
         ("cycle1.pt", "test.h5", "is of cycle 2, but cycle1.pt was trained on cycle 1"),
         ("best.pt", "rubbish.h5", "not a readable HDF5 file"),

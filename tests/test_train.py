@@ -244,6 +244,22 @@ def test_a_model_is_nothing_to_resume_from(events):
         training.resume(training.model_checkpoint(), "best.pt")
 
 
+def test_a_state_with_parts_of_another_kind_is_refused(events):
+    training = start(events)
+    good = training.state_checkpoint()
+    for wrong in (
+        *({"step": step} for step in (-1, 10**30, "x")),
+        *({"record": record} for record in ("x", [1])),
+        {"seconds": None},
+        {"model": {}},
+        {"optimizers": [{}]},
+        {"loss_sum": torch.zeros(9)},
+    ):
+        saved = {**good, "state": {**good["state"], **wrong}}
+        with pytest.raises(ChallengeError, match=r"^last\.pt: not a checkpoint of this version"):
+            training.resume(saved, "last.pt")
+
+
 ODD_BATCH = {"symmetries": False, "batch_events": 5, "holdout": 0.25}
 
 

@@ -6,10 +6,13 @@ prediction needs. A state (last.pt): everything that resuming needs, and the sam
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import struct
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
@@ -43,21 +46,6 @@ def pack_model(weights: dict, config: Config, cycle: Cycle) -> dict:
         "config": config.to_dict(),
         "weights": halved,
     }
-
-
-def unpack_model(
-    checkpoint: dict, path, device: torch.device, backend: Backend | None = None
-) -> tuple[UResNet, Config, Cycle]:
-    """The network, ready to predict on `device`. ChallengeError where the parts don't fit."""
-    try:
-        config = Config.from_dict(checkpoint["config"])
-        cycle = CYCLES[checkpoint["cycle"]]
-        model = UResNet(config, len(cycle.labels), backend)
-        model.load_state_dict(checkpoint["weights"])
-    except (KeyError, TypeError, RuntimeError, ChallengeError) as reason:
-        first = str(reason).splitlines()[0]
-        raise ChallengeError(f"{path}: not a model of this version: {first}") from reason
-    return model.to(device).eval(), config, cycle
 
 
 def save(checkpoint: dict, path) -> None:
@@ -112,7 +100,41 @@ def load(path, map_location="cpu") -> dict:
     for name, kind in {"cycle": int, "config": dict, "weights": dict}.items():
         if not isinstance(checkpoint.get(name), kind):
             raise ChallengeError(f"{path}: a checkpoint without its {name}")
+    _check_fit(checkpoint, path)
     return checkpoint
+
+
+@contextlib.contextmanager
+def fitting(path) -> Iterator[None]:
+    """Turn the errors of parts that are missing, of another kind or shape into a ChallengeError."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        ChallengeError,
+    ) as reason:
+        first = str(reason).partition("\n")[0]
+        raise ChallengeError(f"{path}: not a checkpoint of this version: {first}") from reason
+
+
+def _check_fit(checkpoint: dict, path) -> None:
+    """Raise ChallengeError unless the weights are those of the configuration's network.
+
+    Nothing is made that is as large as a damaged file claims.
+    """
+    with fitting(path):
+        config, weights = Config.from_dict(checkpoint["config"]), checkpoint["weights"]
+        with torch.device("meta"):
+            model = UResNet(config, len(CYCLES[checkpoint["cycle"]].labels))
+        model.load_state_dict(weights, assign=True)
+        if sum(tensor.numel() for tensor in weights.values()) > Path(path).stat().st_size:
+            raise ValueError("its weights are larger than the file")
 
 
 def load_model(
@@ -122,4 +144,9 @@ def load_model(
 
     backend: computes its convolutions (plain PyTorch if None); any reads what any has trained.
     """
-    return unpack_model(load(path), path, device, backend)
+    checkpoint = load(path)
+    config, cycle = Config.from_dict(checkpoint["config"]), CYCLES[checkpoint["cycle"]]
+    with fitting(path):
+        model = UResNet(config, len(cycle.labels), backend)
+        model.load_state_dict(checkpoint["weights"])
+    return model.to(device).eval(), config, cycle

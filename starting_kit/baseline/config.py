@@ -23,25 +23,27 @@ def _option(default, reason: str, least=None, most=None, choices=None):
 class Config:
     """Choices of network, training, augmentation and inference. ChallengeError if out of range."""
 
-    filters: int = _option(16, "channels of the finest level; level i has i times as many", 1)
+    filters: int = _option(16, "channels of the finest level; level i has i times as many", 1, 256)
     depth: int = _option(
         5, "levels, each half as fine as the one before; 5 sees 16-voxel cells", 2, 6
     )
-    blocks: int = _option(2, "residual blocks per level, down and again up", 1)
+    blocks: int = _option(2, "residual blocks per level, down and again up", 1, 16)
 
     epochs: int = _option(
-        14, "passes over the training events; more help until the hold-out stalls", 1
+        14, "passes over the training events; more help until the hold-out stalls", 1, 10**6
     )
-    batch_events: int = _option(16, "events per step of all processes; lower it if memory ends", 1)
+    batch_events: int = _option(
+        16, "events per step of all processes; lower it if memory ends", 1, 10**6
+    )
     optimizer: str = _option(
         "adamw", "muon learns more from each step of hidden layers, at 8e-3", choices=OPTIMIZERS
     )
     learning_rate: float = _option(
-        4e-3, "peak of the one-cycle schedule; lower it if loss jumps", 0.0
+        4e-3, "peak of the one-cycle schedule; lower it if loss jumps", 0.0, 1000.0
     )
     warmup: float = _option(0.05, "share of all steps in which the learning rate climbs", 0.0, 1.0)
     weight_decay: float = _option(
-        0.01, "of kernels and matrices (not norms, biases); less overfitting", 0.0
+        0.01, "of kernels and matrices (not norms, biases); less overfitting", 0.0, 1000.0
     )
     ema: float = _option(
         0.999, "decay per step of the averaged weights that predict; 0 for none", 0, 1
@@ -52,7 +54,7 @@ class Config:
     holdout: float = _option(
         0.05, "share of the events kept out of training to measure it", 0.0, 0.9
     )
-    seed: int = _option(1, "of hold-out, first weights, order and augmentation", 0)
+    seed: int = _option(1, "of hold-out, first weights, order and augmentation", 0, 2**63 - 1)
 
     balance: float = _option(
         0.0, "0: every voxel counts alike; 1: every class does, which finds rare ones", 0, 1

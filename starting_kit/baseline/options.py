@@ -12,6 +12,7 @@ from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.format import ChallengeError
 
 BACKENDS = ("spconv", "spconv-triton", "torch")
+_MOST_PROCESSES = 1024  # or threads
 
 
 def train_parser(manual: str | None) -> argparse.ArgumentParser:
@@ -31,7 +32,7 @@ def train_parser(manual: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--workers",
-        type=at_least(0),
+        type=at_least(0, _MOST_PROCESSES),
         default=0,
         help="0 (default) keeps all events in memory; otherwise as many processes read them from "
         "the files when they are needed",
@@ -66,7 +67,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads",
-        type=at_least(1),
+        type=at_least(1, _MOST_PROCESSES),
         default=cores(),
         help="of the CPU (default: all cores, %(default)s here); equal numbers, equal bits",
     )

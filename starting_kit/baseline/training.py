@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from baseline.augment import random_view
 from baseline.backends import Backend
-from baseline.checkpoint import pack_model
+from baseline.checkpoint import fitting, pack_model
 from baseline.config import Config
 from baseline.dataset import Ragged, n_batches, shuffled_batch, split
 from baseline.device import rank, world_size
@@ -282,21 +282,25 @@ class Training:
     def resume(self, saved: dict, path) -> None:
         """Continue from a state. ChallengeError if `saved` has none or it saw other events."""
         state = saved.get("state")
-        if state is None:
+        if not isinstance(state, dict):
             raise ChallengeError(f"{path}: holds a model alone; last.pt is the one to resume from")
-        if state["data"] != self.events.fingerprint():
+        if state.get("data") != self.events.fingerprint():
             raise ChallengeError(
                 f"{path}: was trained on other events; give --events the same files in their order"
             )
-        self.model.load_state_dict(state["model"])
-        self.averaged.load_state_dict(state["averaged"])
-        # States from before Muon was an option hold AdamW's alone.
-        of_optimizers = state.get("optimizers") or [state["optimizer"]]
-        for optimizer, values in zip(self.optimizers, of_optimizers):
-            optimizer.load_state_dict(values)
-        self.scaler.load_state_dict(state["scaler"])
-        self.step, self.seconds, self.record = state["step"], state["seconds"], state["record"]
-        self.loss_sum.copy_(state["loss_sum"])
-        self.loss_steps.copy_(
-            state.get("loss_steps", torch.tensor(self.step % self.steps_per_epoch))
-        )
+        with fitting(path):
+            self.model.load_state_dict(state["model"])
+            self.averaged.load_state_dict(state["averaged"])
+            # States from before Muon was an option hold AdamW's alone.
+            of_optimizers = state.get("optimizers") or [state["optimizer"]]
+            for optimizer, values in zip(self.optimizers, of_optimizers):
+                optimizer.load_state_dict(values)
+            self.scaler.load_state_dict(state["scaler"])
+            self.step, self.seconds = state["step"], float(state["seconds"])
+            if not 0 <= self.step <= self.n_steps:
+                raise ValueError(f"step {self.step} of {self.n_steps}")
+            self.record = [dict(row) for row in state["record"]]
+            self.loss_sum.copy_(state["loss_sum"])
+            self.loss_steps.copy_(
+                state.get("loss_steps", torch.tensor(self.step % self.steps_per_epoch))
+            )
