@@ -667,6 +667,30 @@ def zip_in_the_folder(run):
     write_submission(run.res / "submission.zip", run.event_id, run.offset, run.labels)
 
 
+def joined(run, first, comment=b""):
+    """A file that one program reads as `first`, another as the zip behind it."""
+    path, last = run.root / "both.zip", run.zip(("p.csv", run.csv().read_bytes()))
+    with zipfile.ZipFile(last, "a") as archive:
+        archive.comment = comment
+    path.write_bytes(first.read_bytes() + last.read_bytes())
+    return path
+
+
+@refused("both.zip': is a zip only at its end")
+def hdf5_and_a_zip(run):
+    return joined(run, run.sparse())
+
+
+@refused("both.zip': is a zip only at its end")
+def hdf5_and_a_zip_with_a_comment(run):
+    return joined(run, run.sparse(), b"PK" * 1000)
+
+
+@refused("both.zip': is a zip only at its end")
+def rows_and_a_zip(run):
+    return joined(run, run.csv(name="first.csv"))
+
+
 @refused("run as a program.*'metadata'")
 def command_for_the_platform(run):
     return run.zip(("predictions.h5", run.sparse().read_bytes()), ("metadata", b"command: sh x"))

@@ -30,7 +30,8 @@ MAX_UNPACKED = 2 << 30  # bytes of the unpacked file; unpacking takes ten second
 _MAX_DIRECTORY = 1 << 20  # bytes of a zip's list of entries
 _BLOCK = 1 << 20
 
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # of the first file, and of the end of the directory
+_ZIP_END_BYTES = 22  # without the comment, whose length is its last field
 # Codabench runs the command that these files name, also if a submission contains them.
 _PLATFORM_FILES = ("metadata", "metadata.yaml")
 _EXPECTED = "expected one file, the predictions (.h5 or .csv), at most one folder deep"
@@ -142,7 +143,13 @@ def _open(path: Path, stack: contextlib.ExitStack) -> Upload:
         if _head(stream).startswith(_ZIP):
             return _open_zip(where, stream, stack)
     _check_size(where, os.fstat(stream.fileno()).st_size)
-    return Upload(where, _is_hdf5(where, _head(stream)), stream)
+    upload = Upload(where, _is_hdf5(where, _head(stream)), stream)
+    if _ends_as_zip(stream):
+        raise SubmissionError(
+            f"{where}: is a zip only at its end, which some programs unpack and others ignore. "
+            f"{_WRITE}"
+        )
+    return upload
 
 
 def _open_regular(path: Path, where: str) -> BinaryIO:
@@ -156,6 +163,16 @@ def _head(stream: BinaryIO) -> bytes:
     head = stream.read(1024)
     stream.seek(0)
     return head
+
+
+def _ends_as_zip(stream: BinaryIO) -> bool:
+    """Return whether the last bytes are the end of a zip's directory, with its comment."""
+    stream.seek(-min(stream.seek(0, 2), _ZIP_END_BYTES + 0xFFFF), 2)
+    tail = stream.read()
+    stream.seek(0)
+    end = tail[tail.rfind(_ZIP[1]) :]
+    n_comment = int.from_bytes(end[_ZIP_END_BYTES - 2 : _ZIP_END_BYTES], "little")
+    return end.startswith(_ZIP[1]) and len(end) == _ZIP_END_BYTES + n_comment
 
 
 def _is_hdf5(where: str, head: bytes) -> bool:
