@@ -79,7 +79,7 @@ publish: .venv/scoring  ## the data as a publication in build/publish: files, da
 	@$(VENV) -m organizer.publish --out build/publish $(OF_COMPETITION) $(if $(DATA),--data '$(DATA)') \
 		$(if $(call yes,$(REFERENCES)),--references)
 
-bench: .venv/everything  ## peers, what helped and timings against the named alternatives, as ratios (10 min)
+bench: .venv/everything  ## peers, recipes and timings against the named alternatives, as ratios (10 min)
 	set -e; for benchmark in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do $(VENV) $$benchmark; done
 
 gpu: .venv/everything  ## the baseline on a CUDA card into build/gpu: speed, memory, precision (30 min); EVENTS=, TEST=

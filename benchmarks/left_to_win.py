@@ -67,13 +67,17 @@ def main(arguments: list[str] | None = None) -> int:
 
     def command() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            tables = left_to_win(options.run or _short_runs(Path(folder)))
-        for name, text in tables.items():
-            print(f"{text}\n")
-            if options.out:
-                write_text(options.out / f"{name}.md", f"{text}\n")
+            keep(left_to_win(options.run or _short_runs(Path(folder))), options.out)
 
     return run("left_to_win", command)
+
+
+def keep(texts: dict[str, str], folder: Path | None) -> None:
+    """Print texts, and write each to NAME.md in `folder`. texts: by their names."""
+    for name, text in texts.items():
+        print(f"{text}\n")
+        if folder:
+            write_text(folder / f"{name}.md", f"{text}\n")
 
 
 def _short_runs(folder: Path) -> list[list[Path]]:

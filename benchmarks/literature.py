@@ -23,13 +23,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from left_to_win import predicted
+from left_to_win import keep, predicted
 from peers.truth import with_truth
 
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.files import write_text
 from lartpc_challenge.metrics import count_confusion, evaluate, f1, iou, precision, recall
 from lartpc_challenge.reference import read_labelled_events
 from organizer.competition import read_competition
@@ -65,9 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         with tempfile.TemporaryDirectory() as folder:
             text = report(options.run or _demonstration(Path(folder)))
-        print(text)
-        if options.out:
-            write_text(options.out / "literature.md", text)
+        keep({"literature": text}, options.out)
 
     return run("literature", command)
 
@@ -104,7 +101,7 @@ def report(runs: Sequence[Sequence[str]]) -> str:
         for name, text in rows.items():
             overview.setdefault(name, {})[title] = text
         parts += [f"#### {title}", classes_table(confusion, cycle)]
-    return "\n\n".join([markdown(overview), DIFFERENT, *parts]) + "\n"
+    return "\n\n".join([markdown(overview), DIFFERENT, *parts])
 
 
 def classes_table(confusion: np.ndarray, cycle: Cycle) -> str:

@@ -3,10 +3,10 @@
     python benchmarks/network.py [--events cycle2_train.h5] [--batch 32] [--side 64]
 
 The backends are compared in turns in one process, on one thread and on --threads of them. Then
-every contender runs in a process of its own, on the same events, on one thread, in one go. A CPU's
-times are the process's own seconds, so that a busy machine does not count, but those of several
-threads are a clock's: let nothing else run. Memory is the growth
-over the state before the first step. SparseConvNet and MinkowskiEngine take part where installed.
+every contender runs in a process of its own, on the same events, on one thread. A CPU's times are
+the process's own seconds, so that a busy machine does not count, but those of several threads are a
+clock's: let nothing else run. Memory is the growth over the state before the first step.
+SparseConvNet takes part if it is installed.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from lartpc_challenge.command import begin
 if __name__ == "__main__":
     begin()
 
-import contextlib
 import importlib.util
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,7 +31,7 @@ from torch.nn.functional import cross_entropy
 from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
-from baseline.device import choose_device
+from baseline.device import choose_device, explaining_memory
 from baseline.model import UResNet, input_features
 from baseline.options import BACKENDS
 from baseline.predict import class_probabilities
@@ -44,8 +42,7 @@ from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from organizer.jobs import ProcessDied, run_jobs
 
 SAMPLE = Path(__file__).parents[1] / "starting_kit" / "data" / "cycle2_train.h5"
-PEERS = {"MinkowskiEngine": "networks.minkowski", "sparseconvnet": "networks.scn"}
-DENSE = "dense"
+PEER, DENSE = "sparseconvnet", "dense"
 
 
 @dataclass(frozen=True)
@@ -80,62 +77,62 @@ def main() -> None:
     events = events.select(torch.arange(min(options.batch, len(events)))).to(device)
     # One batch holds all events, and one view: a step and a pass see each of them once.
     config = Config(filters=options.filters, batch_events=len(events), holdout=0, views=1)
-    common = (events, config, cycle, device, options.side, options.seconds)
+    task = Task("", True, events, config, cycle, device, options.side, options.seconds)
     print(
         f"{len(events)} events of {events.n_voxels / len(events):.0f} voxels a step, "
         f"{config.filters} filters, depth {config.depth}, on a {device.type}"
     )
-    backends = installed_backends(device)
+    backends = list(installed_backends(device))
     for backend in backends:
-        ours, bare = _in_a_process(measure_overhead, Task(backend, True, *common))
+        ours, bare = in_a_process(measure_overhead, replace(task, contender=backend))
         print(
             f"training step: {ours:.1f} ms per event, bare layers of {backend} {bare:.1f}: loader, "
             f"augmentation, loss and averaging add {ours / bare - 1:.0%}"
         )
     if "spconv" in backends:
         for threads in sorted({1, options.threads}):
-            for training in (True, False):
-                task = replace(Task("", training, *common), threads=threads)
-                times = _in_a_process(compare_backends, task)
+            for what in ("training step", "inference"):
+                one = replace(task, threads=threads, training=what == "training step")
+                times = in_a_process(compare_backends, one)
+                each = ", ".join(f"{name} {ms:.1f}" for name, ms in times.items())
                 ratio = times["torch"] / times["spconv"]
                 print(
-                    f"{'training step' if training else 'inference'}, {threads} threads: "
-                    + ", ".join(f"{name} {ms:.1f}" for name, ms in times.items())
-                    + f" ms per event; torch takes {ratio:.2f} times spconv's"
+                    f"{what}, {threads} threads: {each} ms per event; torch takes {ratio:.2f} "
+                    "times spconv's"
                 )
-    installed = [name for name in PEERS if importlib.util.find_spec(name)]
-    print("not installed:", ", ".join(sorted(PEERS.keys() - set(installed))) or "none")
+    names = {backend: f"baseline, {backend}" for backend in backends}
+    if importlib.util.find_spec(PEER):
+        names[PEER] = PEER
+    names[DENSE] = f"dense, {GRID_SIZE}^3 from {options.side}^3"
     print(f"{'an event':<24}{'training step':>24}{'inference':>24}")
     first = None
-    for contender in (*backends, *installed, DENSE):
+    for contender, name in names.items():
         cells = [
-            _in_a_process(measure, Task(contender, training, *common)) for training in (True, False)
+            in_a_process(measure, replace(task, contender=contender, training=training))
+            for training in (True, False)
         ]
-        first = first or cells
-        name = f"baseline, {contender}" if contender in BACKENDS else contender
-        if contender == DENSE:
-            name = f"dense, {GRID_SIZE}^3"
-            if options.side < GRID_SIZE:
-                name += f" from {options.side}^3"
-        ratios = [(a / b, c / d) for (a, c), (b, d) in zip(cells, first)]
         print(f"{name:<24}" + "".join(f"{ms:>12.1f} ms{mb:>9.1f} MB" for ms, mb in cells))
-        if contender != backends[0]:
+        if first:
+            ratios = [(a / b, c / d) for (a, c), (b, d) in zip(cells, first)]
             print(
                 f"{'  times the first':<24}" + "".join(f"{t:>12.1f}{m:>12.1f}" for t, m in ratios)
             )
+        first = first or cells
 
 
-def installed_backends(device: torch.device) -> list[str]:
-    """Those that can be imported."""
-    found = []
+def installed_backends(device: torch.device) -> Iterator[str]:
+    """Yield the backends that can be imported; print why the others can't."""
     for name in BACKENDS:
-        with contextlib.suppress(ChallengeError):
+        try:
             open_backend(name, device)
-            found.append(name)
-    return found
+        except ChallengeError as reason:
+            print(f"left out: {reason}")
+        else:
+            yield name
 
 
-def _in_a_process(function: Callable, task: Task):
+def in_a_process(function: Callable, task):
+    """Return function(task) from a process of its own."""
     try:
         (result,) = run_jobs(function, [(task,)], processes=1)
     except ProcessDied as death:
@@ -146,11 +143,12 @@ def _in_a_process(function: Callable, task: Task):
 def measure(task: Task) -> tuple[float, float]:
     """Milliseconds and megabytes of memory an event; a dense cube's are scaled to the detector."""
     torch.set_num_threads(1)
-    step, n_events = prepare(task)
-    before = _memory_mb(task.device)
-    step()
-    share = _memory_mb(task.device) - before
-    milliseconds = 1e3 * statistics.median(_time([step], task)[0]) / n_events
+    with explaining_memory("nothing: too much for this machine"):
+        step, n_events = prepare(task)
+        before = _memory_mb(task.device)
+        step()
+        share = _memory_mb(task.device) - before
+        milliseconds = 1e3 * statistics.median(_time([step], task)[0]) / n_events
     # What a dense network costs is proportional to its grid.
     scale = (GRID_SIZE / task.side) ** 3 if task.contender == DENSE else 1
     return scale * milliseconds, scale * share / n_events
@@ -173,26 +171,22 @@ def compare_backends(task: Task) -> dict[str, float]:
     steps = {name: prepare(replace(task, contender=name))[0] for name in ("spconv", "torch")}
     for step in steps.values():
         step()
-    clock = time.perf_counter if task.threads > 1 else None
-    times = _time(list(steps.values()), task, clock)
+    times = _time(list(steps.values()), task)
     return {
         name: 1e3 * statistics.median(of_step) / len(task.events)
         for name, of_step in zip(steps, times)
     }
 
 
-def _time(
-    steps: list[Callable], task: Task, clock: Callable[[], float] | None = None
-) -> list[list[float]]:
+def _time(steps: list[Callable], task: Task) -> list[list[float]]:
     """Seconds of each step in turn, at least three rounds."""
-    clock = clock or partial(_clock, task.device)
     rounds = []
     while len(rounds) < 3 or sum(map(sum, rounds)) < task.seconds:
         rounds.append([])
         for step in steps:
-            begun = clock()
+            begun = _clock(task)
             step()
-            rounds[-1].append(clock() - begun)
+            rounds[-1].append(_clock(task) - begun)
     return [list(times) for times in zip(*rounds)]
 
 
@@ -210,10 +204,11 @@ def prepare(task: Task) -> tuple[Callable[[], object], int]:
         from networks.dense import Network
 
         events = events.select(torch.arange(1, device=task.device))
-        network = Network(task.config, n_classes, task.side)
+        network = Network(task.config, n_classes, task.side).to(task.device)
     else:
-        network = importlib.import_module(PEERS[task.contender]).Network(task.config, n_classes)
-    network.to(task.device)
+        from networks import scn
+
+        network = scn.Network(task.config, n_classes).to(task.device)
     if task.training:
         return _training_step(network, lambda: network(events), events), len(events)
 
@@ -249,10 +244,11 @@ def _training_step(network, forward: Callable, events: Ragged) -> Callable[[], N
     return step
 
 
-def _clock(device: torch.device) -> float:
-    if device.type == "cpu":
+def _clock(task: Task) -> float:
+    if task.device.type == "cuda":
+        torch.cuda.synchronize()
+    elif task.threads == 1:
         return time.process_time()
-    torch.cuda.synchronize()
     return time.perf_counter()
 
 

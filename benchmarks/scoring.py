@@ -17,7 +17,6 @@ sum of the unshared memory of a contender's processes, sampled in a separate run
 
 from __future__ import annotations
 
-import argparse
 import csv
 import itertools
 import os
@@ -29,24 +28,28 @@ import tempfile
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAM = Path(__file__).parents[1] / "scoring_program"
 PHASES = {"public": 5, "hidden": 6}
 SAMPLE_SECONDS = 0.02
+N_VOXELS = 2500  # of an event, about
+FULL = 20  # times the events with --full
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to do a task: a worker below with its arguments, or score.py.
+    """A way to do a task: one of the workers below, or the script score.py, with its arguments.
 
     share: the part of the task that a slow contender does. It prints the seconds of its loop, which
     are scaled up.
     """
 
     name: str
-    command: tuple
+    what: Callable | Path
+    arguments: tuple
     share: float = 1.0
 
     def __str__(self) -> str:
@@ -58,20 +61,13 @@ def main() -> None:
 
     parser = new_parser("python benchmarks/scoring.py", __doc__)
     parser.add_argument("--only", nargs="+", choices=TASKS, default=list(TASKS))
-    few = at_least(4)  # each phase has half of them, slow contenders do a part
-    parser.add_argument("--events", type=few, default=500, help="of the sparse task")
-    parser.add_argument("--dense-events", type=few, default=50)
-    parser.add_argument("--csv-events", type=few, default=250)
-    parser.add_argument("--voxels", type=at_least(10), default=2_500, help="an event, about")
     parser.add_argument("--repeat", type=at_least(1), default=3, help="runs of each contender")
-    parser.add_argument("--full", action="store_true", help="20 times the events")
+    parser.add_argument("--full", action="store_true", help=f"{FULL} times the events")
     options = parser.parse_args()
-    if options.full:
-        for name in ("events", "dense_events", "csv_events"):
-            setattr(options, name, 20 * getattr(options, name))
     for task in options.only:
         with tempfile.TemporaryDirectory() as folder:
-            for title, contenders in TASKS[task](Path(folder), options).items():
+            groups = TASKS[task](Path(folder), FULL if options.full else 1)
+            for title, contenders in groups.items():
                 print(f"\n{title}", flush=True)
                 report(contenders, options.repeat)
 
@@ -92,14 +88,11 @@ def report(contenders: list, repeat: int) -> None:
 
 
 def start(contender: Contender) -> subprocess.Popen:
-    command, *arguments = map(str, contender.command)
-    script = PROGRAM / command if command == "score.py" else Path(__file__)
-    if command != "score.py":
-        arguments = ["--worker", command, *arguments]
+    what = contender.what
+    script = [what] if isinstance(what, Path) else [__file__, "--worker", what.__name__]
+    command = [sys.executable, *map(str, [*script, *contender.arguments])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROGRAM)}
-    return subprocess.Popen(
-        [sys.executable, str(script), *arguments], env=environment, stdout=subprocess.PIPE
-    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
 
 
 def own_seconds(contender: Contender) -> float:
@@ -144,8 +137,8 @@ def memory_of(pid) -> int:
 # ---- the tasks
 
 
-def make_events(n_events: int, n_voxels: int) -> list:
-    """Make events similar to cycle 3: random walks of about `n_voxels` voxels."""
+def make_events(n_events: int) -> list:
+    """Make events similar to cycle 3: random walks of about N_VOXELS voxels."""
     import numpy as np
 
     from lartpc_challenge.events import Event
@@ -155,11 +148,11 @@ def make_events(n_events: int, n_voxels: int) -> list:
     period = 2 * GRID_SIZE - 2
     events = []
     for event_id in rng.permutation(n_events):
-        steps = rng.integers(-1, 2, (int(1.1 * n_voxels), 3))
+        steps = rng.integers(-1, 2, (int(1.1 * N_VOXELS), 3))
         walk = (rng.integers(0, GRID_SIZE, 3) + np.cumsum(steps, axis=0)) % period
         walk = np.minimum(walk, period - walk)  # reflected at the walls
         cells = np.unique(np.ravel_multi_index(tuple(walk.T), GRID_SHAPE))
-        cells = rng.permutation(cells)[:n_voxels]
+        cells = rng.permutation(cells)[:N_VOXELS]
         coords = np.column_stack(np.unravel_index(cells, GRID_SHAPE)).astype(np.uint8)
         label = (1 + cells // 6000 % 3).astype(np.uint8)
         energy = rng.exponential(0.5, len(cells)).astype(np.float32)
@@ -202,14 +195,14 @@ def write_dense(path: Path, events: list, chunk: tuple) -> None:
                 pred.id.write_direct_chunk((row + spot[0], *spot[1:]), packed[key])
 
 
-def sparse(folder: Path, options: argparse.Namespace) -> dict:
+def sparse(folder: Path, scale: int) -> dict:
     import numpy as np
 
     from lartpc_challenge.cycles import CYCLES
     from lartpc_challenge.reference import write_reference
     from lartpc_challenge.submission.forms import write_submission
 
-    events = make_events(options.events, options.voxels)
+    events = make_events(500 * scale)
     offset = np.cumsum([0, *map(len, events)])
     labels = np.concatenate([event.label for event in events])
     rng = np.random.default_rng(50)
@@ -236,25 +229,22 @@ def sparse(folder: Path, options: argparse.Namespace) -> dict:
     write_dense(folder / "dense.h5", events[:few], (1, 192, 192, 192))
     files = (run["hidden"] / "ref/reference.h5", run["hidden"] / "res/predictions.h5")
     title = f"sparse: {len(events):,} events, {offset[-1]:,} voxels"
+    program, out = PROGRAM / "score.py", folder / "out"
     contenders = [
-        Contender("score.py, hidden phase", ("score.py", run["hidden"], folder / "out")),
-        Contender(
-            "score.py, public phase, with its page", ("score.py", run["public"], folder / "out")
-        ),
-        Contender("floor: import, read", ("read_files", *files)),
-        Contender("pandas and scikit-learn", ("score_table", *files)),
-        Contender(
-            "2018: dense arrays", ("score_dense", folder / "dense.h5"), 2 * few / len(events)
-        ),
+        Contender("score.py, hidden phase", program, (run["hidden"], out)),
+        Contender("score.py, public phase, with its page", program, (run["public"], out)),
+        Contender("floor: import, read", read_files, files),
+        Contender("pandas and scikit-learn", score_table, files),
+        Contender("2018: dense arrays", score_dense, (folder / "dense.h5",), 2 * few / len(events)),
     ]
     return {title: contenders}
 
 
-def dense(folder: Path, options: argparse.Namespace) -> dict:
+def dense(folder: Path, scale: int) -> dict:
     from dataclasses import replace
 
-    distinct = make_events(min(options.dense_events, 20), options.voxels)
-    events = [replace(distinct[i % len(distinct)], event_id=i) for i in range(options.dense_events)]
+    distinct = make_events(20)
+    events = [replace(distinct[i % 20], event_id=i) for i in range(50 * scale)]
     test = folder / "test.h5"
     write_test_file(test, events)
     groups = {}
@@ -262,14 +252,14 @@ def dense(folder: Path, options: argparse.Namespace) -> dict:
         path = folder / f"{name}.h5"
         write_dense(path, events, chunk)
         groups[f"dense: {len(events):,} events, {name}"] = [
-            Contender("read_guarded", ("read", path, test)),
-            Contender("floor: HDF5 reads the chunks", ("read_chunks", path, test)),
+            Contender("read_guarded", read, (path, test)),
+            Contender("floor: HDF5 reads the chunks", read_chunks, (path, test)),
         ]
     return groups
 
 
-def csv_rows(folder: Path, options: argparse.Namespace) -> dict:
-    events = make_events(options.csv_events, options.voxels)
+def csv_rows(folder: Path, scale: int) -> dict:
+    events = make_events(250 * scale)
     test, path = folder / "test.h5", folder / "predictions.csv"
     write_test_file(test, events)
     with open(path, "w") as file:
@@ -279,17 +269,12 @@ def csv_rows(folder: Path, options: argparse.Namespace) -> dict:
             rows = zip(number, *event.coords.T.tolist(), event.label.tolist())
             file.writelines("{},{},{},{},{}\n".format(*row) for row in rows)
     n_rows = sum(map(len, events))
-
-    def some(most: int) -> tuple:
-        n = min(most, n_rows - 1)
-        return n, n / n_rows
-
-    slow, loop = some(20_000), some(500_000)
+    slow, loop = 20_000, 500_000
     contenders = [
-        Contender("read_guarded", ("read", path, test)),
-        Contender("pandas.read_csv, merge", ("merge_table", path, test)),
-        Contender("row by row, iterrows", ("read_by_iterrows", path, slow[0]), slow[1]),
-        Contender("row by row, csv.reader", ("read_by_loop", path, loop[0]), loop[1]),
+        Contender("read_guarded", read, (path, test)),
+        Contender("pandas.read_csv, merge", merge_table, (path, test)),
+        Contender("row by row, iterrows", read_by_iterrows, (path, slow), slow / n_rows),
+        Contender("row by row, csv.reader", read_by_loop, (path, loop), loop / n_rows),
     ]
     return {f"csv: {n_rows:,} rows": contenders}
 
@@ -404,25 +389,10 @@ def read_by_loop(path: str, n_rows: str) -> None:
     print(time.process_time() - start)
 
 
-WORKERS = {
-    worker.__name__: worker
-    for worker in (
-        read,
-        read_files,
-        score_table,
-        score_dense,
-        read_chunks,
-        merge_table,
-        read_by_iterrows,
-        read_by_loop,
-    )
-}
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C: the command says so, once
-        WORKERS[sys.argv[2]](*sys.argv[3:])
+        globals()[sys.argv[2]](*sys.argv[3:])
     else:
         from lartpc_challenge.command import run
 

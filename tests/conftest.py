@@ -13,7 +13,7 @@ import baseline  # noqa: F401
 # of them take long only to collect, so that they are not even imported.
 MARKED = {
     "torch": """augment benchmarks commands dataset kit model network notebook optimizer peers
-        predict shipped stream systems train transfer what_helped""",
+        predict recipes shipped stream systems train transfer""",
     "geant4": """data failures faults_by_plan physics simulate simulation_argon_data
         simulation_geant4 variety""",
     "slow": """attacks boosting bundle codabench_client codabench_close convert

@@ -239,7 +239,7 @@ def test_who_is_asked_to_stop_cleans_up(folder, number):
 
 @pytest.mark.parametrize(
     "program",
-    [("-m", "baseline.train"), ("-m", "baseline.predict"), (ROOT / "benchmarks/what_helped.py",)],
+    [("-m", "baseline.train"), ("-m", "baseline.predict"), (ROOT / "benchmarks/recipes.py",)],
 )
 def test_ctrl_c_while_pytorch_is_imported_shows_no_traceback(folder, program):
     Path("torch.py").write_text("print('begun', flush=True)\nimport time\ntime.sleep(60)\n")

@@ -19,4 +19,4 @@ def kill_itself(number: int) -> None:
 
 def test_a_worker_that_is_killed_is_a_sentence():
     with pytest.raises(ChallengeError, match="SIGKILL; if memory ended, lower --batch"):
-        network._in_a_process(kill_itself, signal.SIGKILL)
+        network.in_a_process(kill_itself, signal.SIGKILL)
