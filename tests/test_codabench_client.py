@@ -148,7 +148,7 @@ def test_download_is_whole_or_not_there(tmp_path):
     cut = httpx.MockTransport(handler)
     with (
         Server("http://s", None, sleep=lambda s: None, transport=cut) as server,
-        pytest.raises(ServerError, match="GET of a file failed"),
+        pytest.raises(ServerError, match="the download of a file broke off"),
     ):
         server.fetch_file("http://store/a.zip", tmp_path / "a.zip")
     assert list(tmp_path.iterdir()) == []

@@ -25,7 +25,7 @@ from organizer.convert.converted import Counts, Settings, convert
 from organizer.convert.deposits import ReadOptions
 from organizer.convert.edepsim_tracks import kind_of_tracks
 from organizer.convert.larcv_kinds import choose_products, kinds_of_particles
-from organizer.convert.readers import READERS, find_reader
+from organizer.convert.readers import READERS, reader_of
 from organizer.convert.recognise import recognise
 from organizer.convert.taxonomy import Kind, ambiguities, class_of_kind, label_of_kind
 
@@ -33,8 +33,8 @@ DATA = Path(__file__).parent / "data"
 
 
 def read(path, **options):
-    found, _ = find_reader(path, None)
-    return list(READERS[found.reader](path, ReadOptions(**options)))
+    reader = reader_of(recognise(path), path, None)
+    return list(READERS[reader](path, ReadOptions(**options)))
 
 
 def kinds(event) -> list[Kind]:

@@ -116,31 +116,32 @@ class Server:
         api: use api/`path` with this account's token; else a page of the site without a token.
         """
         client, url = (self._api, path) if api else (self._files, f"{self.url}/{path}")
+        request = client.build_request("GET", url)
         response = self._retried(
-            "GET",
-            path,
-            lambda: client.send(
-                client.build_request("GET", url), stream=True, follow_redirects=False
-            ),
+            self._place("GET", path),
+            lambda: client.send(request, stream=True, follow_redirects=False),
         )
         response.close()
         return response.status_code
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        response = self._retried(method, path, lambda: self._api.request(method, path, **options))
+        place, can_repeat = self._place(method, path), method in ("GET", "PATCH", "DELETE")
+        response = self._retried(
+            place, lambda: self._api.request(method, path, **options), can_repeat
+        )
         if response.is_success:
             try:
                 return response.json() if response.content else None
             except ValueError:
                 what = "no JSON; is this the address of a Codabench server?"
-                raise ServerError(f"{self._place(method, path)} answered {what}") from None
-        sentence = f"{self._place(method, path)} answered {response.status_code}"
-        raise ServerError(f"{sentence}: {_reason(response)}", response.status_code)
+                raise ServerError(f"{place} answered {what}") from None
+        sentence = f"{place} answered {response.status_code}: {_reason(response)}"
+        raise ServerError(sentence, response.status_code)
 
     def _retried(
-        self, method: str, path: str, send: Callable[[], httpx.Response]
+        self, place: str, send: Callable[[], httpx.Response], can_repeat: bool = True
     ) -> httpx.Response:
-        can_repeat = method in ("GET", "PATCH", "DELETE")
+        """Return the answer, after retries. can_repeat: also if the server may have acted."""
         for pause in (*PAUSES_SECONDS, None):
             try:
                 response = send()
@@ -151,15 +152,14 @@ class Server:
                 if not can_repeat:
                     pause = None
             else:
-                again = response.status_code in _BUSY and (
-                    can_repeat or response.status_code == 429
-                )
+                code = response.status_code
+                again = code == 429 or (code in _BUSY and can_repeat)
                 if not again or pause is None:
                     return response
                 response.close()
-                problem = f"answered {response.status_code}"
+                problem = f"answered {code}"
             if pause is None:
-                raise ServerError(f"{self._place(method, path)} {problem}")
+                raise ServerError(f"{place} {problem}")
             self._sleep(pause)
         raise AssertionError("unreachable")
 
@@ -168,10 +168,9 @@ class Server:
 
     def send_file(self, url: str, path: Path, progress: Callable[[int], None]) -> None:
         """PUT a file to a signed URL. progress: is called with the number of bytes sent so far."""
-        size = path.stat().st_size
         headers = {
             "Content-Type": "application/zip",
-            "Content-Length": str(size),
+            "Content-Length": str(path.stat().st_size),
             "x-ms-blob-type": "BlockBlob",  # for stores at Azure; others ignore it
         }
 
@@ -179,61 +178,32 @@ class Server:
             with open(path, "rb") as file:
                 return self._files.put(url, content=_chunks(file, progress), headers=headers)
 
-        response = self._store("PUT", url, send)
-        if not response.is_success:
-            raise ServerError(
-                f"{_store_name(url)}: refuses the upload of {path} with {response.status_code}: "
-                f"{_reason(response)}",
-                response.status_code,
-            )
+        self._store(url, "upload", send)
 
     def fetch_file(self, url: str, path: Path) -> None:
         """Download a signed URL or a page of the site to `path`, readable by its owner only."""
         url = url if "://" in url else f"{self.url}/{url}"
 
         def send() -> httpx.Response:
-            with (
-                replacing(path, private=True) as temporary,
-                self._files.stream("GET", url) as response,
-            ):
-                if not response.is_success:
+            with self._files.stream("GET", url) as response:
+                if response.is_success:
+                    with replacing(path, private=True) as temporary, open(temporary, "wb") as file:
+                        for chunk in response.iter_bytes(_CHUNK_BYTES):
+                            file.write(chunk)
+                else:
                     response.read()
-                    raise _Refused(response)
-                with open(temporary, "wb") as file:
-                    for chunk in response.iter_bytes(_CHUNK_BYTES):
-                        file.write(chunk)
             return response
 
-        try:
-            self._store("GET", url, send)
-        except _Refused as refused:
-            status = refused.response.status_code
+        self._store(url, "download", send)
+
+    def _store(self, url: str, what: str, send: Callable[[], httpx.Response]) -> None:
+        store = urlsplit(url).netloc  # the rest of a signed URL is secret
+        response = self._retried(f"{store}: the {what} of a file", send)
+        if not response.is_success:
+            status = response.status_code
             raise ServerError(
-                f"{_store_name(url)}: refuses a download with {status}: "
-                f"{_reason(refused.response)}",
-                status,
-            ) from None
-
-    def _store(self, method: str, url: str, send: Callable[[], httpx.Response]) -> httpx.Response:
-        for pause in (*PAUSES_SECONDS, None):
-            try:
-                response = send()
-            except httpx.HTTPError as reason:
-                problem = _words(reason)
-            else:
-                if response.status_code not in _BUSY:
-                    return response
-                problem = f"it answered {response.status_code}"
-            if pause is None:
-                raise ServerError(f"{_store_name(url)}: {method} of a file failed: {problem}")
-            self._sleep(pause)
-        raise AssertionError("unreachable")
-
-
-class _Refused(Exception):
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__()
-        self.response = response
+                f"{store}: refuses the {what} with {status}: {_reason(response)}", status
+            )
 
 
 def _chunks(file: Any, progress: Callable[[int], None]) -> Iterator[bytes]:
@@ -242,11 +212,6 @@ def _chunks(file: Any, progress: Callable[[int], None]) -> Iterator[bytes]:
         yield chunk
         sent += len(chunk)
         progress(sent)
-
-
-def _store_name(url: str) -> str:
-    """Return the host of a signed URL. The rest is secret."""
-    return urlsplit(url).netloc
 
 
 def _words(reason: httpx.HTTPError) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from organizer.codabench.bundle import Bundle
+from organizer.codabench.bundle import Bundle, sha256_of
 from organizer.codabench.client import Server, ServerError
 from organizer.codabench.session import parse_time
 from organizer.competition import Phase
@@ -194,7 +194,7 @@ def _digest(server: Server, key: str) -> str | None:
             if problem.status in (401, 403, 404):
                 return None
             raise
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
 
 
 def _short(value: Any) -> str:

@@ -15,17 +15,13 @@ from organizer.codabench.state import State
 from organizer.competition import read_competition
 
 
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 @dataclass
 class Session:
     """The session of a command. now, sleep: the clock; tests simulate it. say: prints a line."""
 
     server: Server
     state: State
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     sleep: Callable[[float], None] = time.sleep
     say: Callable[[str], None] = print
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from lartpc_challenge.format import ChallengeError
 from organizer.codabench.bundle import Bundle, read_bundle, sha256_of
-from organizer.codabench.client import Server, ServerError
+from organizer.codabench.client import ServerError
 from organizer.codabench.compare import differences
 from organizer.codabench.session import Session
-from organizer.codabench.transfer import check_quota, new_dataset, progress_bar
+from organizer.codabench.transfer import check_quota, find_dataset, new_dataset, progress_bar
 from organizer.competition import Competition
 
 UNPACKING_SECONDS = 3600
@@ -66,22 +66,15 @@ def send_bundle(session: Session, path: Path, sha256: str, upload: dict, kind: s
     """
     server, name = session.server, f"{path.stem} {kind}{sha256[:16]}"
     if not upload.get("status_id"):
-        made = _made_from(server, name)  # by an interrupted upload
-        if made:
-            return made
+        made = find_dataset(server, name)  # by an interrupted upload
+        if made and made.get("competition"):
+            return made["competition"]["id"]
         check_quota(server, 2 * path.stat().st_size)  # the bundle and its unpacked files
         key, url = new_dataset(server, path, "competition_bundle", name)
         server.send_file(url, path, progress_bar(path))
         upload["status_id"] = server.put(f"datasets/completed/{key}/")["status_id"]
         session.state.save()
     return _unpacked(session, upload)
-
-
-def _made_from(server: Server, name: str) -> int | None:
-    for dataset in server.items("datasets/", name=name):
-        if dataset["name"] == name and dataset.get("competition"):
-            return dataset["competition"]["id"]
-    return None
 
 
 def _unpacked(session: Session, upload: dict) -> int:

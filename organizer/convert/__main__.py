@@ -21,7 +21,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -43,15 +42,14 @@ from organizer.convert.converted import (
 from organizer.convert.crops import CROPS
 from organizer.convert.deposits import ReadOptions, SourceEvent
 from organizer.convert.larcv_kinds import TAXONOMIES
-from organizer.convert.readers import FAMILIES, READERS, find_reader
+from organizer.convert.readers import FAMILIES, READERS, reader_of
+from organizer.convert.recognise import OURS, recognise
 from organizer.convert.source_group import write_source
 from organizer.convert.taxonomy import table
 from organizer.convert.writers import FORMATS, choose_format, write_as
 from organizer.cycles import PRODUCTIONS, production_of
 
-T = TypeVar("T")
 _CALL = "python -m organizer.convert"
-_MLHEP = "mlhep"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,36 +63,24 @@ def _run(options: argparse.Namespace) -> None:
         raise ChallengeError(f"{out}: OUT is IN; give another name")
     if options.back is not None:
         check_writable(out)
-        print(write_back(source, options.back, out, options.source_path, _progress))
-    elif source.is_file() and mlhep2018.is_ours(source):
-        _to_format(options)
+        print(write_back(source, options.back, out, options.source_path))
+        return
+    found = recognise(source)
+    if found.reader == OURS:
+        name = choose_format(out, options.source, options.to)
+        for line in write_as(name, source, out, options.predictions, options.events):
+            print(line)
     else:
         check_writable(out)
-        found, name = find_reader(source, options.source)
-        if name == _MLHEP:
-            mlhep2018.from_2018(source, out, options.cycle, _progress, options.events)
-        else:
-            _from_source(str(found.reader), options)
-
-
-def _to_format(options: argparse.Namespace) -> None:
-    name = choose_format(options.out, options.source, options.to)
-    if name == _MLHEP:
-        mlhep2018.to_2018(options.source_file, options.out, _progress, options.events)
-        return
-    if name != "pimm":
-        check_writable(options.out)
-    arguments = (options.source_file, options.out, options.predictions, options.events, _progress)
-    for line in write_as(name, *arguments):
-        print(line)
+        _from_source(reader_of(found, source, options.source), options)
 
 
 def _from_source(reader: str, options: argparse.Namespace) -> None:
     source, cycle = options.source_file, options.cycle
     production = production_of(cycle)
     threshold_mev = options.threshold_mev
-    if threshold_mev is None:
-        threshold_mev = production.threshold_mev
+    if threshold_mev is None:  # events of 2018 have ours already
+        threshold_mev = 0.0 if reader == "mlhep" else production.threshold_mev
     read_options = ReadOptions(
         options.energy_from, options.labels_from, options.taxonomy, options.source_voxel_mm
     )
@@ -122,7 +108,8 @@ def _from_source(reader: str, options: argparse.Namespace) -> None:
         f"{options.out}: {counts.events:,} events, {counts.voxels:,} voxels ({kind}, cycle "
         f"{cycle.number}); left out: {counts.without_voxel:,} events without a voxel"
     )
-    for remark in counts.remarks:
+    of_2018 = mlhep2018.remarks(counts.kinds, cycle) if reader == "mlhep" and is_labelled else ()
+    for remark in (*counts.remarks, *of_2018):
         print(f"{source}: {remark}")
     for line in summary(counts, settings):
         print(line)
@@ -169,30 +156,44 @@ def _converted(
             bar.update()
 
 
-def _progress(events: Iterable[T]) -> Iterable[T]:
-    return tqdm(events, unit=" events", disable=None, leave=False)
-
-
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    source = arguments[0] if arguments and arguments[0] in (*FAMILIES, _MLHEP) else None
+    source = arguments[0] if arguments and arguments[0] in FAMILIES else None
     call, manual = _CALL, _manual(source)
     if source is not None:
         call, arguments = f"{_CALL} {source}", arguments[1:]
     parser = new_parser(call, manual)
     parser.set_defaults(source=source)
-    parser.add_argument("source_file", metavar="IN", type=Path)
-    parser.add_argument("out", metavar="OUT", type=Path, nargs="?")
-    parser.add_argument("--out", dest="out_option", metavar="OUT", type=Path, help="as OUT")
-    parser.add_argument(
-        "--cycle",
-        type=cycle_option,
-        default=CYCLES[2],
-        metavar="N|NAME",
-        help="cycle whose classes are used (2)",
+    add = parser.add_argument
+    add("source_file", metavar="IN", type=Path)
+    add("out", metavar="OUT", type=Path, nargs="?")
+    add("--out", dest="out_option", metavar="OUT", type=Path, help="as OUT")
+    classes = "cycle whose classes are used (2)"
+    add("--cycle", type=cycle_option, default=CYCLES[2], metavar="N|NAME", help=classes)
+    add("--events", type=at_least(1), metavar="N", help="only the first N events")
+    own = ", ".join(f"{number}: {c.threshold_mev:g}" for number, c in PRODUCTIONS.items())
+    above = f"keep voxels with more energy, MeV (default, by cycle: {own}; mlhep: 0)"
+    add("--threshold-mev", type=_not_negative, metavar="E", help=above)
+    large = "cut of events larger than the cube (densest)"
+    add("--crop", choices=CROPS, default="densest", help=large)
+    size = (
+        f"edge of our voxels ({VOXEL_SIZE_MM:g}); only in cycle general another one, or `source` "
+        "for that of the source"
     )
-    parser.add_argument("--events", type=at_least(1), metavar="N", help="only the first N events")
-    _add_source_options(parser)
-    _add_other_ways(parser)
+    default = VOXEL_SIZE_MM
+    add("--voxel-size", type=_voxel_size, default=default, metavar="MM|source", help=size)
+    missing = "edge of the source's voxels, if the file does not contain it"
+    add("--source-voxel-mm", type=_positive, metavar="MM", help=missing)
+    add("--energy-from", metavar="NAME", help="producer, product or detector")
+    add("--labels-from", metavar="NAME", help="producer or product of the classes")
+    add("--taxonomy", choices=TAXONOMIES, help="numbering of the source's classes")
+    formats = "; ".join(f"{name}: {words}" for name, words in FORMATS.items())
+    add("--to", choices=list(FORMATS), help=f"of our events: {formats}")
+    scores = "with --to: a submission for IN, or an HDF5 file with `score` (M, classes)"
+    add("--predictions", type=Path, metavar="FILE", help=scores)
+    labels = "write a submission for the converted file IN (or `score`) as labels of its source"
+    add("--back", type=Path, metavar="PREDICTION", help=labels)
+    path = "with --back: the source's present path"
+    add("--source", dest="source_path", type=Path, metavar="FILE", help=path)
     options = parser.parse_args(arguments)
     options.out = options.out or options.out_option
     if options.out is None:
@@ -200,71 +201,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _add_source_options(parser: argparse.ArgumentParser) -> None:
-    own = ", ".join(f"{number}: {c.threshold_mev:g}" for number, c in PRODUCTIONS.items())
-    parser.add_argument(
-        "--threshold-mev",
-        type=_not_negative,
-        metavar="E",
-        help=f"keep voxels with more energy, MeV (default, by cycle: {own})",
-    )
-    parser.add_argument(
-        "--crop",
-        choices=CROPS,
-        default="densest",
-        help="cut of events larger than the cube (densest)",
-    )
-    parser.add_argument(
-        "--voxel-size",
-        type=_voxel_size,
-        default=VOXEL_SIZE_MM,
-        metavar="MM|source",
-        help=f"edge of our voxels ({VOXEL_SIZE_MM:g}); only in cycle general another one, or "
-        "`source` for that of the source",
-    )
-    parser.add_argument(
-        "--source-voxel-mm",
-        type=_positive,
-        metavar="MM",
-        help="edge of the source's voxels, if the file does not contain it",
-    )
-    parser.add_argument("--energy-from", metavar="NAME", help="producer, product or detector")
-    parser.add_argument("--labels-from", metavar="NAME", help="producer or product of the classes")
-    parser.add_argument("--taxonomy", choices=TAXONOMIES, help="numbering of the source's classes")
-
-
-def _add_other_ways(parser: argparse.ArgumentParser) -> None:
-    formats = "; ".join(f"{name}: {words}" for name, words in FORMATS.items())
-    parser.add_argument("--to", choices=list(FORMATS), help=f"of our events: {formats}")
-    parser.add_argument(
-        "--predictions",
-        type=Path,
-        metavar="FILE",
-        help="with --to: a submission for IN, or an HDF5 file with `score` (M, classes)",
-    )
-    parser.add_argument(
-        "--back",
-        type=Path,
-        metavar="PREDICTION",
-        help="write a submission for the converted file IN (or `score`) as labels of its source",
-    )
-    parser.add_argument(
-        "--source",
-        dest="source_path",
-        type=Path,
-        metavar="FILE",
-        help="with --back: the source's present path",
-    )
-
-
 def _manual(source: str | None) -> str:
     if source is None:
-        names = {name: family.summary for name, family in FAMILIES.items()}
-        names[_MLHEP] = (mlhep2018.__doc__ or "").partition("\n")[0]
-        lines = [f"  {name:<9} {summary}" for name, summary in names.items()]
+        lines = [f"  {name:<9} {family.summary}" for name, family in FAMILIES.items()]
         return f"{__doc__}\nSOURCE is one of\n" + "\n".join(lines) + "\n"
-    if source == _MLHEP:
-        return mlhep2018.__doc__ or ""
     family = FAMILIES[source]
     return "\n".join([*map(str, family.manuals), *(f"{table(one)}\n" for one in family.tables)])
 

@@ -12,24 +12,22 @@ OUT.csv event, x, y, z, label, one row per deposit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from lartpc_challenge.events import EventFile, offset_of
 from lartpc_challenge.files import new_h5, replacing
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError
 from organizer.convert.deposits import SourceEvent, Voxels
-from organizer.convert.h5 import get_dataset
+from organizer.convert.h5 import append
 from organizer.convert.placing import cut, lattice_mm
 from organizer.convert.predictions import labels_of, read_scores
 from organizer.convert.readers import READERS
 from organizer.convert.source_group import SourceGroup, fingerprint, read_source
-
-Progress = Callable[[Iterable[SourceEvent]], Iterable[SourceEvent]]
-_COMPRESSION = {"compression": "gzip", "shuffle": True}
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,7 @@ class Labelled:
     label: np.ndarray
 
 
-def write_back(
-    events: Path, prediction: Path, out: Path, source_path: Path | None, progress: Progress
-) -> str:
+def write_back(events: Path, prediction: Path, out: Path, source_path: Path | None) -> str:
     """Write the prediction for a converted file as labels of its source; return a summary.
 
     source_path: the source's path, if it was moved. Raises ChallengeError if `events` is not a
@@ -70,7 +66,8 @@ def write_back(
     scores = read_scores(prediction, events)
     with EventFile(events) as file:
         names = file.cycle.class_names
-        items = _labelled(file, source, scores, progress(_source_events(path, source)))
+        read = tqdm(_source_events(path, source), unit=" events", disable=None, leave=False)
+        items = _labelled(file, source, scores, read)
         write = _write_csv if out.suffix.lower() == ".csv" else _write_h5
         n_events, n_deposits, n_labelled = write(out, items, names, path, source)
     share = n_labelled / max(n_deposits, 1)
@@ -140,22 +137,9 @@ def _write_h5(
         file.attrs.update({"class_names": list(names), "source": str(path)})
         file.attrs["reader"] = source.reader
         for item in items:
-            columns = {"label": item.label, "score": item.score, "place": item.place}
-            for name, values in columns.items():
-                if name not in file:
-                    tail = values.shape[1:]
-                    file.create_dataset(
-                        name,
-                        (0, *tail),
-                        values.dtype,
-                        maxshape=(None, *tail),
-                        chunks=(1 << 15, *tail),
-                        **_COMPRESSION,
-                    )
-                dataset = get_dataset(file, name)
-                dataset.resize(len(dataset) + len(values), axis=0)
-                if len(values):
-                    dataset[-len(values) :] = values
+            append(file, "label", item.label)
+            append(file, "score", item.score)
+            append(file, "place", item.place)
             lengths.append(len(item.label))
             ids.append(item.event.number[2])
             runs.append(item.event.number[:2])

@@ -66,3 +66,18 @@ class ReadOptions:
     labels: str | None = None
     taxonomy: str | None = None
     voxel_mm: float | None = None
+
+
+def look_up(number: np.ndarray, known: np.ndarray, value: np.ndarray, missing: float) -> np.ndarray:
+    """Return the value of each number (n,); `missing` if it is not in `known`.
+
+    known: (m,), without repeats. value: (m,), its values.
+    """
+    if np.array_equal(number, known):  # true for nearly all voxels of LArCV
+        return value
+    if not len(known):
+        return np.full(len(number), missing)
+    order = np.argsort(known, kind="stable")
+    at = np.minimum(np.searchsorted(known, number, sorter=order), len(known) - 1)
+    row = order[at]
+    return np.where(known[row] == number, value[row], missing)

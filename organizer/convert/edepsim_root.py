@@ -76,17 +76,6 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
                 )
 
 
-def detectors_of(path: Path) -> set[str]:
-    """Return the names of the sensitive detectors with hits in the first entries."""
-    with open_root(path) as file:
-        tree = file[TREE]
-        branch = need_branch(path, tree, "SegmentDetectors")
-        start, stop = next(blocks(tree.num_entries), (0, 0))
-        entries = raw_entries(path, branch, start, stop) if stop else []
-        with reading_root(str(path)):
-            return {name for entry in entries for name in hits_of_entry(entry).detectors}
-
-
 def _kinds(
     hits: Hits, of_tracks: Any, of_points: Any, i: int
 ) -> tuple[np.ndarray, tuple[str, ...]]:

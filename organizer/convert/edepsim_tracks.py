@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from organizer.convert.deposits import look_up
 from organizer.convert.taxonomy import (
     Kind,
     Taxonomy,
@@ -79,9 +80,4 @@ def kind_of_tracks(
 
 def kind_of_hits(hit_track: np.ndarray, track: np.ndarray, kind: np.ndarray) -> np.ndarray:
     """Return the kind of each hit's track: (H,) uint8; NO_CLASS if it is not in `track` (T,)."""
-    if not len(track):
-        return np.full(len(hit_track), Kind.NO_CLASS, np.uint8)
-    order = np.argsort(track, kind="stable")
-    row = np.searchsorted(track, hit_track, sorter=order)
-    row = order[np.minimum(row, len(track) - 1)]
-    return np.where(track[row] == hit_track, kind[row], Kind.NO_CLASS).astype(np.uint8)
+    return look_up(hit_track, track, kind, missing=Kind.NO_CLASS).astype(np.uint8)

@@ -92,7 +92,7 @@ def exported(path: Path, events: EventFile, scores: np.ndarray | None) -> Iterat
         yield Exported(
             event,
             _number(event, source, i),
-            _origin_cm(source, i),
+            np.zeros(3) if source is None else source.origin_mm[i] / 10.0,
             clusters,
             None if scores is None else scores[mine],
         )
@@ -102,10 +102,6 @@ def _number(event: Event, source: SourceGroup | None, i: int) -> tuple[int, int,
     if source is None:
         return NOT_KNOWN, NOT_KNOWN, event.event_id
     return int(source.run[i, 0]), int(source.run[i, 1]), int(source.event_id[i])
-
-
-def _origin_cm(source: SourceGroup | None, i: int) -> np.ndarray:
-    return np.zeros(3) if source is None else source.origin_mm[i] / 10.0
 
 
 def voxel_cm(path: Path) -> float:

@@ -14,7 +14,7 @@ A few events at a time are in memory, but all voxels of a CSV file: 12 bytes eac
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -23,15 +23,7 @@ import numpy as np
 
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import COMPRESSION, Event
-from lartpc_challenge.files import (
-    HDF5_SIGNATURE,
-    StrPath,
-    check_file,
-    new_h5,
-    open_h5,
-    reading,
-    replacing,
-)
+from lartpc_challenge.files import StrPath, check_file, new_h5, open_h5, reading, replacing
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError
 from lartpc_challenge.signals import let_in
 from lartpc_challenge.submission.problems import shown
@@ -65,17 +57,8 @@ def read_events_2018(path: StrPath) -> Iterator[Event]:
     Voxels without energy and voxels with the label 0 (empty) are dropped. Raises ChallengeError for
     other files.
     """
-    return read_dense(path) if is_hdf5(path) else read_csv(path)
-
-
-def is_hdf5(path: StrPath) -> bool:
-    """Return whether `path` is an HDF5 file. Raises ChallengeError if it can't be read."""
     check_file(path)
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
-    except OSError as reason:
-        raise ChallengeError(f"{path}: {reason.strerror}") from reason
+    return read_dense(path) if h5py.is_hdf5(path) else read_csv(path)
 
 
 # ---- dense HDF5
@@ -259,17 +242,26 @@ def _bad_line(path: Path, text: bytes, n_columns: int, line: int) -> str:
     return f"{path} line {line} or below: expected {n_columns} numbers in each line"
 
 
-def write_csv(path: StrPath, events: Iterable[Event]) -> None:
-    """Write `events` as CSV; the column label only if they have labels."""
+def write_csv(
+    path: StrPath, events: Iterable[Event], scores: Mapping[str, np.ndarray] | None = None
+) -> None:
+    """Write `events` as CSV; the column label only if they have labels.
+
+    scores: class -> (M,), a prediction for the voxels of all events: columns score_CLASS.
+    """
     events, has_labels = _peek(events)
-    row = "%d,%d,%d,%d,%.9g,%d\n" if has_labels else "%d,%d,%d,%d,%.9g\n"  # 9 digits keep a float32
+    scores, start = scores or {}, 0
+    head = ["event,x,y,z,val", *["label"] * has_labels, *(f"score_{name}" for name in scores)]
+    row = "%d,%d,%d,%d,%.9g" + ",%d" * has_labels + ",%.6g" * len(scores) + "\n"
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-        file.write("event,x,y,z,val,label\n" if has_labels else "event,x,y,z,val\n")
+        file.write(",".join(head) + "\n")
         for event in events:
-            columns = [*event.coords.T.tolist(), event.energy.tolist()]
+            columns = [*event.coords.T.tolist(), event.energy.tolist()]  # 9 digits keep a float32
             if has_labels:
                 assert event.label is not None  # as the first one
                 columns.append(event.label.tolist())
+            mine = slice(start, start := start + len(event))
+            columns += [values[mine].tolist() for values in scores.values()]
             file.writelines(row % (event.event_id, *values) for values in zip(*columns))
 
 

@@ -16,18 +16,17 @@ from typing import Any
 import numpy as np
 
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent, Voxels
+from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent
 from organizer.convert.larcv_kinds import (
+    MM_PER_CM,
     Clusters,
-    Products,
     Tensor,
     choose_products,
-    combine,
     kinds_of_particles,
     producers_in,
+    read_tables,
 )
 from organizer.convert.root_file import (
-    blocks,
     columns,
     find_branch,
     need_branch,
@@ -36,8 +35,7 @@ from organizer.convert.root_file import (
     reading_root,
 )
 
-_CM, _MM_PER_CM = 1, 10.0
-_UNITS = {0: "wire and time", 2: "unknown"}
+_CM, _UNITS = 1, {0: "wire and time", 2: "unknown"}
 _MEMBERWISE = 0x4000
 _VECTOR_HEADER = 8  # byte count, version, version of the class; 4 more if that is 0: a checksum
 _NUMBERS = ("_run", "_subrun", "_event")
@@ -56,77 +54,41 @@ def producers(file: Any) -> dict[str, list[str]]:
 def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
     """Yield the events of a LArCV2 file; event_id is the entry."""
     with open_root(path) as file:
-        found = producers(file)
-        if not (found.get("sparse3d") or found.get("cluster3d")):
-            raise ChallengeError(
-                f"{path}: has no tree sparse3d_*_tree or cluster3d_*_tree; "
-                f"it has {file.keys(cycle=False)}"
-            )
-        products = choose_products(path, found, options)
-        yield from _events(path, file, products, options)
+        products = choose_products(path, producers(file), options)
+        tables = {part: _Tree(path, file[f"{name}_tree"]) for part, name in products.names.items()}
+        yield from read_tables(path, tables, products, options, "F")
 
 
-def _events(
-    path: Path, file: Any, products: Products, options: ReadOptions
-) -> Iterator[SourceEvent]:
-    names = {
-        "energy": products.energy and f"sparse3d_{products.energy}_tree",
-        "label": products.label and f"sparse3d_{products.label}_tree",
-        "clusters": products.clusters and f"cluster3d_{products.clusters}_tree",
-        "particles": products.particles and f"particle_{products.particles}_tree",
-    }
-    trees = {part: file[name] for part, name in names.items() if name}
-    first = trees["energy" if "energy" in trees else "clusters"]
-    n_events = first.num_entries
-    if any(tree.num_entries != n_events for tree in trees.values()):
-        raise ChallengeError(
-            f"{path}: the trees {', '.join(tree.name for tree in trees.values())} differ in their "
-            "events"
-        )
-    readers = {
-        "energy": _tensors,
-        "label": _tensors,
-        "clusters": _clusters,
-        "particles": _particles,
-    }
-    numbers = [find_branch(first, name) for name in _NUMBERS]
-    for start, stop in blocks(n_events):
-        shapes = _metas(path, first, start, stop, options)
-        number = np.full((stop - start, len(numbers)), NOT_KNOWN)
-        if None not in numbers:
-            number = np.column_stack(columns(path, numbers, start, stop)).astype(np.int64)
-        parts = {part: readers[part](path, tree, start, stop) for part, tree in trees.items()}
-        for i, entry in enumerate(range(start, stop)):
-            where = f"{path}: event {entry}"
-            mine = [parts[part][i] if part in parts else None for part in readers]
-            voxel, energy, kind = combine(where, products, *mine)
-            shape, grid = shapes[i]
-            run, subrun, event = number[i].tolist()
-            yield SourceEvent(
-                entry,
-                entry,
-                (run, subrun, event),
-                Voxels(index_of_id(where, voxel, shape), grid),
-                energy.astype(np.float64),
-                kind,
-                remarks=(products.remark,),
-                n_events=n_events,
-            )
+class _Tree:
+    """A product's tree: a table of `read_tables`."""
+
+    def __init__(self, path: Path, tree: Any):
+        self.name = tree.name
+        self._path, self._tree = path, tree
+
+    def __len__(self) -> int:
+        return self._tree.num_entries
+
+    def entries(self, part: str, start: int, stop: int) -> list[Any]:
+        read = {"clusters": _clusters, "particles": _particles}.get(part, _tensors)
+        return read(self._path, self._tree, start, stop)
+
+    def grids(
+        self, start: int, stop: int, options: ReadOptions
+    ) -> list[tuple[tuple[int, ...], Grid]]:
+        return _grids(self._path, self._tree, start, stop, options)
+
+    def numbers(self, start: int, stop: int) -> list[tuple[int, int, int]]:
+        branches = [find_branch(self._tree, name) for name in _NUMBERS]
+        if None in branches:
+            return [(NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)] * (stop - start)
+        run, subrun, event = (c.tolist() for c in columns(self._path, branches, start, stop))
+        return list(zip(run, subrun, event))
 
 
-def index_of_id(where: str, voxel: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return x, y, z (V, 3) int64 of voxel ids (V,) in a grid of `shape` nx, ny, nz."""
-    if len(voxel) and int(voxel.max()) >= int(np.prod([int(n) for n in shape])):
-        raise ChallengeError(f"{where}: voxel id {voxel.max()} lies outside {shape}")
-    rest, x = np.divmod(voxel.astype(np.int64), shape[0])
-    z, y = np.divmod(rest, shape[1])
-    return np.column_stack((x, y, z))
-
-
-def _metas(
+def _grids(
     path: Path, tree: Any, start: int, stop: int, options: ReadOptions
-) -> list[tuple[tuple[int, int, int], Grid]]:
-    """Return shape and grid of each entry."""
+) -> list[tuple[tuple[int, ...], Grid]]:
     meta, unit = [find_branch(tree, name) for name in _META], find_branch(tree, "_meta._unit")
     for axis, branch in zip("xyz", meta):
         if branch is None:
@@ -142,7 +104,7 @@ def _metas(
         if options.voxel_mm is not None:
             voxel, origin = np.full(3, options.voxel_mm), np.zeros(3)
         elif its_unit == _CM:
-            voxel, origin = row[3:6] * _MM_PER_CM, row[6:9] * _MM_PER_CM
+            voxel, origin = row[3:6] * MM_PER_CM, row[6:9] * MM_PER_CM
         else:
             raise ChallengeError(
                 f"{path}: its voxels are in the unit {its_unit} "

@@ -17,20 +17,17 @@ import numpy as np
 
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent, Voxels
+from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent
 from organizer.convert.h5 import get_dataset, get_group
 from organizer.convert.larcv_kinds import (
+    MM_PER_CM,
     Clusters,
-    Products,
     Tensor,
     choose_products,
-    combine,
     kinds_of_particles,
     producers_in,
+    read_tables,
 )
-
-_MM_PER_CM = 10.0
-_BLOCK_EVENTS = 64
 
 
 def producers(file: h5py.File) -> dict[str, list[str]]:
@@ -42,77 +39,19 @@ def producers(file: h5py.File) -> dict[str, list[str]]:
 def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
     """Yield the events of a LArCV3 file; event_id is the entry."""
     with open_h5(path) as file:
-        found = producers(file)
-        if not (found.get("sparse3d") or found.get("cluster3d")):
-            raise ChallengeError(
-                f"{path}: has no group Data/sparse3d_*_group or Data/cluster3d_*_group; "
-                f"it has {', '.join(file)}"
-            )
-        products = choose_products(path, found, options)
-        yield from _events(path, file, products, options)
-
-
-def _events(
-    path: Path, file: h5py.File, products: Products, options: ReadOptions
-) -> Iterator[SourceEvent]:
-    names = {
-        "energy": products.energy and f"sparse3d_{products.energy}",
-        "label": products.label and f"sparse3d_{products.label}",
-        "clusters": products.clusters and f"cluster3d_{products.clusters}",
-        "particles": products.particles and f"particle_{products.particles}",
-    }
-    tables = {part: _Table(path, file, name) for part, name in names.items() if name}
-    first = tables["energy" if "energy" in tables else "clusters"]
-    n_events = len(first)
-    if any(len(table) != n_events for table in tables.values()):
-        raise ChallengeError(
-            f"{path}: {', '.join(table.name for table in tables.values())} differ in their events"
-        )
-    numbers = _numbers(path, file, n_events)
-    for start in range(0, n_events, _BLOCK_EVENTS):
-        stop = min(start + _BLOCK_EVENTS, n_events)
-        parts = {part: table.entries(part, start, stop) for part, table in tables.items()}
-        for i, entry in enumerate(range(start, stop)):
-            where = f"{path}: event {entry}"
-            mine = [parts[part][i] if part in parts else None for part in names]
-            voxel, energy, kind = combine(where, products, *mine)
-            shape, grid = first.grid(entry, options)
-            yield SourceEvent(
-                entry,
-                entry,
-                numbers[entry],
-                Voxels(index_of_id(where, voxel, shape), grid),
-                energy.astype(np.float64),
-                kind,
-                remarks=(f"{products.remark}; sizes taken as cm: LArCV3 keeps no unit",),
-                n_events=n_events,
-            )
-
-
-def index_of_id(where: str, voxel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return x, y, z (V, 3) int64 of voxel ids (V,) in a grid of `shape` nx, ny, nz."""
-    if len(voxel) and int(voxel.max()) >= int(np.prod(shape)):
-        raise ChallengeError(f"{where}: voxel id {voxel.max()} lies outside {shape}")
-    return np.column_stack(np.unravel_index(voxel.astype(np.int64), shape))
-
-
-def _numbers(path: Path, file: h5py.File, n_events: int) -> list[tuple[int, int, int]]:
-    """Return run, subrun and event of each entry."""
-    table = file.get("Events/event_id")
-    if not isinstance(table, h5py.Dataset) or len(table) != n_events:
-        return [(NOT_KNOWN, NOT_KNOWN, entry) for entry in range(n_events)]
-    with reading(f"{path}: Events/event_id"):
-        rows = table[:]
-        return [(int(r["run"]), int(r["subrun"]), int(r["event"])) for r in rows]
+        products = choose_products(path, producers(file), options)
+        tables = {part: _Table(path, file, name) for part, name in products.names.items()}
+        no_unit = "; sizes taken as cm: LArCV3 keeps no unit"
+        yield from read_tables(path, tables, products, options, "C", no_unit)
 
 
 class _Table:
-    """One product's group: data sets whose rows point to rows of the next data set."""
+    """A product's group, a table of `read_tables`: rows of a data set point to rows of the next."""
 
     def __init__(self, path: Path, file: h5py.File, name: str):
         self.name = name
         self._path = path
-        self._group = get_group(file, f"Data/{name}_group")
+        self._file, self._group = file, get_group(file, f"Data/{name}_group")
         self._extents = self._rows("extents", slice(None))
         self._meta = self._rows("image_meta", slice(None)) if "image_meta" in self._group else None
 
@@ -126,8 +65,20 @@ class _Table:
     def _empty(self, name: str) -> np.ndarray:
         return np.zeros(0, get_dataset(self._group, name).dtype)
 
-    def grid(self, entry: int, options: ReadOptions) -> tuple[tuple[int, ...], Grid]:
-        """Return the number of voxels (nx, ny, nz) and the grid of an event."""
+    def numbers(self, start: int, stop: int) -> list[tuple[int, int, int]]:
+        table = self._file.get("Events/event_id")
+        if not isinstance(table, h5py.Dataset) or len(table) != len(self):
+            return [(NOT_KNOWN, NOT_KNOWN, entry) for entry in range(start, stop)]
+        with reading(f"{self._path}: Events/event_id"):
+            rows = table[start:stop]
+            return [(int(r["run"]), int(r["subrun"]), int(r["event"])) for r in rows]
+
+    def grids(
+        self, start: int, stop: int, options: ReadOptions
+    ) -> list[tuple[tuple[int, ...], Grid]]:
+        return [self._grid(entry, options) for entry in range(start, stop)]
+
+    def _grid(self, entry: int, options: ReadOptions) -> tuple[tuple[int, ...], Grid]:
         extent = self._extents[entry]
         if self._meta is None or not extent["N"] or extent["first"] >= len(self._meta):
             return (1, 1, 1), Grid(np.ones(3), np.zeros(3))
@@ -135,8 +86,8 @@ class _Table:
         count = meta["number_of_voxels"].astype(np.int64)
         if count.shape != (3,) or (count < 1).any():
             raise ChallengeError(f"{self._path}: event {entry}: its image has {count} voxels")
-        voxel = meta["image_sizes"] / count * _MM_PER_CM
-        origin = meta["origin"] * _MM_PER_CM
+        voxel = meta["image_sizes"] / count * MM_PER_CM
+        origin = meta["origin"] * MM_PER_CM
         if options.voxel_mm is not None:
             voxel = np.full(3, options.voxel_mm)
         if not (voxel > 0).all():
@@ -144,7 +95,6 @@ class _Table:
         return tuple(count.tolist()), Grid(voxel, origin)
 
     def entries(self, part: str, start: int, stop: int) -> list[Any]:
-        """Return the events start..stop of a product, in the form for `larcv_kinds.combine`."""
         read = {"clusters": self._clusters, "particles": self._particles}.get(part, self._tensors)
         return read(self._extents[start:stop])
 

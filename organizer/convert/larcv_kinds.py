@@ -1,20 +1,24 @@
-"""Convert the classes of LArCV's tensors, and find a file's products with energies and classes."""
+"""The common part of the readers of LArCV2 and LArCV3: classes, products, events."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.deposits import ReadOptions
+from organizer.convert.deposits import ReadOptions, SourceEvent, Voxels, look_up
 from organizer.convert.taxonomy import Kind, Taxonomy, is_electron, kind_of_pdg
 
 FIVE_TYPES, SPINE = "fivetypes", "spine"
 TAXONOMIES = (FIVE_TYPES, SPINE)
+MM_PER_CM = 10.0
+_BLOCK_EVENTS = 100
+_PARTS = ("energy", "label", "clusters", "particles")
 
 
 def producers_in(names: Iterable[str], ending: str) -> dict[str, list[str]]:
@@ -89,6 +93,17 @@ class Products:
     clusters: str | None
     particles: str | None
     taxonomy: str
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The product of each part that is read."""
+        found = {
+            "energy": self.energy and f"sparse3d_{self.energy}",
+            "label": self.label and f"sparse3d_{self.label}",
+            "clusters": self.clusters and f"cluster3d_{self.clusters}",
+            "particles": self.particles and f"particle_{self.particles}",
+        }
+        return {part: name for part, name in found.items() if name}
 
     @property
     def remark(self) -> str:
@@ -204,21 +219,6 @@ def kinds_of_types(where: str, types: np.ndarray, taxonomy: str) -> np.ndarray:
     return np.where(number >= 0, table[number], Kind.NO_CLASS).astype(np.uint8)
 
 
-def look_up(voxel: np.ndarray, known: np.ndarray, value: np.ndarray, missing: float) -> np.ndarray:
-    """Return the value of each voxel (n,); `missing` if it is not in `known` (m,), without repeats.
-
-    value: (m,), the values of `known`.
-    """
-    if np.array_equal(voxel, known):  # true for nearly all files
-        return value
-    if not len(known):
-        return np.full(len(voxel), missing)
-    order = np.argsort(known, kind="stable")
-    at = np.minimum(np.searchsorted(known, voxel, sorter=order), len(known) - 1)
-    row = order[at]
-    return np.where(known[row] == voxel, value[row], missing)
-
-
 def kinds_of_particles(pdg: np.ndarray, process: list[str] | None) -> np.ndarray:
     """Return the kinds (n,) uint8 of particles. pdg: (n,). process: that created each, or None."""
     kind = kind_of_pdg(pdg)
@@ -294,3 +294,47 @@ def combine(
         return voxel, value, told
     kind = kinds_of_types(where, look_up(voxel, *label, missing=-1), products.taxonomy)
     return voxel, value, kind if told is None else with_particles(kind, told)
+
+
+def read_tables(
+    path: Path,
+    tables: Mapping[str, Any],
+    products: Products,
+    options: ReadOptions,
+    order: Literal["C", "F"],
+    remark: str = "",
+) -> Iterator[SourceEvent]:
+    """Yield the events of a file; event_id is the entry.
+
+    tables: part of `Products.names` -> its table, with a name, a length and these methods:
+    entries(part, start, stop), a list for `combine`; grids(start, stop, options), a list of
+    (nx, ny, nz) and Grid; numbers(start, stop), a list of (run, subrun, event).
+    order: of voxel ids: C if z counts fastest, F if x.
+    """
+    first = tables["energy" if "energy" in tables else "clusters"]
+    n_events = len(first)
+    if any(len(table) != n_events for table in tables.values()):
+        names = ", ".join(table.name for table in tables.values())
+        raise ChallengeError(f"{path}: {names} differ in their events")
+    for start in range(0, n_events, _BLOCK_EVENTS):
+        stop = min(start + _BLOCK_EVENTS, n_events)
+        grids, numbers = first.grids(start, stop, options), first.numbers(start, stop)
+        parts = {part: table.entries(part, start, stop) for part, table in tables.items()}
+        for i, entry in enumerate(range(start, stop)):
+            where = f"{path}: event {entry}"
+            mine = [parts[part][i] if part in parts else None for part in _PARTS]
+            voxel, energy, kind = combine(where, products, *mine)
+            shape, grid = grids[i]
+            if len(voxel) and int(voxel.max()) >= np.prod(shape, dtype=object):
+                raise ChallengeError(f"{where}: voxel id {voxel.max()} lies outside {shape}")
+            index = np.column_stack(np.unravel_index(voxel.astype(np.int64), shape, order))
+            yield SourceEvent(
+                entry,
+                entry,
+                numbers[i],
+                Voxels(index, grid),
+                energy.astype(np.float64),
+                kind,
+                remarks=(products.remark + remark,),
+                n_events=n_events,
+            )

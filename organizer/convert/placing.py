@@ -63,7 +63,8 @@ def cut(place: Voxels | Segments, voxel_mm: float) -> Iterator[Pieces]:
     The shares of every deposit add up to 1.
     """
     if isinstance(place, Segments):
-        for rows in _blocks(_crossings(place, voxel_mm)):
+        way = np.abs(np.floor(place.start_mm / voxel_mm) - np.floor(place.end_mm / voxel_mm))
+        for rows in _blocks(way.sum(axis=1) + 1):
             start, end = place.start_mm[rows] / voxel_mm, place.end_mm[rows] / voxel_mm
             segment, cell, share = split_by_cell(start, end)
             yield Pieces(segment + rows.start, cell, share)
@@ -152,11 +153,6 @@ def _blocks(pieces: np.ndarray) -> Iterator[slice]:
         stop = max(start + 1, int(np.searchsorted(end, done + _BLOCK_PIECES, side="right")))
         yield slice(start, stop)
         start = stop
-
-
-def _crossings(place: Segments, voxel_mm: float) -> np.ndarray:
-    way = np.abs(np.floor(place.start_mm / voxel_mm) - np.floor(place.end_mm / voxel_mm))
-    return way.sum(axis=1) + 1
 
 
 def split_voxels(index: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, ...]:

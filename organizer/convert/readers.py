@@ -13,6 +13,7 @@ from organizer.convert import (
     edepsim_root,
     larcv2,
     larcv3,
+    mlhep2018,
     pilarnet_hdf5,
     pilarnet_parquet,
     pilarnet_rows,
@@ -21,7 +22,7 @@ from organizer.convert import (
 from organizer.convert.deposits import ReadOptions, SourceEvent
 from organizer.convert.edepsim_tracks import TAXONOMY as EDEPSIM_CLASSES
 from organizer.convert.larcv_kinds import TABLES as LARCV_CLASSES
-from organizer.convert.recognise import Found, recognise
+from organizer.convert.recognise import Found
 from organizer.convert.taxonomy import Taxonomy
 
 Read = Callable[[Path, ReadOptions], Iterator[SourceEvent]]
@@ -47,6 +48,7 @@ READERS: dict[str, Read] = {
     "larcv2": larcv2.read,
     "larcv3": larcv3.read,
     "spine": spine.read,
+    "mlhep": mlhep2018.read,
 }
 FAMILIES = {
     "edepsim": Family(
@@ -65,18 +67,20 @@ FAMILIES = {
         LARCV_CLASSES,
     ),
     "spine": Family("SPINE's HDF5, versions 1 and 2", (spine.__doc__,), LARCV_CLASSES[1:2]),
+    "mlhep": Family(
+        "the 2018 competition's dense HDF5 and CSV", (mlhep2018.__doc__,), (mlhep2018.TAXONOMY,)
+    ),
 }
 
 
-def find_reader(path: Path, source: str | None) -> tuple[Found, str]:
-    """Recognise the file `path`; return the result and its SOURCE.
+def reader_of(found: Found, path: Path, source: str | None) -> str:
+    """Return the key in READERS for a file that was recognised.
 
-    source: the one that the user gave, or None. Raises ChallengeError if no module reads the file,
-    or if another source does, with the contents of the file and the right command.
+    source: the SOURCE that the user gave, or None. Raises ChallengeError if no module reads the
+    file, or if another source does, with the contents of the file and the right command.
     """
-    found = recognise(path)
-    if found.source is None:
+    if found.source is None or found.reader is None:
         raise ChallengeError(f"{path}: {found.sentence}")
     if source not in (None, found.source):
         raise ChallengeError(f"{path}: {found.sentence}, and `{source}` does not")
-    return found, found.source
+    return found.reader

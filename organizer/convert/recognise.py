@@ -18,6 +18,7 @@ from organizer.convert.pilarnet_hdf5 import has_rows
 from organizer.convert.pilarnet_parquet import columns_of
 from organizer.convert.root_file import open_root
 
+OURS = "ours"  # stands for a reader where a file is one of this challenge
 _CONVERT = "python -m organizer.convert"
 _SHOWN_NAMES = 12
 _PLANE_KINDS = ("sparse2d", "cluster2d", "image2d")
@@ -88,9 +89,8 @@ def _hdf5(path: Path) -> Found:
     with open_h5(path) as file:
         content = _names(file)
         if file.attrs.get("format") == FORMAT:
-            kind = str(file.attrs.get("kind"))
-            source = "mlhep" if kind in ("train", "test", "simulation") else None
-            return Found(f"a {kind} file of this challenge", content, source, source)
+            kind = file.attrs.get("kind")
+            return Found(f"a {kind} file of this challenge", content, reader=OURS)
         if spine.is_spine(file):
             return Found("SPINE's HDF5", _names(spine.product_names(file)), "spine", "spine")
         if "Data" in file and larcv3.producers(file):

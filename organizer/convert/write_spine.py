@@ -17,7 +17,7 @@ import numpy as np
 from lartpc_challenge.files import new_h5
 from lartpc_challenge.format import GRID_SIZE
 from organizer.convert.export import NOT_KNOWN, Clusters, Exported
-from organizer.convert.h5 import get_dataset, get_group
+from organizer.convert.h5 import append, get_dataset, get_group
 
 _SPINE_VERSION = "0.17.3"  # the version with this format
 _CHUNK_ROWS = 1 << 14
@@ -102,16 +102,7 @@ def _append(file: h5py.File, name: str, values: np.ndarray) -> None:
         if is_objects:
             group.attrs["class_name"] = {"meta": "ImageMeta3D", "run_info": "RunInfo"}[name]
             group.create_group("variables")
-        shape = {"shape": (0, *values.shape[1:]), "maxshape": (None, *values.shape[1:])}
-        chunks = (_CHUNK_ROWS if values.ndim > 1 else 64, *values.shape[1:])
-        group.create_dataset(key, dtype=values.dtype, chunks=chunks, **shape, compression="gzip")
-        group.create_dataset(
-            "event_offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=True
-        )
+        append(group, "event_offsets", np.zeros(1, np.int64))
     group = get_group(products, name)
-    dataset, offsets = get_dataset(group, key), get_dataset(group, "event_offsets")
-    dataset.resize(len(dataset) + len(values), axis=0)
-    if len(values):
-        dataset[-len(values) :] = values
-    offsets.resize(len(offsets) + 1, axis=0)
-    offsets[-1] = len(dataset)
+    append(group, key, values, _CHUNK_ROWS if values.ndim > 1 else 64)
+    append(group, "event_offsets", np.array([len(get_dataset(group, key))]))

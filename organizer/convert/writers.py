@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 
+from tqdm import tqdm
+
 from lartpc_challenge.events import EventFile
+from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
-from organizer.convert import write_pilarnet, write_spine, write_tables
-from organizer.convert.export import Exported, exported, voxel_cm
+from organizer.convert import write_pilarnet, write_pimm, write_spine
+from organizer.convert.export import exported, voxel_cm
+from organizer.convert.formats_2018 import write_csv, write_dense
 from organizer.convert.predictions import read_scores
 
 # Name of --to -> description of OUT.
@@ -24,7 +27,6 @@ FORMATS = {
     "mlhep": "dense HDF5 or CSV of 2018, as OUT ends in .hdf5 or .csv",
 }
 _BY_SUFFIX = {".parquet": "parquet", ".csv": "csv"}
-Progress = Callable[[Iterable[Exported]], Iterable[Exported]]
 
 
 def choose_format(out: Path, source: str | None, to: str | None) -> str:
@@ -42,27 +44,34 @@ def choose_format(out: Path, source: str | None, to: str | None) -> str:
 
 
 def write_as(
-    name: str,
-    source: Path,
-    out: Path,
-    prediction: Path | None,
-    n_events: int | None,
-    progress: Progress,
+    name: str, source: Path, out: Path, prediction: Path | None, n_events: int | None
 ) -> list[str]:
     """Write the first `n_events` of our events in a format of FORMATS; return a summary."""
+    is_csv = name == "csv" or (name == "mlhep" and out.suffix.lower() == ".csv")
+    if name == "mlhep" and not is_csv and out.suffix.lower() not in (".hdf5", ".h5"):
+        raise ChallengeError(f"{out}: name it .hdf5 for dense HDF5, or .csv")
+    if name == "mlhep" and not is_csv and prediction:
+        raise ChallengeError(f"{out}: dense HDF5 holds no predictions; name it .csv")
+    if name != "pimm":
+        check_writable(out)
     scores = None if prediction is None else read_scores(prediction, source)
     with EventFile(source) as events:
         names, n = events.cycle.class_names, min(len(events), n_events or len(events))
-        items = progress(islice(exported(source, events, scores), n))
         said = [f"{out}: {n:,} events, {int(events.offset[n]):,} voxels, {FORMATS[name]}"]
+        if is_csv or name == "mlhep":
+            ours = tqdm(islice(events, n), unit=" events", disable=None, leave=False)
+            if is_csv:
+                write_csv(out, ours, None if scores is None else dict(zip(names, scores.T)))
+            else:
+                write_dense(out, ours)
+            return said
+        exports = islice(exported(source, events, scores), n)
+        items = tqdm(exports, unit=" events", disable=None, leave=False)
         if name == "spine":
             write_spine.write(out, items, voxel_cm(source))
         elif name == "pimm":
-            split = "train" if events.has_labels else "test"
-            write_tables.write_folders(out, items, split, names)
+            write_pimm.write(out, items, "train" if events.has_labels else "test", names)
             said.append(f"{out}: segment.npy counts {', '.join(names)} from 0")
-        elif name == "csv":
-            write_tables.write_csv(out, items, names)
         elif name == "parquet":
             write_pilarnet.write_parquet(out, items)
         else:

@@ -22,8 +22,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from tqdm import tqdm
 
 from baseline.features import voxel_features
-from baseline.submit import fit_and_submit
-from lartpc_challenge.command import at_least, new_parser, run
+from baseline.submit import fit_and_submit, peer_parser
+from lartpc_challenge.command import at_least
 from lartpc_challenge.events import Event
 from lartpc_challenge.format import ChallengeError
 
@@ -89,41 +89,21 @@ def predict(model: HistGradientBoostingClassifier, event: Event) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("python -m baseline.boosting", __doc__)
-    parser.add_argument("--train", required=True, help="labelled events to train on")
-    parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
-    parser.add_argument("--out", required=True, help="the submission to write, a .zip")
+    parser = peer_parser("boosting", __doc__)
     parser.add_argument("--trees", type=at_least(1), default=200, help="per class (%(default)s)")
-    parser.add_argument(
-        "--max-voxels",
-        type=at_least(1),
-        default=MAX_VOXELS,
-        help="to train on (%(default)s); fewer need less memory",
-    )
-    parser.add_argument(
-        "--seed", type=at_least(0), default=1, help="of the choice of voxels (%(default)s)"
-    )
+    voxels = "to train on (%(default)s); fewer need less memory"
+    parser.add_argument("--max-voxels", type=at_least(1), default=MAX_VOXELS, help=voxels)
+    seed = "of the choice of voxels (%(default)s)"
+    parser.add_argument("--seed", type=at_least(0), default=1, help=seed)
     options = parser.parse_args(arguments)
-
-    def command() -> None:
-        print(
-            fit_and_submit(
-                options.train,
-                options.events,
-                options.out,
-                fit=partial(
-                    fit,
-                    trees=options.trees,
-                    max_voxels=options.max_voxels,
-                    seed=options.seed,
-                    progress=True,
-                ),
-                predict=predict,
-                progress=partial(tqdm, unit="event", desc="predict"),
-            )
-        )
-
-    return run("boosting", command, stopped="stopped, nothing was written")
+    choices = {name: getattr(options, name) for name in ("trees", "max_voxels", "seed")}
+    return fit_and_submit(
+        "boosting",
+        options,
+        fit=partial(fit, progress=True, **choices),
+        predict=predict,
+        progress=partial(tqdm, unit="event", desc="predict"),
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ than memory holds: stream.py.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,15 +60,15 @@ class Ragged:
 
     def to(self, device) -> Ragged:
         """The same events on another device."""
-        label = None if self.label is None else self.label.to(device)
-        coords, energy = self.coords.to(device), self.energy.to(device)
-        return Ragged(coords, energy, self.length.to(device), label)
+        return self._changed(lambda column: column.to(device))
 
     def pin_memory(self) -> Ragged:
         """The same events in page-locked memory, which copies to a GPU fastest."""
-        label = None if self.label is None else self.label.pin_memory()
-        coords, energy = self.coords.pin_memory(), self.energy.pin_memory()
-        return Ragged(coords, energy, self.length.pin_memory(), label)
+        return self._changed(torch.Tensor.pin_memory)
+
+    def _changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Ragged:
+        label = None if self.label is None else change(self.label)
+        return Ragged(change(self.coords), change(self.energy), change(self.length), label)
 
     def fingerprint(self) -> str:
         """A digest of all values: the same for the same events only."""
@@ -118,13 +118,18 @@ def read_events(paths: Sequence, labelled: bool) -> tuple[Ragged, Cycle]:
     for path in paths:
         with EventFile(path, labelled=labelled) as events:
             cycles.append(events.cycle)
-            if events.cycle != cycles[0]:
-                raise ChallengeError(
-                    f"{path}: is of cycle {events.cycle.number}, but {paths[0]} is of cycle "
-                    f"{cycles[0].number}; one network serves one cycle"
-                )
+            check_cycle(path, events.cycle, paths[0], cycles[0])
             parts.append(read_block(events, labelled, 0, len(events)))
     return join(parts), cycles[0]
+
+
+def check_cycle(path, cycle: Cycle, first_path, first: Cycle) -> None:
+    """Raise ChallengeError if a file is of another cycle than the first one."""
+    if cycle != first:
+        raise ChallengeError(
+            f"{path}: is of cycle {cycle.number}, but {first_path} is of cycle {first.number}; one "
+            "network serves one cycle"
+        )
 
 
 def read_block(events: EventFile, labelled: bool, start: int, stop: int) -> Ragged:

@@ -19,9 +19,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from baseline.dataset import Ragged, join, read_block
+from baseline.dataset import Ragged, check_cycle, join, read_block
 from lartpc_challenge.events import EventFile
-from lartpc_challenge.format import ChallengeError
 
 __all__ = ["BatchReader", "EventDataset", "join"]
 
@@ -41,18 +40,13 @@ class EventDataset(Dataset[Ragged]):
             with EventFile(path, labelled=labelled) as events:
                 if not lengths:
                     self.cycle = events.cycle
-                if events.cycle != self.cycle:
-                    raise ChallengeError(
-                        f"{path}: is of cycle {events.cycle.number}, but {self.paths[0]} is of "
-                        f"cycle {self.cycle.number}; one network serves one cycle"
-                    )
+                check_cycle(path, events.cycle, self.paths[0], self.cycle)
                 lengths.append(np.diff(events.offset))
                 digest.update(events.event_id.tobytes())
                 digest.update(events.offset.tobytes())
         self._first = np.cumsum([0, *map(len, lengths)])  # number of each file's first event
-        every = torch.from_numpy(np.concatenate(lengths))
-        self._number = torch.arange(len(every))  # of each event, among those of all files
-        self.length = every
+        self.length = torch.from_numpy(np.concatenate(lengths))
+        self._number = torch.arange(len(self.length))  # of each event, among those of all files
         self._fingerprint = digest.hexdigest()
         self._open: dict[Path, EventFile] = {}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import check_writable
 from lartpc_challenge.format import ChallengeError
@@ -42,23 +44,44 @@ def submit(out, events, pred: np.ndarray) -> str:
     return text
 
 
+def peer_parser(program: str, manual: str | None) -> argparse.ArgumentParser:
+    """The options of a method without a network: files to train on, to predict and to write."""
+    parser = new_parser(f"python -m baseline.{program}", manual)
+    parser.add_argument("--train", required=True, help="labelled events to train on")
+    parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
+    parser.add_argument("--out", required=True, help="the submission to write, a .zip")
+    return parser
+
+
 def fit_and_submit(
-    train, events, out, *, fit: Callable, predict: Callable, progress: Callable = iter
-) -> str:
-    """Fit on the labelled file `train`, predict the file `events`, submit to `out`.
+    program: str,
+    options: argparse.Namespace,
+    *,
+    fit: Callable,
+    predict: Callable,
+    progress: Callable = iter,
+) -> int:
+    """Fit on options.train, predict options.events, submit to options.out; return the exit status.
 
     fit: EventFile -> model; predict: (model, Event) -> (n,) uint8; progress wraps the events
-    while they are predicted. Returns the submission's content in words. ChallengeError where the
-    files don't fit.
+    while they are predicted.
     """
-    check_zip_name(out)
-    check_writable(out)
-    with EventFile(train, labelled=True) as labelled, EventFile(events) as asked:
-        if labelled.cycle != asked.cycle:
-            raise ChallengeError(
-                f"{train} is of cycle {labelled.cycle.number}, {events} of cycle "
-                f"{asked.cycle.number}: classes and detector differ; give files of one cycle"
-            )
-        model = fit(labelled)
-        pred = [predict(model, event) for event in progress(asked)]
-    return submit(out, events, np.concatenate([[], *pred]).astype(np.uint8))
+
+    def command() -> None:
+        check_zip_name(options.out)
+        check_writable(options.out)
+        with (
+            EventFile(options.train, labelled=True) as labelled,
+            EventFile(options.events) as asked,
+        ):
+            if labelled.cycle != asked.cycle:
+                raise ChallengeError(
+                    f"{options.train} is of cycle {labelled.cycle.number}, {options.events} of "
+                    f"cycle {asked.cycle.number}: classes and detector differ; give files of one "
+                    "cycle"
+                )
+            model = fit(labelled)
+            pred = [predict(model, event) for event in progress(asked)]
+        print(submit(options.out, options.events, np.concatenate([[], *pred]).astype(np.uint8)))
+
+    return run(program, command, stopped="stopped, nothing was written")

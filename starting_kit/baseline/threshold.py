@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from baseline.submit import fit_and_submit
-from lartpc_challenge.command import new_parser, run
+from baseline.submit import fit_and_submit, peer_parser
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.trivial import EnergyThreshold, fit_threshold
 
@@ -26,24 +25,10 @@ def fit(events: EventFile) -> EnergyThreshold:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = new_parser("python -m baseline.threshold", __doc__)
-    parser.add_argument("--train", required=True, help="labelled events to fit on")
-    parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
-    parser.add_argument("--out", required=True, help="the submission to write, a .zip")
-    options = parser.parse_args(arguments)
-
-    def command() -> None:
-        print(
-            fit_and_submit(
-                options.train,
-                options.events,
-                options.out,
-                fit=fit,
-                predict=lambda rule, event: rule.predict(event.energy),
-            )
-        )
-
-    return run("threshold", command, stopped="stopped, nothing was written")
+    options = peer_parser("threshold", __doc__).parse_args(arguments)
+    return fit_and_submit(
+        "threshold", options, fit=fit, predict=lambda rule, event: rule.predict(event.energy)
+    )
 
 
 if __name__ == "__main__":
