@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# A job in the background starts with Ctrl-C ignored, one under nohup with the terminal's end, and
+# both hand that on to all that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+HANDLERS = [signal.getsignal(number) for number in range(1, 32)]
+
 # Before any test imports torch: its threads are to sleep while they wait, as in the product.
-import baseline  # noqa: F401
+import baseline  # noqa: E402, F401
 
 # Modules that `make quick` leaves out, by marker: they import PyTorch, simulate, or take long. Some
 # of them take long only to collect, so that they are not even imported.
@@ -31,10 +37,11 @@ MARKERS = {f"test_{name}.py": marker for marker, names in MARKED.items() for nam
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
-# A job in the background starts with Ctrl-C ignored, one under nohup with the terminal's end, and
-# both hand that on to all that tests interrupt.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+@pytest.fixture
+def handlers() -> list:
+    """Signals 1 to 31 as they were handled before anything of the product was imported."""
+    return HANDLERS
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

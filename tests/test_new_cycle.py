@@ -97,7 +97,7 @@ def data(project) -> Path:
     six = ("--competition", "six/competition.yaml")
     run_all(
         functools.partial(run, project), project,
-        ("-m", "organizer.data", *six, "--events", 20, "--out", "data", "--jobs", 2),
+        ("-m", "organizer.data", *six, "--events", 20, "--out", "data", "--jobs", 1),
         ("-m", "baseline.train", "--events", "data/cycle9_train.h5", "--out", "run",
          "--epochs", 1, "--filters", 4, "--depth", 3),
         ("-m", "baseline.predict", "--checkpoint", "run/best.pt",
@@ -141,7 +141,7 @@ def test_it_is_shown_by_the_display_the_page_and_the_study_of_failures(project, 
     run_all(
         functools.partial(run, project), project,
         ("-m", "organizer.simulate", "--cycle", "six_classes", "--events", 20, "--seed", 1,
-         "--out", "fresh.h5", "--jobs", 2),
+         "--out", "fresh.h5", "--jobs", 1),
         ("-m", "baseline.predict", "--checkpoint", "run/best.pt", "--events", "fresh.h5",
          "--out", "fresh.zip"),
         ("-m", "baseline.display", "--events", "fresh.h5", "--submission", "fresh.zip",

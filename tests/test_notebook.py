@@ -15,6 +15,7 @@ from organizer.bundle.kit import FOLDER, kit_members
 NOTEBOOKS = ("starting_kit.ipynb", "your_own_model.ipynb")
 # The sample's events are enough for a network to learn, half of them take half of the time.
 N_TRAIN, N_TEST, EPOCHS = 150, 50, 2
+SMALL = "--blocks 1 --views 1"
 
 notebooks = pytest.mark.parametrize("name", NOTEBOOKS)
 
@@ -96,7 +97,7 @@ def executed(tmp_path_factory):
         notebook = nbformat.read(kit / name, as_version=4)
         for cell in notebook.cells:
             cell.source = re.sub(r"^EPOCHS = \d+", f"EPOCHS = {EPOCHS}", cell.source, flags=re.M)
-            cell.source = cell.source.replace("--preset quick", "--preset quick --views 1")
+            cell.source = cell.source.replace("--preset quick", f"--preset quick {SMALL}")
         client = NotebookClient(notebook, timeout=1500, resources={"metadata": {"path": str(kit)}})
         client.execute(env=participant())
         outputs.append([item for cell in notebook.cells for item in cell.get("outputs", [])])

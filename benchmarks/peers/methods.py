@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from math import sqrt
 from pathlib import Path
@@ -94,15 +95,7 @@ class Trained:
     how: str
 
 
-def majority(task: Task) -> Trained:
-    return _trivial(task, "majority")
-
-
-def threshold(task: Task) -> Trained:
-    return _trivial(task, "threshold")
-
-
-def _trivial(task: Task, name: str) -> Trained:
+def _trivial(name: str, task: Task) -> Trained:
     rule = fit_trivial_rules(task.train.events(), task.cycle)[name]
 
     def predict() -> np.ndarray:
@@ -125,32 +118,23 @@ def boosting(task: Task) -> Trained:
     return Trained(predict, f"{model.max_iter} trees{drawn}")
 
 
-def crop_cnn(task: Task) -> Trained:
-    return _timed(task, timed.seeded(CropNetwork, len(task.cycle.labels)))
+def _graph(n_classes: int) -> timed.Peer:
+    return timed.EventNetwork(timed.seeded(GraphPeer, n_classes), peak_rate=4e-3)
 
 
-def dense_unet(task: Task) -> Trained:
-    return _timed(task, timed.seeded(TileNetwork, len(task.cycle.labels)))
+def _transformer(n_classes: int) -> timed.Peer:
+    network = timed.seeded(PointTransformer, n_classes)
+    return timed.EventNetwork(network, peak_rate=1e-3, period=network.period)
 
 
-def graph(task: Task) -> Trained:
-    network = timed.seeded(GraphPeer, len(task.cycle.labels))
-    return _timed(task, timed.EventNetwork(network, peak_rate=4e-3))
-
-
-def transformer(task: Task) -> Trained:
-    network = timed.seeded(PointTransformer, len(task.cycle.labels))
-    return _timed(task, timed.EventNetwork(network, peak_rate=1e-3, period=network.period))
-
-
-def network_same_time(task: Task) -> Trained:
+def _network(n_classes: int) -> timed.Peer:
     """The baseline's network, trained and asked as its peers are, whatever its own recipe does."""
-    network = timed.seeded(UResNet, RECIPE, len(task.cycle.labels))
-    peer = timed.EventNetwork(network, peak_rate=4e-3, period=network.period)
-    return _timed(task, peer)
+    network = timed.seeded(UResNet, RECIPE, n_classes)
+    return timed.EventNetwork(network, peak_rate=4e-3, period=network.period)
 
 
-def _timed(task: Task, peer: timed.Peer) -> Trained:
+def _timed(make: Callable[[int], timed.Peer], task: Task) -> Trained:
+    peer = make(len(task.cycle.labels))
     seen = timed.train(peer, task.train.ragged().charged(), task.seconds)
 
     def predict() -> np.ndarray:
@@ -200,22 +184,20 @@ def _train_network(task: Task) -> Path:
     return folder
 
 
+BOOSTING, SAME_TIME, OURS = "boosting", "network_same_time", "network"
+OF_EVERY_SIZE, TRIVIAL, DENSE = (
+    (BOOSTING, OURS),
+    ("majority", "threshold"),
+    ("crop_cnn", "dense_unet"),
+)
 # In the order of tables and legends.
-METHODS = {
-    method.__name__: method
-    for method in (
-        majority,
-        threshold,
-        boosting,
-        crop_cnn,
-        dense_unet,
-        graph,
-        transformer,
-        network_same_time,
-        network,
-    )
+METHODS: dict[str, Callable[[Task], Trained]] = {
+    **{name: partial(_trivial, name) for name in TRIVIAL},
+    BOOSTING: boosting,
+    "crop_cnn": partial(_timed, partial(timed.seeded, CropNetwork)),
+    "dense_unet": partial(_timed, partial(timed.seeded, TileNetwork)),
+    "graph": partial(_timed, _graph),
+    "transformer": partial(_timed, _transformer),
+    SAME_TIME: partial(_timed, _network),
+    OURS: network,
 }
-OF_EVERY_SIZE = (boosting.__name__, network.__name__)
-DENSE = (crop_cnn.__name__, dense_unet.__name__)
-TRIVIAL = (majority.__name__, threshold.__name__)
-SAME_TIME, OURS = network_same_time.__name__, network.__name__

@@ -87,18 +87,22 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
 
 def _segments(file: h5py.File, path: Path) -> tuple[h5py.Dataset, dict[str, str]]:
     """Return the data set, and our name -> its name of every needed field."""
-    for place in PLACES:
-        segments = file.get(place)
-        if isinstance(segments, h5py.Dataset) and segments.dtype.names:
-            fields = _fields(segments, {**_NAMES, "track": _TRACK})
-            missing = [ours for ours in _NAMES if ours not in fields]
-            if missing:
-                raise ChallengeError(
-                    f"{path}: {place} has no field for {', '.join(missing)}; expected eventID, "
-                    "pdgId, dE [MeV], x_start, x_end, y_start, ... [cm]"
-                )
-            return segments, fields
-    raise ChallengeError(f"{path}: expected edep-sim's data set `segments`, a table")
+    segments = _find_table(file, PLACES)
+    if segments is None:
+        raise ChallengeError(f"{path}: expected edep-sim's data set `segments`, a table")
+    fields = _fields(segments, {**_NAMES, "track": _TRACK})
+    missing = [ours for ours in _NAMES if ours not in fields]
+    if missing:
+        raise ChallengeError(
+            f"{path}: {segments.name} has no field for {', '.join(missing)}; expected eventID, "
+            "pdgId, dE [MeV], x_start, x_end, y_start, ... [cm]"
+        )
+    return segments, fields
+
+
+def _find_table(file: h5py.File, places: tuple[str, ...]) -> h5py.Dataset | None:
+    found = (file.get(place) for place in places)
+    return next((f for f in found if isinstance(f, h5py.Dataset) and f.dtype.names), None)
 
 
 def _fields(dataset: h5py.Dataset, names: dict[str, tuple[str, ...]]) -> dict[str, str]:
@@ -182,23 +186,14 @@ class _Table:
     Its needed columns are in memory, about 40 bytes per row.
     """
 
-    def __init__(
-        self,
-        file: h5py.File,
-        path: Path,
-        places: tuple[str, ...],
-        names: dict[str, tuple[str, ...]],
-    ):
+    def __init__(self, file: h5py.File, path: Path, places: tuple[str, ...], names: dict):
         self._columns: dict[str, np.ndarray] | None = None
-        for place in places:
-            dataset = file.get(place)
-            if isinstance(dataset, h5py.Dataset) and dataset.dtype.names:
-                fields = _fields(dataset, names)
-                if "event" in fields:
-                    found = {o: _read(dataset, f, path) for o, f in fields.items()}
-                    order = np.argsort(found["event"], kind="stable")
-                    self._columns = {ours: column[order] for ours, column in found.items()}
-                    return
+        dataset = _find_table(file, places)
+        fields = _fields(dataset, names) if dataset is not None else {}
+        if dataset is not None and "event" in fields:
+            found = {o: _read(dataset, f, path) for o, f in fields.items()}
+            order = np.argsort(found["event"], kind="stable")
+            self._columns = {ours: column[order] for ours, column in found.items()}
 
     def rows(self, event: int) -> dict[str, np.ndarray] | None:
         """Return the columns of one event; None if the file has no such table."""

@@ -15,9 +15,7 @@ import numpy as np
 
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event, EventFile
-from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import VOXEL_SIZE_MM
-from organizer.convert.h5 import get_dataset, get_group, names_of
 from organizer.convert.source_group import SourceGroup, read_source
 from organizer.convert.taxonomy import Kind, kind_of_class
 from organizer.pdg import mass_mev
@@ -82,12 +80,15 @@ def semantics(cycle: Cycle) -> np.ndarray:
 def exported(path: Path, events: EventFile, scores: np.ndarray | None) -> Iterator[Exported]:
     """Yield the events of an open file. scores: (M, classes) of all its voxels, or None."""
     source = read_source(path)
-    table = _ParticleTable(path) if events.has_labels else None
     of_labels = semantics(events.cycle) if events.has_labels else None
+    table = events.particles(np.arange(len(events)))
+    offset = table.pop("offset", None)
     for i, event in enumerate(events):
-        clusters = None
-        if of_labels is not None and table is not None:
-            clusters = _clusters(event, of_labels, table.rows(i))
+        clusters = particles = None
+        if offset is not None:
+            particles = {name: c[offset[i] : offset[i + 1]] for name, c in table.items()}
+        if of_labels is not None:
+            clusters = _clusters(event, of_labels, particles)
         mine = slice(*events.offset[i : i + 2].tolist())
         yield Exported(
             event,
@@ -108,27 +109,6 @@ def voxel_cm(path: Path) -> float:
     """Return the edge of a file's voxels in cm."""
     source = read_source(path)
     return (VOXEL_SIZE_MM if source is None else source.our_voxel_mm) / 10.0
-
-
-class _ParticleTable:
-    """The primary particles of a train file's events; other files have none."""
-
-    def __init__(self, path: Path):
-        self._columns = None
-        with open_h5(path) as file:
-            if "particles" in file:
-                table = get_group(file, "particles")
-                with reading(f"{path}: particles"):
-                    self._columns = {name: get_dataset(table, name)[:] for name in names_of(table)}
-
-    def rows(self, i: int) -> dict[str, np.ndarray] | None:
-        """Return the columns of event i; None if the file has no particles."""
-        if self._columns is None:
-            return None
-        first, end = self._columns["offset"][i : i + 2]
-        return {
-            name: column[first:end] for name, column in self._columns.items() if name != "offset"
-        }
 
 
 def _clusters(

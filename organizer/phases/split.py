@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of
-from lartpc_challenge.files import open_h5, replacing
+from lartpc_challenge.events import Event, EventFile, EventWriter
+from lartpc_challenge.files import replacing
 from lartpc_challenge.format import GRID_SHAPE, ChallengeError
 from lartpc_challenge.reference import read_reference, write_reference
 from organizer.competition import Phase
@@ -206,16 +206,12 @@ def _published_events(
 
 def _particles(path: Path, order: np.ndarray) -> dict[str, np.ndarray]:
     """Return the rounded particle table of a raw file's events in `order`; empty if it has none."""
-    with open_h5(path) as file:
-        if "particles" not in file:
-            return {}
-        table = {name: file["particles"][name][:] for name in ("offset", *PARTICLE_DECIMALS)}
-        offset = table["offset"]
-        rows = np.concatenate([np.arange(offset[i], offset[i + 1]) for i in order])
-        return {
-            "offset": offset_of(np.diff(offset)[order]),
-            **{name: np.round(table[name][rows], by) for name, by in PARTICLE_DECIMALS.items()},
-        }
+    with EventFile(path) as file:
+        table = file.particles(order)
+    if not table:
+        return {}
+    rounded = {name: np.round(table[name], by) for name, by in PARTICLE_DECIMALS.items()}
+    return {"offset": table["offset"], **rounded}
 
 
 def _write_train(

@@ -212,6 +212,22 @@ class EventFile:
             )
         return column
 
+    def particles(self, index: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the table of primary particles of the events `index` (n,), in that order.
+
+        Name of a column -> values, and offset (n + 1,): the first particle of each event. Empty if
+        the file has no table. Raises ChallengeError if it is damaged.
+        """
+        if "particles" not in self._file:
+            return {}
+        with reading(f"{self.path}: particles"):
+            table = {name: column[:] for name, column in self._file["particles"].items()}
+            offset = table.pop("offset")
+            parts = [np.arange(offset[i], offset[i + 1]) for i in index]
+            rows = np.concatenate([np.zeros(0, np.int64), *parts])
+            kept = {name: column[rows] for name, column in table.items()}
+            return {"offset": offset_of(np.diff(offset)[index]), **kept}
+
     def to_frame(self, start: int = 0, stop: int | None = None) -> pandas.DataFrame:
         """Return the voxels of the events start..stop (all by default) as a pandas data frame.
 

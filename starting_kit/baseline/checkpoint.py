@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +22,11 @@ from lartpc_challenge.cycles import CYCLES, Cycle
 from lartpc_challenge.files import NOT_AS_WRITTEN, check_seal, replacing
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.seal import append_seal
+from lartpc_challenge.submission.upload import READ_ERRORS
 from lartpc_challenge.verify import NOT_PROVEN, WHOLE, verify
 
+# What torch raises for damaged bytes, in addition to zip's and its own.
+_MORE_READ_ERRORS = (LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
 _FORMAT = "lartpc-challenge-model"
 _VERSION = 2  # from 2 on with a seal
 
@@ -73,19 +75,7 @@ def load(path, map_location="cpu") -> dict:
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except PermissionError as reason:
         raise ChallengeError(f"{path}: no permission to read it") from reason
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        AssertionError,
-        struct.error,
-        pickle.UnpicklingError,
-    ) as reason:
+    except (*READ_ERRORS, *_MORE_READ_ERRORS, pickle.UnpicklingError) as reason:
         raise ChallengeError(
             f"{path}: not a readable checkpoint (damaged, cut short or of another kind)"
         ) from reason

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import EventFile, EventWriter, offset_of
-from lartpc_challenge.files import open_h5, replacing
+from lartpc_challenge.events import EventFile, EventWriter
+from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 
 
@@ -44,7 +44,7 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
 
 def _write_part(path, source: EventFile, chosen: np.ndarray) -> None:
     """Write the events where `chosen` (N,) bool, with their particles where the file has them."""
-    particles = _particles(source.path, chosen)
+    particles = source.particles(np.flatnonzero(chosen))
     columns = {"particle": np.int16} if particles and source[0].particle is not None else {}
     with EventWriter(
         path, kind="train", cycle=source.cycle.number, scale=source.scale, columns=columns
@@ -56,37 +56,19 @@ def _write_part(path, source: EventFile, chosen: np.ndarray) -> None:
             out.file[f"particles/{name}"] = column
 
 
-def _particles(path, chosen: np.ndarray) -> dict[str, np.ndarray]:
-    """The chosen events' part of the file's table of particles; empty where there is none."""
-    with open_h5(path) as file:
-        if "particles" not in file:
-            return {}
-        table = {name: column[:] for name, column in file["particles"].items()}
-        length = np.diff(table.pop("offset"))
-        rows = np.repeat(chosen, length)
-        kept = {name: column[rows] for name, column in table.items()}
-        return {"offset": offset_of(length[chosen]), **kept}
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = new_parser("python -m baseline.holdout", __doc__)
     parser.add_argument("--events", required=True, help="the train file to split")
     parser.add_argument("--train", required=True, help="file to write: events to train on")
     parser.add_argument("--holdout", required=True, help="file to write: events to score with")
     parser.add_argument("--share", type=float, default=0.2, help="held out (%(default)s)")
-    parser.add_argument(
-        "--seed", type=at_least(0), default=1, help="of the choice of events (%(default)s)"
-    )
+    seed = "of the choice of events (%(default)s)"
+    parser.add_argument("--seed", type=at_least(0), default=1, help=seed)
     options = parser.parse_args(arguments)
 
     def command() -> None:
-        n_train, n_held = split_file(
-            options.events,
-            options.train,
-            options.holdout,
-            share=options.share,
-            seed=options.seed,
-        )
+        files = (options.events, options.train, options.holdout)
+        n_train, n_held = split_file(*files, share=options.share, seed=options.seed)
         print(f"{options.train}: {n_train:,} events, {options.holdout}: {n_held:,} events")
 
     return run("holdout", command)

@@ -20,23 +20,15 @@ def train_parser(manual: str | None) -> argparse.ArgumentParser:
     parser = new_parser("python -m baseline.train", manual)
     parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
     parser.add_argument("--out", help="folder for the results")
-    parser.add_argument(
-        "--resume",
-        metavar="last.pt",
-        help="continue this training exactly; with more --epochs, on their learning-rate schedule",
+    resume = "continue this training exactly; with more --epochs, on their learning-rate schedule"
+    parser.add_argument("--resume", metavar="last.pt", help=resume)
+    first = "start from the weights of this network of the same shape, of any cycle"
+    parser.add_argument("--init-from", metavar="best.pt", help=first)
+    workers = (
+        "0 (default) keeps all events in memory; otherwise as many processes read them from the "
+        "files when they are needed"
     )
-    parser.add_argument(
-        "--init-from",
-        metavar="best.pt",
-        help="start from the weights of this network of the same shape, of any cycle",
-    )
-    parser.add_argument(
-        "--workers",
-        type=at_least(0, _MOST_PROCESSES),
-        default=0,
-        help="0 (default) keeps all events in memory; otherwise as many processes read them from "
-        "the files when they are needed",
-    )
+    parser.add_argument("--workers", type=at_least(0, _MOST_PROCESSES), default=0, help=workers)
     _add_device(parser)
     config.add_options(parser)
     return parser
@@ -46,31 +38,24 @@ def predict_parser(manual: str | None) -> argparse.ArgumentParser:
     """The options of `python -m baseline.predict`."""
     parser = new_parser("python -m baseline.predict", manual)
     parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
-    parser.add_argument(
-        "--events", required=True, help="the test file, of a cycle whose classes the network tells"
-    )
+    events = "the test file, of a cycle whose classes the network tells"
+    parser.add_argument("--events", required=True, help=events)
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
     _add_device(parser)
     return parser
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if any"
+    devices = ("auto", "cpu", "cuda")
+    parser.add_argument("--device", choices=devices, default="auto", help="auto: a GPU if any")
+    backend = (
+        "what computes the convolutions; auto: spconv where it is installed and has kernels for "
+        "the GPU, torch elsewhere; all read the same checkpoints"
     )
-    parser.add_argument(
-        "--backend",
-        choices=("auto", *BACKENDS),
-        default="auto",
-        help="what computes the convolutions; auto: spconv where it is installed and has kernels "
-        "for the GPU, torch elsewhere; all read the same checkpoints",
-    )
-    parser.add_argument(
-        "--threads",
-        type=at_least(1, _MOST_PROCESSES),
-        default=cores(),
-        help="of the CPU (default: all cores, %(default)s here); equal numbers, equal bits",
-    )
+    parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto", help=backend)
+    threads = "of the CPU (default: all cores, %(default)s here); equal numbers, equal bits"
+    most = at_least(1, _MOST_PROCESSES)
+    parser.add_argument("--threads", type=most, default=cores(), help=threads)
 
 
 def cores() -> int:

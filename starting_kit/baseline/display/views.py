@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import h5py
 import numpy as np
 
 from lartpc_challenge.cycles import EMPTY, Cycle
 from lartpc_challenge.events import Event, EventFile
-from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import GRID_SIZE, VOXEL_SIZE_MM, ChallengeError
 from lartpc_challenge.metrics import accuracy, count_correct
 from lartpc_challenge.page.colours import as_hex, on_dark, on_light
@@ -287,7 +285,12 @@ def read_shown(
         if not rows:
             raise ChallengeError(f"{path}: holds no event")
         parts = [slice(events.offset[i], events.offset[i + 1]) for i in rows]
-        particles = _read_particles(path, rows)
+        particles: list[Particles | None] = [None] * len(rows)
+        table = events.particles(np.array(rows))
+        if table:
+            bounds = zip(table["offset"], table["offset"][1:])
+            columns = table["pdg"], table["kinetic_energy_mev"]
+            particles = [Particles(*(column[a:b] for column in columns)) for a, b in bounds]
         return [
             Shown(
                 events[i],
@@ -315,14 +318,3 @@ def _worst(events: EventFile, pred: np.ndarray | None, n_events: int) -> list[in
     correct, labelled = count_correct(events.column("label"), pred, events.offset)
     order = np.argsort(accuracy(correct, labelled), kind="stable")
     return np.flatnonzero(labelled)[order[:n_events]].tolist()
-
-
-def _read_particles(path: str | Path, rows: Sequence[int]) -> list[Particles | None]:
-    """The particles of each of these events, None in a file that has none."""
-    with open_h5(path) as file:
-        group = file.get("particles")
-        if not isinstance(group, h5py.Group) or "particle" not in file:
-            return [None] * len(rows)
-        offset = group["offset"][:]
-        parts = [slice(offset[i], offset[i + 1]) for i in rows]
-        return [Particles(group["pdg"][part], group["kinetic_energy_mev"][part]) for part in parts]
