@@ -218,10 +218,10 @@ class EventFile:
         Name of a column -> values, and offset (n + 1,): the first particle of each event. Empty if
         the file has no table. Raises ChallengeError if it is damaged.
         """
-        if "particles" not in self._file:
+        if "particles" not in self.file:
             return {}
         with reading(f"{self.path}: particles"):
-            table = {name: column[:] for name, column in self._file["particles"].items()}
+            table = {name: column[:] for name, column in self.file["particles"].items()}
             offset = table.pop("offset")
             parts = [np.arange(offset[i], offset[i + 1]) for i in index]
             rows = np.concatenate([np.zeros(0, np.int64), *parts])
