@@ -286,15 +286,12 @@ def codabench_sentences(competition, names=None, now=None):
         (with_phase(2, index=7), "phases: expected the indexes 1, 2, 3, 4, 5, 6 in this order"),
         (edited(phases=COMPETITION["phases"][:5]), "phases: expected the indexes"),
         (edited(tasks=COMPETITION["tasks"] * 2), "tasks: the index 1 occurs twice"),
-        (
-            with_columns(lambda c: c.pop(1)),
-            "the column acc_at_50, which the scorer writes, is missing",
-        ),
-        (with_columns(lambda c: c[1].update(key="acc_50")), "the column acc_50 would stay empty"),
-        (with_columns(lambda c: c[1].update(index=0)), "the columns need the indexes 0 to 2"),
+        (with_columns(lambda c: c.pop(1)), "columns 0 acc_at_80, 1 acc_at_50, 2 acc_mean, which"),
+        (with_columns(lambda c: c[1].update(key="acc_50")), "found 0 acc_at_80, 1 acc_50, 2 acc"),
+        (with_columns(lambda c: c[1].update(index=0)), "found 0 acc_at_80, 0 acc_at_50, 2 acc"),
         (
             with_columns(lambda c: (c[0].update(index=1), c[1].update(index=0))),
-            "expected the columns in the order acc_at_80, acc_at_50, acc_mean",
+            "found 0 acc_at_50, 1 acc_at_80, 2 acc_mean",
         ),
         (with_columns(lambda c: c[0].update(sorting="asc")), "acc_at_80 is better when higher"),
         (

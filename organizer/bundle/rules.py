@@ -163,20 +163,13 @@ def _leaderboard_problems(leaderboards: list) -> Iterator[str]:
         yield f"leaderboards: Codabench reads only the first one, found {len(leaderboards)}"
         return
     columns = sorted(leaderboards[0]["columns"], key=lambda column: column["index"])
-    keys = [column["key"] for column in columns]
-    for key in METRICS:
-        if key not in keys:
-            yield f"leaderboard: the column {key}, which the scorer writes, is missing"
-    for key in keys:
-        if key not in METRICS:
-            yield (
-                f"leaderboard: the column {key} would stay empty; the scorer writes "
-                + ", ".join(METRICS)
-            )
-    if set(keys) == set(METRICS) and [c["index"] for c in columns] != list(range(len(METRICS))):
-        yield f"leaderboard: the columns need the indexes 0 to {len(METRICS) - 1}, each once"
-    elif set(keys) == set(METRICS) and keys != list(METRICS):
-        yield f"leaderboard: expected the columns in the order {', '.join(METRICS)}"
+    found = [f"{column['index']} {column['key']}" for column in columns]
+    expected = [f"{index} {key}" for index, key in enumerate(METRICS)]
+    if found != expected:
+        yield (
+            f"leaderboard: expected the columns {', '.join(expected)}, which the scorer writes; "
+            f"found {', '.join(found)}"
+        )
     for column in columns:
         if column["key"] in METRICS and column["sorting"] != "desc":
             yield f"leaderboard: {column['key']} is better when higher, so its sorting must be desc"

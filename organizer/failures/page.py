@@ -15,6 +15,7 @@ from lartpc_challenge.page.html_parts import (
     figure,
     percent,
     section,
+    table,
 )
 from lartpc_challenge.page.report import profiles, score_card
 from organizer.failures.study import Split, Study
@@ -96,24 +97,23 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _table(split: Split) -> str:
-    head = "".join(f"<th scope='col'>{c}</th>" for c in ("", "of voxels", "wrong", "of errors"))
     wrong = np.nan_to_num(_share(split.errors, split.voxels))
     scale = max(wrong.max(), 1e-9)
-    rows = "".join(
+    rows = (
         f"<tr><th scope='row'>{escape(name)}</th><td>{of_voxels}</td><td>{error}"
         f"<span class='meter'><span style='width:{100 * value / scale:.1f}%'></span></span></td>"
         f"<td>{of_errors}</td></tr>"
         for name, value, (of_voxels, error, of_errors) in zip(split.names, wrong, _rows(split))
     )
-    return f"<table class='groups'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return table("groups", ("", "of voxels", "wrong", "of errors"), rows)
 
 
 def _confusion(study: Study) -> str:
     """Return a table with a row for each origin and true class that occur together."""
     labels, split, names = study.cycle.labels, study.origin, study.cycle.label_names
     errors = split.errors.sum()
-    head = "".join(f"<th scope='col'>{chip(c, names[c])}</th>" for c in labels)
-    rows = "".join(
+    heads = ("origin", "true", *(chip(label, names[label]) for label in labels), "of errors")
+    rows = (
         f"<tr><th scope='row'>{escape(name)}</th><td>{chip(true, names[true])}</td>"
         + "".join(f"<td>{percent(counts[true, c] / n)}</td>" for c in labels)
         + f"<td>{percent(float(_share(n - counts[true, true], errors)))}</td></tr>"
@@ -121,7 +121,4 @@ def _confusion(study: Study) -> str:
         for true in labels
         if (n := counts[true].sum())
     )
-    return (
-        "<table class='groups'><thead><tr><th scope='col'>origin</th><th scope='col'>true</th>"
-        f"{head}<th scope='col'>of errors</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
+    return table("groups", heads, rows)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from lartpc_challenge.format import METRICS
-from lartpc_challenge.page.html_parts import STYLE, class_style, document
+from lartpc_challenge.page.html_parts import STYLE, class_style, document, table
 from organizer.leaderboard.boards import N_RESAMPLES, Board, Row
 from organizer.leaderboard.tables import rank_text
 
@@ -37,18 +37,16 @@ def _board(board: Board) -> str:
     lows, highs = zip(*(row.intervals[ranked_by] for row in board.rows))
     trivial = {name: scores[ranked_by] for name, scores in board.trivial.items()}
     scale = _Scale(min(*lows, *trivial.values(), 1), max(*highs, *trivial.values(), 0))
-    heads = "".join(f"<th>{name}</th>" for name in others)
+    heads = ("#", "Participant", ranked_by, scale.labels(), *others, "Lead on the next", "p")
     legend = ", ".join(f"{escape(name)} {value:.4f}" for name, value in trivial.items())
     return (
         f"<section id='phase{board.phase.number}' class='card c1'>"
         f"<h2>{escape(board.phase.name)}</h2>"
         f"<p class='lead'>{board.n_events:,} events"
         + (f"; dotted: trivial baselines, {legend}" if legend else "")
-        + "</p><table><thead><tr><th>#</th><th>Participant</th>"
-        f"<th>{ranked_by}</th><th>{scale.labels()}</th>{heads}"
-        "<th>Lead on the next</th><th>p</th></tr></thead><tbody>"
-        + "".join(_row(row, scale, trivial) for row in board.rows)
-        + "</tbody></table></section>"
+        + "</p>"
+        + table("board", heads, (_row(row, scale, trivial) for row in board.rows))
+        + "</section>"
     )
 
 

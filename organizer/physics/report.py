@@ -7,7 +7,7 @@ from html import escape
 
 from matplotlib.figure import Figure
 
-from lartpc_challenge.page.html_parts import STYLE, document, figure
+from lartpc_challenge.page.html_parts import STYLE, document, figure, table
 from organizer.physics.checks import Check
 
 _STYLE = """
@@ -24,8 +24,6 @@ def page(checks: Sequence[Check], figures: Sequence[tuple[Figure, str]], how: st
     """Return the page as HTML. figures: each with its caption. how: how the samples were made."""
     failed = [check for check in checks if not check.passed]
     verdict = f"{len(failed)} of {len(checks)} checks failed" if failed else "All checks passed"
-    rows = "\n".join(map(_row, checks))
-    head = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
     images = "\n".join(_image(*drawn) for drawn in figures)
     content = (
         f"<h1>Physics of the simulation</h1>\n<p><strong>{verdict}.</strong> {escape(how)}</p>\n"
@@ -33,7 +31,7 @@ def page(checks: Sequence[Check], figures: Sequence[tuple[Figure, str]], how: st
         "include the accuracy of the published number and of Geant4's models, and statistics. "
         "Odds: the probability that a simulation with exactly the published mean fails; for all "
         f"checks together {sum(check.odds for check in checks):.1g}.</p>\n"
-        f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>\n{images}"
+        f"{table('checks', _HEADINGS, map(_row, checks))}\n{images}"
     )
     return document("Physics of the simulation", STYLE + _STYLE, content)
 

@@ -94,9 +94,15 @@ def simulate(
     else:
         try:
             with _locked(parts, request):
-                _simulate_missing(request, parts, jobs, dask, progress)
+                chunks = request.chunks()
+                missing = [chunk for chunk in chunks if not chunk.is_in(parts)]
+                progress(sum(map(len, chunks)) - sum(map(len, missing)))
+                if dask is None:
+                    simulate_here(request, missing, parts, jobs, progress)
+                else:
+                    simulate_on_dask(dask, request, missing, parts, progress)
                 with SimulationWriter(out, request.cycle, request.scale, request.seed) as writer:
-                    for chunk in request.chunks():
+                    for chunk in chunks:
                         writer.append_file(chunk.file_in(parts))
         except OSError as reason:
             raise ChallengeError(f"{parts}: can't be written: {reason}") from reason
@@ -161,21 +167,6 @@ def _unusable(parts: Path) -> ChallengeError:
     return ChallengeError(
         f"{parts}: was made with another cycle, seed or version; remove it or give another name"
     )
-
-
-def _simulate_missing(
-    request: SimulationRequest, parts: Path, jobs: int, dask: str | None, progress: Progress
-) -> None:
-    missing = []
-    for chunk in request.chunks():
-        if chunk.is_in(parts):
-            progress(len(chunk))
-        else:
-            missing.append(chunk)
-    if dask is not None:
-        simulate_on_dask(dask, request, missing, parts, progress)
-    else:
-        simulate_here(request, missing, parts, jobs, progress)
 
 
 def simulate_here(

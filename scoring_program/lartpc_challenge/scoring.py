@@ -2,26 +2,8 @@
 
 `Scores` contains only aggregates, rounded to the allowed precision. In a hidden phase it contains
 only the three numbers of the leaderboard. Everything that is printed or drawn comes from it.
-
-Information in the three scores
-    A public phase shows them with four decimals: 10,001 values each. So one submission reveals at
-    most 3 x 13.3 = 40 bits, 15 submissions 600 and 60 submissions 2,400. The labels of a phase
-    contain about 10^5 bits at demonstration scale (200 events) and 10^6 to 10^7 at full scale. One
-    voxel of an event with n voxels changes acc_mean by 1 / (n N) for N events: for n = 250 by a
-    fifth of the last decimal at N = 200, by less than a hundredth of it at N = 5,000. A participant
-    who puts known shares of the events below and above one event can make a percentile equal to
-    the accuracy of that event: acc_at_80 and acc_at_50 then reveal how many voxels of two events
-    are correct, about 20 bits. So all submissions together can reveal the composition of a few
-    dozen public events, never of a whole phase.
-Information in the other figures of a page
-    `disclosure` limits them: one voxel changes a figure by at most half of its last digit. The
-    intervals and quantiles are computed from the rounded distribution of accuracies, so they add
-    no information. The figures of a page can contain about a hundred bits more, also of public
-    events only.
-Why this does not change hidden ranks
-    Hidden phases score other events, show their scores only at the end, and accept one submission.
-    Knowledge of public labels improves predictions of public events only; for a higher hidden
-    score the model must be better. benchmarks/probing.py tests this.
+pages/evaluation.md ("How much scores and page reveal") says how much that tells about the truth,
+`disclosure` has the bounds, and benchmarks/probing.py attacks them.
 """
 
 from __future__ import annotations

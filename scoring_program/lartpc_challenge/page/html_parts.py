@@ -7,6 +7,7 @@ well-formed XML if the given contents are.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from html import escape
 
 from lartpc_challenge.cycles import Cycle, Rgb
@@ -31,6 +32,13 @@ def section(title: str, lead: str, left: str, right: str) -> str:
 def figure(title: str, content: str) -> str:
     """Return a card with a title around HTML content."""
     return f"<figure class='card'><figcaption>{title}</figcaption>{content}</figure>"
+
+
+def table(kind: str, heads: Iterable[str], rows: Iterable[str]) -> str:
+    """Return a table. kind: its CSS class. heads: HTML of the head's cells. rows: HTML of rows."""
+    head = "".join(f"<th scope='col'>{cell}</th>" for cell in heads)
+    body = "".join(rows)
+    return f"<table class='{kind}'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def chip(label: int, name: str) -> str:

@@ -21,6 +21,7 @@ from lartpc_challenge.page.html_parts import (
     figure,
     percent,
     section,
+    table,
 )
 from lartpc_challenge.scoring import MIN_EVENTS_PER_BIN, Details, ProfileBin, Scores
 
@@ -154,8 +155,8 @@ def _profile(bins: Sequence[ProfileBin], quantity: str) -> str:
 
 def _confusion(details: Details, names: dict[int, str]) -> str:
     columns = {EMPTY: "empty", **names}
-    head = "".join(f"<th scope='col'>{chip(c, name)}</th>" for c, name in columns.items())
-    rows = "".join(
+    heads = ("true ↓ predicted →", *(chip(label, name) for label, name in columns.items()))
+    rows = (
         f"<tr><th scope='row'>{chip(true, name)}</th>"
         + "".join(
             f"<td class='{f'right c{true:d}' if true == label else 'wrong'}' "
@@ -165,17 +166,13 @@ def _confusion(details: Details, names: dict[int, str]) -> str:
         + "</tr>"
         for (true, name), shares in zip(names.items(), details.confusion)
     )
-    return (
-        f"<table class='confusion'><thead><tr><th scope='col'>true ↓ predicted →</th>{head}</tr>"
-        f"</thead><tbody>{rows}</tbody></table>"
-    )
+    return table("confusion", heads, rows)
 
 
 def _class_table(details: Details, names: dict[int, str]) -> str:
-    columns = ("class", "of all voxels", "recall", "precision", "IoU")
-    head = "".join(f"<th scope='col'>{column}</th>" for column in columns)
+    heads = ("class", "of all voxels", "recall", "precision", "IoU")
     measures = zip(details.class_share, details.recall, details.precision, details.iou)
-    rows = "".join(
+    rows = (
         f"<tr><th scope='row'>{chip(label, name)}</th>"
         + "".join(
             f"<td>{percent(value)}<span class='meter c{label:d}'>"
@@ -186,8 +183,7 @@ def _class_table(details: Details, names: dict[int, str]) -> str:
         for (label, name), values in zip(names.items(), measures)
     )
     f1, iou = percent(details.macro_f1), percent(details.mean_iou)
-    return (
-        f"<table class='classes'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return table("classes", heads, rows) + (
         f"<p class='means'>Means over the classes: F1 <strong>{f1}</strong>, "
         f"IoU <strong>{iou}</strong></p>"
     )
