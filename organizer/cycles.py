@@ -14,15 +14,7 @@ from dataclasses import asdict, dataclass, field
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.format import ChallengeError
 from organizer.simulate.geant4 import Settings
-from organizer.simulate.primaries import (
-    ELECTRON,
-    MUON,
-    PHOTON,
-    PION,
-    PROTON,
-    Group,
-    Recipe,
-)
+from organizer.simulate.primaries import ELECTRON, MUON, PHOTON, PION, PROTON, Group, Recipe
 from organizer.simulate.response import Detector
 from organizer.simulate.truth import (
     Rule,

@@ -28,10 +28,7 @@ _LONG = "%Y-%m-%d %H:%M UTC"
 
 
 def codabench_problems(
-    competition: dict,
-    phases: Sequence[Phase],
-    names: Collection[str],
-    now: datetime | None = None,
+    competition: dict, phases: Sequence[Phase], names: Collection[str], now: datetime | None = None
 ) -> list[str]:
     """Return a sentence per problem of a competition for Codabench.
 

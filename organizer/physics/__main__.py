@@ -32,9 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = new_parser("python -m organizer.physics", __doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for physics.html")
     parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="use fewer particles: half a minute on one core",
+        "--quick", action="store_true", help="use fewer particles: half a minute on one core"
     )
     parser.add_argument("--seed", type=at_least(0), default=SEED, help=f"random seed ({SEED})")
     add_jobs(parser)

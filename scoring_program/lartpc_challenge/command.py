@@ -20,10 +20,7 @@ if sys.platform != "win32":
 
 
 def run(
-    program: str,
-    command: Callable[[], None],
-    stopped: str = "stopped",
-    alone: Iterable[Path] = (),
+    program: str, command: Callable[[], None], stopped: str = "stopped", alone: Iterable[Path] = ()
 ) -> int:
     """Run `command` and return the exit status.
 

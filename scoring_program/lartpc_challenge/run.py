@@ -16,12 +16,7 @@ from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.files import note_whole, open_h5
 from lartpc_challenge.format import EVENT_KINDS
 from lartpc_challenge.guarded import read_in_child
-from lartpc_challenge.reference import (
-    Manifest,
-    read_labelled_events,
-    read_manifest,
-    read_truth,
-)
+from lartpc_challenge.reference import Manifest, read_labelled_events, read_manifest, read_truth
 from lartpc_challenge.scoring import Scores, score
 from lartpc_challenge.submission.sandbox import read_guarded
 

@@ -154,8 +154,7 @@ class GuardedFile:
             )
             if len({name.lower() for name in names}) < len(names):
                 problems.add_cases(
-                    "holds names that differ only in upper and lower case",
-                    Cases(map(shown, names)),
+                    "holds names that differ only in upper and lower case", Cases(map(shown, names))
                 )
         return names
 

@@ -274,9 +274,7 @@ def _leads_out(name: str) -> bool:
 
 def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Upload:
     try:
-        archive = stack.enter_context(zipfile.ZipFile(_SmallReads(stream)))
-    except _TooMuchError as reason:
-        raise _too_many(where) from reason
+        archive = stack.enter_context(zipfile.ZipFile(_SmallReads(where, stream)))
     except READ_ERRORS as reason:
         raise SubmissionError(f"{where}: is a damaged zip; zip or upload it again") from reason
     entry = _only_file(where, _in_zip(archive))
@@ -315,26 +313,22 @@ def _unpacked(content: IO[bytes]) -> Iterator[IO[bytes]]:
         yield file
 
 
-class _TooMuchError(Exception):
-    """The zip's list of entries is longer than the limit."""
-
-
 class _SmallReads:
-    """A file object for zipfile that limits the size of one read.
+    """A file object for zipfile that raises SubmissionError for one read of more than the limit.
 
     zipfile reads the whole list of entries at once, however long it is. The number of entries that
     a zip declares can be false, and zipfile does not use it.
     """
 
-    def __init__(self, stream: BinaryIO):
-        self._stream = stream
+    def __init__(self, where: str, stream: BinaryIO):
+        self._where, self._stream = where, stream
         self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
 
     def read(self, n_bytes: int = -1) -> bytes:
         most = _MAX_DIRECTORY + 1
         content = self._stream.read(most if n_bytes < 0 else min(n_bytes, most))
         if len(content) == most:
-            raise _TooMuchError
+            raise _too_many(self._where)
         return content
 
 
