@@ -67,9 +67,9 @@ def call_guarded(
 ) -> bytes:
     """Call `function` in a child process and return its result.
 
-    memory_limit: bytes. time_limit: seconds. most_bytes: the result is cut to this length. The only
-    other effects of `function` are those on shared memory. Raises the ChallengeError that
-    `function` raises, or LimitError. Call it only if `can_guard()`.
+    memory_limit: bytes. time_limit: seconds. most_bytes: the report, a word and the result or the
+    text of an error, is cut to this length. Raises the ChallengeError that `function` raises, or
+    LimitError. Call it only if `can_guard()`.
     """
     receiver, sender = os.pipe()
     child = _fork()

@@ -116,29 +116,18 @@ def class_table(pred: np.ndarray, cycle: Cycle) -> str:
     return "\n".join(lines)
 
 
-def read_submission(path: StrPath, manifest: Manifest) -> np.ndarray:
+def read_submission(
+    path: StrPath, manifest: Manifest, lock: Callable[[float], None] = lambda seconds: None
+) -> np.ndarray:
     """Read a submission and return its labels as (M,) uint8 in test-file voxel order.
 
     path: a zip, an unzipped .h5 or .csv file, or the folder into which a platform unpacked a zip.
+    lock: is called when all needed files are open and before the first label is read, with the
+    seconds that reading them may take. It may take away the process's right to open files.
     Raises SubmissionError with one line per kind of problem.
     There are no limits on time and memory; use `sandbox.read_guarded` for files from strangers.
     """
     out = np.zeros(manifest.n_voxels, np.uint8)
-    read_into(out, path, manifest)
-    return out
-
-
-def read_into(
-    out: np.ndarray,
-    path: StrPath,
-    manifest: Manifest,
-    lock: Callable[[float], None] = lambda seconds: None,
-) -> None:
-    """Do the same as `read_submission`, but write the labels into `out` (M,) uint8.
-
-    lock: is called when all needed files are open and before the first label is read, with the
-    seconds that reading them may take. It may take away the process's right to open files.
-    """
     with open_upload(path) as upload:
         if upload.is_hdf5:
             _read_hdf5(upload, manifest, out, lock)
@@ -146,6 +135,7 @@ def read_into(
             coords = manifest.coords()
             lock(TIME_LIMIT)
             read_csv(upload, manifest, coords, out)
+    return out
 
 
 def _read_hdf5(
