@@ -54,7 +54,6 @@ def test_a_manifest_tells_what_the_test_file_tells_and_no_more(tmp_path, path, e
         assert manifest.offset.tolist() == toy.offsets(events).tolist()
         coords = np.concatenate([event.coords for event in events])
         assert np.array_equal(manifest.coords(), coords)
-        assert np.array_equal(manifest.coords(2, 4), coords[slice(*manifest.offset[[2, 4]])])
 
 
 def test_phases_share_their_manifest(tmp_path, events):

@@ -12,19 +12,18 @@ All figures come from the files. The public files are checked: they must contain
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from datetime import date, datetime, timezone
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
-from lartpc_challenge.files import replacing, write_text
+from lartpc_challenge.files import write_text
 from lartpc_challenge.format import ChallengeError
 from organizer.competition import ROOT, read_competition
 from organizer.pages.tables import filled
 from organizer.publish.card import card
 from organizer.publish.metadata import croissant, datacite, zenodo
-from organizer.publish.release import Release, copy_files, gather
+from organizer.publish.release import Release, copy, gather
 from organizer.source import Source, add_source
 
 
@@ -54,7 +53,8 @@ def _run(options: argparse.Namespace) -> None:
         raise ChallengeError(
             f"{options.out}: holds {', '.join(left)}, not in this release; remove the folder"
         )
-    copy_files(release, options.out)
+    for file in release.files:
+        copy(file.path, options.out / file.name)
     page = filled((ROOT / "pages" / "data.md").read_text(encoding="utf-8"), source)
     sums = "".join(f"{file.sha256}  {file.name}\n" for file in release.files)
     texts = {
@@ -67,8 +67,7 @@ def _run(options: argparse.Namespace) -> None:
     for name, text in texts.items():
         write_text(options.out / name, text)
     for name in ("LICENSE-DATA.md", "CITATION.cff"):
-        with replacing(options.out / name) as temporary:
-            shutil.copyfile(ROOT / name, temporary)
+        copy(ROOT / name, options.out / name)
     n_bytes = sum(file.n_bytes for file in release.files)
     print(f"{options.out}: {len(release.files)} data files, {n_bytes / 1e6:,.1f} MB")
     print(release.summary)

@@ -88,9 +88,7 @@ class Release:
         )
 
 
-def gather(
-    source: Source, *, with_references: bool, day: date, url: str = "", root: Path = ROOT
-) -> Release:
+def gather(source: Source, *, with_references: bool, day: date, url: str = "") -> Release:
     """Collect the files to publish. Raises ChallengeError if one is missing or has secret data."""
     cycles = source.competition.cycles
     with EventFile(source.train(cycles[0])) as events:
@@ -111,7 +109,7 @@ def gather(
             what = f"labels of the {n_events:,} test events that phase {phase.number} scores"
             name = f"reference_data/phase{phase.number}/reference.h5"
             files.append(_file(path, name, what, n_events))
-    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     return Release(
         title=citation["title"],
         authors=tuple(map(_author, citation["authors"])),
@@ -138,8 +136,7 @@ def _file(path: Path, name: str, what: str, n_events: int, n_voxels: int = 0) ->
     return PublishedFile(path, name, what, n_bytes, digest.hexdigest(), n_events, n_voxels)
 
 
-def copy_files(release: Release, out: Path) -> None:
-    """Copy all files to the release's folder; existing files are replaced."""
-    for file in release.files:
-        with replacing(out / file.name) as temporary:
-            shutil.copyfile(file.path, temporary)
+def copy(path: Path, target: Path) -> None:
+    """Copy a file; an existing one is replaced."""
+    with replacing(target) as temporary:
+        shutil.copyfile(path, temporary)

@@ -85,12 +85,11 @@ class Manifest:
         place = np.minimum(np.searchsorted(known, event_id), len(known) - 1)
         return np.where(known[place] == event_id, order[place], -1)
 
-    def coords(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Read the coordinates of the events start..stop (all by default): (n, 3) uint8."""
-        stop = self.n_events if stop is None else stop
+    def coords(self) -> np.ndarray:
+        """Read the coordinates of all voxels from the file: (M, 3) uint8."""
         error = ReferenceDataError if self._group == "test" else ChallengeError
         with open_h5(self.path, error=error) as file, reading(f"{self.path}: coords", error=error):
-            return file[self._group]["coords"][self.offset[start] : self.offset[stop]]
+            return file[self._group]["coords"][:]
 
 
 @dataclass(frozen=True)
