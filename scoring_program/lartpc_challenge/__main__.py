@@ -88,12 +88,13 @@ def form(path: Path) -> str:
 
 
 def score_submission(options: argparse.Namespace) -> None:
+    notes: list[str] = []
+
     def advise(pred: np.ndarray, cycle: Cycle) -> None:
         advice = empty_advice(pred, cycle)
         if advice:
             n_empty = np.count_nonzero(pred == 0)
-            note = f"score: {n_empty:,} voxels are predicted to be empty. {advice}"
-            print(note, file=sys.stderr)
+            notes.append(f"{n_empty:,} voxels are predicted to be empty. {advice}")
 
     scores = score_files(options.reference, options.submission, holdout=True, look=advise)
     if scores is None:
@@ -105,6 +106,8 @@ def score_submission(options: argparse.Namespace) -> None:
         for name in ("macro_f1", "mean_iou"):
             value = getattr(scores.details, name)
             print(f"{name}: {'too few voxels' if math.isnan(value) else f'{value:.3f}'}")
+    for note in notes:
+        print(f"score: {note}", file=sys.stderr)
     if options.html:
         print(f"{options.html}: written, the page of detailed results")
 

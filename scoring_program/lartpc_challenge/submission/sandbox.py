@@ -74,4 +74,4 @@ def read_guarded(
         if type(limit) in _ADVICE:
             what = f"it {limit}. It is damaged, or {_ADVICE[type(limit)]}."
         raise SubmissionError(f"{title(path)}: can't be read: {what}") from limit
-    return np.frombuffer(labels, np.uint8, manifest.n_voxels)
+    return np.frombuffer(labels, np.uint8, manifest.n_voxels).copy()  # else it is read-only
