@@ -15,7 +15,7 @@ from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.submission.forms import write_submission
 from organizer.failures.__main__ import main
-from organizer.failures.study import dead_planes, study
+from organizer.failures.study import ORIGIN_NAMES, dead_planes, study
 from organizer.simulate.__main__ import main as simulate
 from organizer.simulate.event import SimulatedEvent
 from organizer.simulate.geant4 import Particle
@@ -141,6 +141,11 @@ def test_an_event_without_a_particle_is_refused(files):
         file["particles/offset"][:] = [0, 0, 2]
     with pytest.raises(ChallengeError, match="an event has no particles"):
         study(path, submission)
+
+
+def test_every_origin_has_its_group():
+    """The number of a group is that of its origin, counted from 0."""
+    assert list(ORIGIN_NAMES) == list(Origin)
 
 
 @pytest.mark.parametrize("name", ["particles/vertex", "origin", "second_share"])

@@ -29,6 +29,7 @@ ORIGIN_NAMES = {
     Origin.CONVERSION: "photon conversions",
     Origin.HADRONIC: "hadronic secondaries",
     Origin.DECAY: "muons and hadrons of decays",
+    Origin.NUCLEUS: "nuclei",
 }
 # Lower edges of all groups but the first.
 SHARE_EDGES = (1e-6, 0.1, 0.2, 0.35)

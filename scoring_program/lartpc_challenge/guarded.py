@@ -28,6 +28,7 @@ if sys.platform != "win32":
 MEMORY_LIMIT = 1 << 30  # bytes, in addition to the memory that is mapped when the call begins
 TIME_LIMIT = 240  # seconds, of wall time and of CPU time
 
+_MOST_TEXT_BYTES = 1 << 16  # of an error
 _MOST_RESULT_BYTES = 1 << 30  # of a pickled manifest or of scores in `read_in_child`
 _Result = TypeVar("_Result")
 
@@ -63,13 +64,12 @@ def call_guarded(
     *,
     memory_limit: int = MEMORY_LIMIT,
     time_limit: float = TIME_LIMIT,
-    most_bytes: int = 1 << 16,
+    most_bytes: int,
 ) -> bytes:
     """Call `function` in a child process and return its result.
 
-    memory_limit: bytes. time_limit: seconds. most_bytes: the report, a word and the result or the
-    text of an error, is cut to this length. Raises the ChallengeError that `function` raises, or
-    LimitError. Call it only if `can_guard()`.
+    memory_limit: bytes. time_limit: seconds. most_bytes: the length of the longest result. Raises
+    the ChallengeError that `function` raises, or LimitError. Call it only if `can_guard()`.
     """
     receiver, sender = os.pipe()
     child = _fork()
@@ -77,7 +77,7 @@ def call_guarded(
         _work(sender, function, memory_limit, time_limit)
     try:
         os.close(sender)
-        report = _receive(receiver, time_limit, most_bytes)
+        report = _receive(receiver, time_limit, most_bytes + _MOST_TEXT_BYTES)
     finally:
         os.close(receiver)
         status = _end(child)
@@ -112,7 +112,8 @@ def read_in_child(
 
 
 def _text(report: bytes) -> str:
-    return report.decode("utf-8", "surrogateescape")  # a path may not be valid UTF-8
+    # A path may not be valid UTF-8.
+    return report[:_MOST_TEXT_BYTES].decode("utf-8", "surrogateescape")
 
 
 def _fork() -> int:

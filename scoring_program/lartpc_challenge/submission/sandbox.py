@@ -33,7 +33,6 @@ _ADVICE = {
     "in a second or two",
     MemoryLimitError: "its chunks are too large: write smaller ones or the sparse form",
 }
-_MOST_TEXT_BYTES = 1 << 16  # of an error
 _NO_LIMITS = "note: read without limits on memory and time, which this system can't set"
 
 
@@ -66,7 +65,7 @@ def read_guarded(
             read,
             memory_limit=memory_limit,
             time_limit=time_limit,
-            most_bytes=_MOST_TEXT_BYTES + manifest.n_voxels,
+            most_bytes=manifest.n_voxels,
         )
     except LimitError as limit:
         read_in_child(manifest.path, manifest.coords)  # the fault may be the reference's
