@@ -7,6 +7,7 @@ import stat
 import codabench_story as story
 import pytest
 from codabench_exchanges import Recording, Replay
+from watching import nothing_exposed
 
 TOKENS = {"CODABENCH_TOKEN": "0123456789-organiser", "CODABENCH_PARTICIPANT_TOKEN": "0987-bob"}
 
@@ -17,7 +18,7 @@ def test_commands_do_what_they_must_on_what_the_server_answered(name, tmp_path, 
     for variable, token in TOKENS.items():
         monkeypatch.setenv(variable, token)
     files, said = story.prepare(tmp_path), ""
-    with Replay(Recording.load(name), files) as server:
+    with Replay(Recording.load(name), files) as server, nothing_exposed(tmp_path, "made"):
         for episode in story.STORIES[name]:
             clock = server.play(episode.name, episode.kill_at)
             time = {"now": clock.now, "sleep": clock.sleep}

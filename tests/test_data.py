@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from watching import nothing_exposed
 
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import ChallengeError
@@ -42,9 +43,10 @@ def contents(folder, pattern="**/*.h5") -> dict:
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
     """Cycle 1 with 6 train and 6 test events, made once."""
-    out = tmp_path_factory.mktemp("data") / "full"
-    assert make("--out", out, "--events", 6, "--cycle", 1, "--jobs", 1) == 0
-    return out
+    folder = tmp_path_factory.mktemp("data")
+    with nothing_exposed(folder, "full/secret", "full/reference_data"):
+        assert make("--out", folder / "full", "--events", 6, "--cycle", 1, "--jobs", 1) == 0
+    return folder / "full"
 
 
 @needs_geant4

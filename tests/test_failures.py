@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from damage import edited
+from watching import nothing_exposed
 
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventFile
@@ -78,7 +79,8 @@ def test_the_page_shows_the_numbers_and_the_worst_events(files, tmp_path, capsys
     path, submission = files
     out = tmp_path / "new" / "page.html"
     options = ["--events", path, "--submission", submission, "--out", out]
-    assert main([*map(str, options)]) == 0
+    with nothing_exposed(tmp_path, "new"):
+        assert main([*map(str, options)]) == 0
     body = out.read_text(encoding="utf-8").partition("\n")[2]
     rows = {
         row[0].text: ["".join(cell.itertext()) for cell in row]

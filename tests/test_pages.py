@@ -10,6 +10,7 @@ import pytest
 import toy
 import yaml
 from tiny import ROOT, make_tiny
+from watching import nothing_exposed
 
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import Event, EventWriter
@@ -19,7 +20,7 @@ from lartpc_challenge.metrics import evaluate
 from organizer.cycles import PRODUCTIONS
 from organizer.pages.render import read_page, to_html
 from organizer.pages.simulation import origins_table, primaries_table, settings_table
-from organizer.pages.tables import filled, tables
+from organizer.pages.tables import draw_event, filled, tables
 from organizer.simulate.variety import Variety
 from organizer.source import Source
 
@@ -202,6 +203,15 @@ def test_every_page_reads_as_html_too():
         assert not re.search(r"^\|", html, re.MULTILINE)
         assert html.count("<table>") == html.count("</table>")
         assert html.count("<h1>") >= 1
+
+
+def test_truth_is_drawn_from_files_that_nobody_else_can_read(tmp_path):
+    data = make_tiny(tmp_path / "data").folder
+    source = Source.of(toy.COMPETITION, data)
+    with nothing_exposed(tmp_path):
+        draw_event(source, CYCLES[2], tmp_path / "event.png", source.submission(CYCLES[2]))
+    assert (tmp_path / "event.png").read_bytes().startswith(b"\x89PNG")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_pictures_are_real_and_small():

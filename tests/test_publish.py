@@ -14,6 +14,7 @@ import pytest
 import yaml
 from damage import edited
 from tiny import N_TEST, make_tiny
+from watching import nothing_exposed
 
 from organizer.publish.__main__ import main
 
@@ -32,9 +33,11 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def published(tiny, tmp_path_factory):
-    out = tmp_path_factory.mktemp("publish")
+    folder = tmp_path_factory.mktemp("publish")
+    out = folder / "out"
     words = ["--data", str(tiny.folder), "--out", str(out), "--date", DAY, "--url", URL]
-    assert main(words) == 0
+    with nothing_exposed(folder):
+        assert main(words) == 0
     return out
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import toy
 from tiny import ROOT, make_tiny
+from watching import nothing_exposed
 
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.files import new_h5, replacing
@@ -62,6 +63,25 @@ def ended():
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+CARELESS = "import os, sys; open(sys.argv[1], 'w').close(); os.unlink(sys.argv[1])"
+
+
+def careless(path):
+    path.write_text("truth")
+    path.unlink()
+
+
+def careless_child(path):
+    subprocess.run([sys.executable, "-c", CARELESS, path], check=True)
+
+
+@pytest.mark.parametrize("write", [careless, careless_child])
+def test_a_file_that_others_could_read_for_a_moment_is_found(tmp_path, write):
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(AssertionError), nothing_exposed(tmp_path, "raw"):
+        write(tmp_path / "raw/label")
 
 
 @pytest.mark.parametrize("private", [False, True])

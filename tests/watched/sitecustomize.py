@@ -1,6 +1,7 @@
 """Python imports this at its start where PYTHONPATH names this folder: it watches a whole command.
 
-In the folder WATCHED, into the file WATCH_LOG, a line each:
+In the folder WATCHED, whose folders WATCH_SECRET hold truth or seeds, into the file WATCH_LOG, a
+line each:
     begun PID SECONDS  a process opens its first file there, after so much time of the processor
     open PATH          a file that holds truth or seeds is made, or named, for others to read
 Without a WATCH_LOG nothing is told. With WATCH_CLOCK the clock runs backwards. What the operating
@@ -14,7 +15,7 @@ import sys
 import time
 
 FOLDER, LOG = os.environ.get("WATCHED", ""), os.environ.get("WATCH_LOG", "")
-SECRET = ("raw", "tmp", "dist", os.path.join("data", "reference_data"))
+SECRET = os.environ.get("WATCH_SECRET", "raw:tmp:dist:data/reference_data")
 _begun: set[int] = set()
 _open = os.open
 
@@ -22,7 +23,7 @@ _open = os.open
 def is_exposed(root: str, path: str, mode: int) -> bool:
     """Whether others could read a file of this mode at a path below `root`, which holds secrets."""
     inside = os.path.relpath(path, root)
-    if not mode & 0o077 or not inside.startswith(tuple(name + os.sep for name in SECRET)):
+    if not mode & 0o077 or not inside.startswith(tuple(f"{s}{os.sep}" for s in SECRET.split(":"))):
         return False
     folder = os.path.dirname(path)
     while folder != root:
@@ -40,11 +41,17 @@ def _write(line: str) -> None:
 
 
 def _check(path: object, mode: int) -> None:
-    if isinstance(path, (str, os.PathLike)) and is_exposed(FOLDER, os.path.abspath(path), mode):
+    if (
+        FOLDER
+        and isinstance(path, (str, os.PathLike))
+        and is_exposed(FOLDER, os.path.abspath(path), mode)
+    ):
         _write(f"open {path}")
 
 
 def _hook(event: str, arguments: tuple) -> None:
+    if not FOLDER:
+        return
     if event == "open" and isinstance(arguments[0], str):
         path, mode, flags = arguments
         if os.getpid() not in _begun and os.path.abspath(path).startswith(FOLDER + os.sep):
@@ -66,9 +73,14 @@ def _open_checked(path, flags, mode=0o777, **options):
     return _open(path, flags, mode, **options)
 
 
-if __name__ == "sitecustomize":
+def watch() -> None:
+    """Begin to watch this process."""
     os.open = _open_checked
     sys.addaudithook(_hook)
+
+
+if __name__ == "sitecustomize":
+    watch()
     secrets.token_bytes = lambda n=32: bytes(range(n))
     secrets.randbits = lambda n: (1 << n) - 1
     if "WATCH_CLOCK" in os.environ:
