@@ -691,6 +691,11 @@ def rows_and_a_zip(run):
     return joined(run, run.csv(name="first.csv"))
 
 
+@refused("holds names of more than 255 bytes")
+def name_that_no_platform_can_unpack(run):
+    return run.zip(("\N{SNOWMAN}" * 85 + ".h5", run.sparse().read_bytes()))
+
+
 @refused("run as a program.*'metadata'")
 def command_for_the_platform(run):
     return run.zip(("predictions.h5", run.sparse().read_bytes()), ("metadata", b"command: sh x"))

@@ -50,9 +50,11 @@ def test_chunks_that_were_never_written_are_read_as_one_value(run, monkeypatch):
 def test_a_dense_form_that_takes_too_long_is_refused(run, monkeypatch, name):
     run.dense(chunks=(1, *GRID_SHAPE), compression="gzip")
     needed = {"MAX_BLOCKS": len(run.events), "MAX_BLOCK_BYTES": len(run.events) * 192**3}
-    monkeypatch.setattr(dense_form, name, needed[name])
+    monkeypatch.setattr(dense_form, "_FEW_EVENTS", 1)
+    monkeypatch.setattr(dense_form, "MANY_EVENTS", 2 * len(run.events))  # half of the limits
+    monkeypatch.setattr(dense_form, name, 2 * needed[name])
     assert np.array_equal(read_submission(run.res, run.manifest), run.labels)
-    monkeypatch.setattr(dense_form, name, needed[name] - 1)
+    monkeypatch.setattr(dense_form, name, 2 * needed[name] - 1)
     with pytest.raises(SubmissionError, match=r"5 blocks of 7,077,888 bytes .* Write the sparse"):
         read_submission(run.res, run.manifest)
 

@@ -194,6 +194,7 @@ def test_the_page_states_the_limits():
     assert f"the sparse form has at most {sparse_form.MAX_CHUNKS:,} chunks" in text
     assert f"At most {dense_form.MAX_BLOCKS:,} chunks of a dense `pred` contain voxels" in text
     assert f"these unpack to at most {dense_form.MAX_BLOCK_BYTES >> 30} GiB" in text
+    assert f"fewer than {dense_form.MANY_EVENTS:,} events" in text
     assert f"{csv_form.MAX_ROW} bytes per voxel, and {csv_form.MAX_EXTRA >> 20} MiB" in text
     memory, seconds = guarded.MEMORY_LIMIT >> 30, guarded.TIME_LIMIT
     assert f"takes more than {memory} GiB of memory or {seconds} s" in text

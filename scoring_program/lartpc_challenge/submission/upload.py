@@ -250,6 +250,11 @@ def _note_unfit(entries: list[_Entry], problems: Problems) -> None:
             "Zip the file without a path.",
         ),
         (
+            "names of more than 255 bytes",
+            [e for e in entries if any(len(os.fsencode(part)) > 255 for part in e.parts)],
+            "Give the file a short name.",
+        ),
+        (
             "folders in folders",
             [e for e in entries if len(e.parts) + (e.kind == "folder") > 2],
             "Zip only the file.",
