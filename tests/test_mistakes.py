@@ -79,6 +79,23 @@ def tar_of(run) -> Path:
     return run.root / "s.tar"
 
 
+def padded(run) -> np.ndarray:
+    """One row of labels per event, all of the longest event's length."""
+    length = np.diff(run.offset)
+    rows = np.zeros((len(length), length.max()), np.uint8)
+    rows[np.arange(length.max()) < length[:, np.newaxis]] = run.labels
+    return rows
+
+
+def ragged(run) -> Path:
+    path = run.sparse(pred=None)
+    with h5py.File(path, "a") as file:
+        pred = file.create_dataset("pred", (N_EVENTS,), h5py.vlen_dtype(np.uint8))
+        for i, labels in enumerate(np.split(run.labels, run.offset[1:-1])):
+            pred[i] = labels
+    return path
+
+
 def torch_like(run) -> Path:
     """The names in what torch.save writes (torch 2.13)."""
     names = ("data.pkl", ".format_version", "byteorder", "data/0", "version")
@@ -144,7 +161,7 @@ MISTAKES = {
     "another file": Mistake(
         lambda r: of_another_file(r, 7),
         r"covers 7 events with \d+ voxels, expected the 12 events with \d+ voxels of the test file"
-        r".*Did you predict another file\? Expected .* test file of cycle 2",
+        r".*Did you predict another file, or a part\? Expected .* test file of cycle 2",
     ),
     "another file with as many events": Mistake(
         lambda r: of_another_file(r, 12),
@@ -198,7 +215,81 @@ MISTAKES = {
     "parquet": Mistake(lambda r: bare(r, "p.parquet", b"PAR1\x15\x04"), r"a Parquet table"),
     "a zip of a zip": Mistake(
         lambda r: r.zip(("s.zip", r.zip(("p.csv", "x")).read_bytes())),
-        r"zip the predictions only once",
+        r"zip only the \.h5 or \.csv file, once",
+    ),
+    "a spreadsheet in a zip": Mistake(
+        lambda r: r.zip(("p.xlsx", r.zip(("[Content_Types].xml", "x")).read_bytes())),
+        r"packed as one \(\.npz, \.pt, \.xlsx\).*zip only the \.h5 or \.csv file",
+    ),
+    "a row per event": Mistake(
+        lambda r: r.sparse(pred=padded(r)),
+        r"a row per event.*concatenate\(\[row\[:n\] for row, n in zip\(pred, np\.diff\(offset\)\)",
+    ),
+    "class scores in a row per event": Mistake(
+        lambda r: r.sparse(pred=np.zeros((*padded(r).shape, 3), np.float32)),
+        r"3 class scores per voxel: write pred\.argmax\(axis=2\) \+ 1\. .* a row per event",
+    ),
+    "an array per event": Mistake(ragged, r"of variable length.*np\.concatenate\(list\(pred\)\)"),
+    "in a group": Mistake(
+        lambda r: r.sparse(event_id=None, offset=None, pred=None, **{"mine/pred": r.labels}),
+        r"found: 'mine'\. Write the labels of all voxels as the data set pred, outside groups",
+    ),
+    "a table of pandas": Mistake(
+        lambda r: r.sparse(pred=None, **{"pred/axis0": r.labels}), r"not as a table"
+    ),
+    "the train file": Mistake(
+        lambda r: (
+            toy.make_events_file(r.root / "t.h5", r.events, kind="train", cycle=2)
+            or r.root / "t.h5"
+        ),
+        r"holds no data set pred, found: 'coords'.*This is an event file: predict its labels",
+    ),
+    "bool": Mistake(lambda r: r.sparse(pred=r.labels > 1), r"pred\.astype\('uint8'\) \+ 1"),
+    "text": Mistake(
+        lambda r: r.sparse(pred=r.labels.astype("S")), r"pred is text.*Write labels as integers"
+    ),
+    "floats as offset": Mistake(
+        lambda r: r.sparse(offset=r.offset.astype(float)),
+        r"offset is floating point.*Copy event_id and offset from the test file",
+    ),
+    "event_id of every voxel": Mistake(
+        lambda r: r.sparse(event_id=np.repeat(r.event_id, np.diff(r.offset))),
+        r"event_id has a number per voxel, \d+, expected one per event, 12\. Copy event_id",
+    ),
+    "events in another order": Mistake(
+        lambda r: r.sparse(event_id=np.roll(r.event_id, 1)),
+        r"another number of voxels.*Copy event_id and offset from the test file",
+    ),
+    "half of the events": Mistake(
+        lambda r: r.sparse(
+            event_id=r.event_id[:6], offset=r.offset[:7], pred=r.labels[: r.offset[6]]
+        ),
+        r"covers 6 events.*another file, or a part\? Expected are all events",
+    ),
+    "a mark for no label": Mistake(
+        lambda r: r.sparse(pred=np.where(r.labels == 1, 255, r.labels)),
+        r"255 in event.*marks such as -1 or 255 are no labels",
+    ),
+    "csv of lines that end with CR": Mistake(
+        lambda r: csv(r, frame(r), lineterminator="\r"), r"a newline after each row"
+    ),
+    "csv with spaces": Mistake(
+        lambda r: bare(r, "p.csv", r.csv().read_bytes().replace(b",", b", ")), r"signs or spaces"
+    ),
+    "csv in millimetres": Mistake(
+        lambda r: csv(r, frame(r).assign(x=lambda t: 3 * t["x"])), r"they count voxels from 0"
+    ),
+    "labels alone as text": Mistake(
+        lambda r: bare(r, "p.txt", "\n".join(map(str, r.labels)).encode()),
+        r"must name the columns event,x,y,z,label \(or pred\), each once and no others; found '1'$",
+    ),
+    "json": Mistake(lambda r: bare(r, "p.json", str(r.labels.tolist()).encode()), r"but JSON\."),
+    "a pointer of Git LFS": Mistake(
+        lambda r: bare(r, "p.h5", b"version https://git-lfs.github.com/spec/v1\n"), r"of Git LFS"
+    ),
+    "a file named metadata beside it": Mistake(
+        lambda r: r.zip(("p.h5", r.sparse().read_bytes()), ("metadata", "x")),
+        r"that a platform would run as a program.*Remove them",
     ),
 }
 
@@ -268,6 +359,24 @@ def test_a_name_that_is_not_utf_8_is_escaped_once(run, capsysbinary):
     assert rb"'pr\xffd'" in capsysbinary.readouterr().err
     assert main(["check", "s\udcff.zip", "--events", str(run.test)]) == 1
     assert rb"'s\xff.zip'" in capsysbinary.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        (lambda r: r.labels > 1, r"pred is bool \(\d+,\).*astype\('uint8'\) \+ 1"),
+        (lambda r: np.split(r.labels, r.offset[1:-1]), r"np\.concatenate\(list\(pred\)\)"),
+        (padded, r"a row per event"),
+        (lambda r: np.eye(4)[r.labels][:, 1:], r"pred\.argmax\(axis=1\) \+ 1"),
+        (lambda r: r.labels.astype(float), r"pred\.astype\('uint8'\) if the values are labels"),
+        (lambda r: r.labels.astype(str), r"Write labels as integers"),
+        (lambda r: r.labels.astype(int) - 2, r"pred holds -1, .*marks such as -1 or 255"),
+    ],
+)
+def test_write_submission_gives_advice(run, make, advice):
+    with pytest.raises(ValueError, match=advice):
+        write_submission("mine.zip", run.event_id, run.offset, make(run))
+    assert not Path("mine.zip").exists()
 
 
 def test_what_write_submission_wrote_needs_no_advice(run, capsys):

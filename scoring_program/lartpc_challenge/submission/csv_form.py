@@ -93,6 +93,7 @@ def _lines(upload: Upload, most_bytes: int) -> Iterator[bytes]:
         if len(rest) > _MAX_LINE:
             raise SubmissionError(
                 f"{upload.name}: has a line of more than {_MAX_LINE:,} characters, expected {_ROW}"
+                ", and a newline after each row"
             )
 
 
@@ -123,7 +124,7 @@ def _header_advice(header: bytes, names: list[str]) -> str:
         return ". Write it without the table's index: to_csv(..., index=False)"
     if len(names) == 1 and b"event" in header and any(mark in header for mark in b";\t "):
         return ". Separate the columns by commas: to_csv(..., sep=',')"
-    if all(name.isdigit() for name in names):
+    if len(names) == _N_COLUMNS and all(name.isdigit() for name in names):
         return ". Write the column names as the first line: to_csv(..., header=True)"
     return ""
 
@@ -163,7 +164,7 @@ def _note_bad_lines(
             "Convert the table with astype(int); for probabilities write the label, argmax + 1.",
         )
     else:
-        advice = "The label is a number too, and no column is empty."
+        advice = "The label is a number too; no column is empty or has signs or spaces."
         problems.add_cases(f"has malformed lines, expected {_ROW}", cases, advice)
 
 
@@ -236,7 +237,11 @@ def _read_rows(blocks: Iterator[bytes], places: list[int], manifest: Manifest, w
             f"Copy the numbers of the events from event_id of {title}, which belongs to cycle "
             f"{manifest.cycle.number}.",
         )
-        problems.add_cases(f"has coordinates outside 0 to {GRID_SIZE - 1}", outside)
+        problems.add_cases(
+            f"has coordinates outside 0 to {GRID_SIZE - 1}",
+            outside,
+            f"Copy x, y and z from {title}: they count voxels from 0.",
+        )
         add_not_labels(problems, bad, manifest.cycle)
     return _Rows(*(column[:stop] for column in rows))
 

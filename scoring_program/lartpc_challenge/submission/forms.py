@@ -26,7 +26,7 @@ from lartpc_challenge.seal import append_seal
 from lartpc_challenge.submission.csv_form import read_csv
 from lartpc_challenge.submission.dense_form import check_dense, read_dense
 from lartpc_challenge.submission.h5_guard import open_guarded
-from lartpc_challenge.submission.labels import FROM_ONE, empty_advice, shape_advice
+from lartpc_challenge.submission.labels import FROM_ONE, NO_MARKS, empty_advice, pred_advice
 from lartpc_challenge.submission.problems import Problems
 from lartpc_challenge.submission.sparse_form import read_sparse
 from lartpc_challenge.submission.upload import Upload, open_upload
@@ -53,18 +53,24 @@ def write_submission(
     which is always wrong.
     """
     check_zip_name(path)
-    event_id, offset, pred = np.asarray(event_id), np.asarray(offset), np.asarray(pred)
+    event_id, offset = np.asarray(event_id), np.asarray(offset)
+    try:
+        pred = np.asarray(pred)
+    except ValueError:  # an array per event, of different lengths
+        pred = np.empty(len(event_id), object)
     if event_id.ndim != 1 or event_id.dtype.kind not in "iu":
         raise ValueError(f"event_id is {event_id.dtype} {event_id.shape}, expected integers (N,)")
     if event_id.size and not 0 <= int(event_id.min()) <= int(event_id.max()) < 1 << 32:
         raise ValueError("event_id must be from 0 to 4294967295")
     if pred.ndim != 1 or pred.dtype.kind not in "iu":
-        advice = shape_advice(pred.shape, is_float=pred.dtype.kind == "f")
+        advice = pred_advice(pred.shape, pred.dtype.kind)
         raise ValueError(f"pred is {pred.dtype} {pred.shape}, expected integers (M,). {advice}")
     highest = max(cycle.n_labels for cycle in CYCLES.values()) - 1
     if len(pred) and not 0 <= int(pred.min()) <= int(pred.max()) <= highest:
         wrong = pred.min() if pred.min() < 0 else pred.max()
-        raise ValueError(f"pred holds {wrong}, expected labels up to {highest}. {FROM_ONE}")
+        raise ValueError(
+            f"pred holds {wrong}, expected labels up to {highest}. {FROM_ONE} {NO_MARKS}"
+        )
     n_empty = len(pred) - np.count_nonzero(pred)
     if 3 * n_empty > len(pred):
         warnings.warn(
@@ -156,5 +162,5 @@ def _read_hdf5(
             with Problems(file.name) as problems:
                 problems.add(
                     f"pred has shape {pred.shape}, expected {expected}",
-                    shape_advice(pred.shape, is_float=False),
+                    pred_advice(pred.shape, "i"),
                 )

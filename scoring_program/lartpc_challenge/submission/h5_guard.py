@@ -21,7 +21,7 @@ from h5py import h5d, h5l, h5o, h5s, h5t, h5z
 from lartpc_challenge.format import SubmissionError
 from lartpc_challenge.seal import is_whole
 from lartpc_challenge.submission.h5_chunks import FILTERS, unpack
-from lartpc_challenge.submission.labels import shape_advice
+from lartpc_challenge.submission.labels import pred_advice
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
 MAX_LINKS = 100  # names in the root group
@@ -41,6 +41,7 @@ _TYPE_NAMES = {
     h5t.BITFIELD: "bit fields",
     h5t.TIME: "times",
 }
+_NUMPY_KINDS = {h5t.INTEGER: "i", h5t.FLOAT: "f", h5t.ENUM: "b", h5t.VLEN: "O"}
 # The exceptions that h5py raises for errors of the HDF5 library.
 _H5_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError)
 
@@ -165,8 +166,10 @@ class GuardedFile:
             if missing:
                 found = f"found: {Cases(map(shown, self.names))}" if self.names else "it is empty"
                 advice = "Copy them from the test file, or use write_submission."
-                if missing == ["pred"]:
-                    advice = "The labels of all voxels are the data set pred."
+                if b"coords" in self.names:
+                    advice = "This is an event file: predict its labels."
+                elif missing == ["pred"]:
+                    advice = "Write the labels of all voxels as the data set pred, outside groups."
                 problems.add(f"holds no data set {' and '.join(missing)}, {found}", advice)
             opened = [self._open(name) for name in names if name not in missing]
             for unfit in opened:
@@ -226,7 +229,7 @@ def _filters(plist) -> tuple:
 def _unfit(found, is_pred: bool) -> str:
     """Return a clause that says why the object can't be used; empty if it can."""
     if not isinstance(found, h5d.DatasetID):
-        return "is not a data set. Write it as one"
+        return "is not a data set. Write it with write_submission or h5py, not as a table"
     plist = found.get_create_plist()
     # The layout comes first: asking a virtual data set for its shape can open its sources.
     if plist.get_layout() not in _LAYOUTS or plist.get_external_count():
@@ -254,10 +257,9 @@ def _unfit_type(dataset, is_pred: bool) -> str:
         found = f"integers of {kind.get_precision()} bits"
     else:
         return ""
-    is_float = kind.get_class() == h5t.FLOAT
-    advice = "Convert it before writing."
-    if is_pred and is_float:
-        advice = shape_advice(dataset.shape or (), is_float)
+    advice = "Copy event_id and offset from the test file."
+    if is_pred:
+        advice = pred_advice(dataset.shape or (), _NUMPY_KINDS.get(kind.get_class(), "V"))
     return f"is {found}, expected integers of 8, 16, 32 or 64 bits. {advice}".rstrip(".")
 
 

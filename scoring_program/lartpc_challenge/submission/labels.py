@@ -14,9 +14,10 @@ from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
 FROM_ONE = "Labels begin at 1: class i of a network's output is label i + 1, so write argmax + 1."
+NO_MARKS = "Particle codes and marks such as -1 or 255 are no labels."
 # Shares of empty voxels that lead to advice: if the highest label is missing, and in any case.
 _SOME_EMPTY, _MANY_EMPTY = 0.005, 0.1
-_MOST_CLASSES = 32
+_MOST_CLASSES = 10  # a longer axis holds events or voxels
 
 
 def find_not_labels(values: np.ndarray, cycle: Cycle) -> np.ndarray:
@@ -32,7 +33,7 @@ def add_not_labels(problems: Problems, bad: Cases, cycle: Cycle) -> None:
     """Add the problem of the values `bad` that `find_not_labels` found, if there are any."""
     allowed = ", ".join(map(str, cycle.predictable))
     what = f"holds values that are not labels of cycle {cycle.number}, expected {allowed}"
-    problems.add_cases(what, bad, FROM_ONE)
+    problems.add_cases(what, bad, f"{FROM_ONE} {NO_MARKS}")
 
 
 def file_title(manifest: Manifest) -> str:
@@ -42,28 +43,47 @@ def file_title(manifest: Manifest) -> str:
     return f"the {manifest.kind} file {shown(manifest.path.name)}"
 
 
-def shape_advice(shape: tuple[int, ...], is_float: bool) -> str:
-    """Return the advice for a `pred` with a wrong shape or with floats."""
-    if len(shape) == 2 and 1 in shape:
-        return "Write pred.ravel(), a one-dimensional array."
+def pred_advice(shape: tuple[int, ...], kind: str) -> str:
+    """Return the advice for a `pred` with a wrong shape or type.
+
+    kind: of its type, as in numpy.dtype.kind; "O" for an array per event.
+    """
+    if kind == "O":
+        return "Join the events: np.concatenate(list(pred))."
+    if kind == "b":
+        return "Labels are numbers from 1: of two classes write pred.astype('uint8') + 1."
+    if kind not in "iuf":
+        return "Write labels as integers, one per voxel."
+    advice = []
     axis = _class_axis(shape)
     if axis is not None:
-        return (
+        advice.append(
             f"This looks like {shape[axis]} class scores per voxel: write "
             f"pred.argmax(axis={axis}) + 1."
         )
-    if is_float:
-        return (
+        shape = shape[:axis] + shape[axis + 1 :]
+    elif kind == "f":
+        advice.append(
             "Write labels as integers: pred.astype('uint8') if the values are labels; if they are "
             "probabilities, the label of the most probable class, argmax + 1."
         )
-    return "Write one label per voxel, event after event."
+    if len(shape) == 2 and 1 in shape:
+        advice.append("Write pred.ravel(), a one-dimensional array.")
+    elif len(shape) == 2:
+        advice.append(
+            "This looks like a row per event, filled up to one length: write the labels of each "
+            "event's own voxels, one event after another, np.concatenate([row[:n] for row, n in "
+            "zip(pred, np.diff(offset))])."
+        )
+    return " ".join(advice) or "Write one label per voxel, event after event."
 
 
 def _class_axis(shape: tuple[int, ...]) -> int | None:
     """Return the axis with the class scores if the shape looks like a network's output."""
     if len(shape) == 2 and 1 < min(shape) <= _MOST_CLASSES < max(shape):
         return int(np.argmin(shape))
+    if len(shape) == 3 and 1 < shape[2] <= _MOST_CLASSES:
+        return 2
     if len(shape) == 5:
         return next((axis for axis in (1, 4) if shape[axis] != GRID_SIZE), None)
     return None

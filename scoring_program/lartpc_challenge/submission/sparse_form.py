@@ -52,11 +52,17 @@ def _check_length(
     """Raise SubmissionError unless the numbers of events and offsets are as in the test file."""
     title, n_events = file_title(manifest), manifest.n_events
     with Problems(where) as problems:
-        if event_id.shape != (n_events,) and len(event_id.shape) == 1:
+        if event_id.shape == (manifest.n_voxels,) != (n_events,):
+            problems.add(
+                f"event_id has a number per voxel, {pred.shape[0]:,}, expected one per event, "
+                f"{n_events:,}",
+                f"Copy event_id and offset from {title}.",
+            )
+        elif event_id.shape != (n_events,) and len(event_id.shape) == 1:
             problems.add(
                 f"covers {event_id.shape[0]:,} events with {pred.shape[0]:,} voxels, expected the "
                 f"{n_events:,} events with {manifest.n_voxels:,} voxels of {title}",
-                f"Did you predict another file? {_asked(manifest)}.",
+                f"Did you predict another file, or a part? {_asked(manifest)}.",
             )
         else:
             for dataset, expected in ((event_id, (n_events,)), (offset, (n_events + 1,))):
@@ -79,7 +85,7 @@ def _check_chunks(where: str, *columns: GuardedDataset) -> None:
 
 
 def _asked(manifest: Manifest) -> str:
-    return f"Expected are the events of {file_title(manifest)} of cycle {manifest.cycle.number}"
+    return f"Expected are all events of {file_title(manifest)} of cycle {manifest.cycle.number}"
 
 
 def _find_events(event_id: np.ndarray, manifest: Manifest, where: str) -> np.ndarray:
@@ -130,7 +136,8 @@ def _check_offset(
         problems.add_cases(
             f"offset gives events another number of voxels than {title}",
             cases,
-            f"Event i is pred[offset[i]:offset[i + 1]], one label per voxel of it in {title}.",
+            f"Copy event_id and offset from {title}: its event i is pred[offset[i]:offset[i + 1]], "
+            "one label per voxel.",
         )
         if not cases.count and n_pred != manifest.n_voxels:
             problems.add(

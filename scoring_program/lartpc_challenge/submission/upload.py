@@ -51,11 +51,14 @@ _OTHER_KINDS = {
     b"\xff\xfe": "text in UTF-16",
     b"<": "an HTML page",
     b"{": "JSON",
+    b"[": "JSON",
+    b"version https://git-lfs": "a pointer of Git LFS, in place of the file",
+    b"\xd0\xcf\x11\xe0": "an office document",
     **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
 }
 # Member names that show that a zip is a file of another program.
 _OTHER_ZIPS = {
-    ".npy": "NumPy arrays (.npz)",
+    ".npy": "NumPy arrays (.npy, .npz)",
     "data.pkl": "a file of torch.save",
     "[Content_Types].xml": "an office document",
 }
@@ -182,7 +185,10 @@ def _is_hdf5(where: str, head: bytes) -> bool:
     if not head:
         raise SubmissionError(f"{where}: is empty, {_EXPECTED}")
     if head.startswith(_ZIP):
-        raise SubmissionError(f"{where}: is a zip inside the upload; zip the predictions only once")
+        raise SubmissionError(
+            f"{where}: is a zip, or a file that is packed as one (.npz, .pt, .xlsx), inside the "
+            "upload; zip only the .h5 or .csv file, once"
+        )
     known = next((kind for start, kind in _OTHER_KINDS.items() if head.startswith(start)), None)
     if head[257:262] == b"ustar":
         known = "a tar archive"
@@ -229,7 +235,7 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored: Collection[str] =
             raise SubmissionError(f"{where}: holds {kind}, {_EXPECTED}. {_WRITE}")
     with Problems(where) as problems:
         _note_unfit(entries, problems)
-        files = [e for e in entries if e.kind == "file"]
+        files = [e for e in entries if e.kind == "file" and e.parts[-1] not in _PLATFORM_FILES]
         if len(files) != 1:
             found = f"; found: {Cases(shown(e.name) for e in files)}" if files else ""
             problems.add(f"holds {len(files)} files, {_EXPECTED}{found}")
@@ -349,7 +355,9 @@ def _check_member(where: str, member: zipfile.ZipInfo, zip_bytes: int) -> None:
     if member.flag_bits & 1:
         raise SubmissionError(f"{where}: is encrypted; zip it without a password")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise SubmissionError(f"{where}: zip method {member.compress_type}, expected deflate")
+        raise SubmissionError(
+            f"{where}: zip method {member.compress_type}, expected deflate, the usual one"
+        )
     _check_size(where, member.file_size)
     if member.compress_size > zip_bytes:
         raise SubmissionError(f"{where}: is damaged; zip or upload it again")
