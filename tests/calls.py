@@ -31,7 +31,7 @@ _ONE_AFTER_ANOTHER = """
 import contextlib, json, runpy, sys
 for number, (first, *words) in enumerate(json.loads(sys.argv[1])):
     print(first, *words, file=sys.stderr)
-    with open(f"{number}.said", "w") as said, contextlib.redirect_stdout(said):
+    with open(f"{number}.said", "w", encoding="utf-8") as said, contextlib.redirect_stdout(said):
         try:
             if first == "-m":
                 sys.argv = words

@@ -9,8 +9,9 @@ from hypothesis import settings
 # A job in the background starts with Ctrl-C ignored, one under nohup with the terminal's end, and
 # both hand that on to all that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-HANDLERS = [signal.getsignal(number) for number in range(1, 32)]
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+HANDLERS = [signal.getsignal(number) for number in range(1, min(32, signal.NSIG))]
 
 # Before any test imports torch: its threads are to sleep while they wait, as in the product.
 import baseline  # noqa: E402, F401

@@ -655,14 +655,14 @@ def zip_without_its_head(run):
     return path
 
 
-@refused("a zip inside the upload")
+@refused("a zip, or a file that is packed as one .* inside the upload")
 def zip_in_a_zip(run):
     inner = io.BytesIO()
     zipfile.ZipFile(inner, "w").close()
     return run.zip(("submission.zip", inner.getvalue()))
 
 
-@refused("a zip inside the upload")
+@refused("a zip, or a file that is packed as one .* inside the upload")
 def zip_in_the_folder(run):
     write_submission(run.res / "submission.zip", run.event_id, run.offset, run.labels)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import pickle
 import re
+import sys
 import tarfile
 import zipfile
 from dataclasses import dataclass
@@ -318,6 +319,7 @@ def test_advice(run, capsys, mistake):
     assert status == case.status, err
     assert re.search(case.advice, told, re.DOTALL), told
     # Each cause is told once.
+    told = re.sub("^note: read without limits.*\n", "", told)  # of Windows and macOS
     assert case.status == 0 or told.count("\n") == 1
 
 
@@ -350,6 +352,7 @@ def test_score_gives_the_same_advice(run, capsys):
     )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode there")
 def test_a_name_that_is_not_utf_8_is_escaped_once(run, capsysbinary):
     path = run.sparse()
     with h5py.File(path, "a") as file:

@@ -305,6 +305,17 @@ def test_threads_change_nothing_but_rounding():
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
 
 
+def test_inference_mode_reaches_all_threads():
+    events, model = make_events([300, 1]), make_model(PlainTorch()).eval()
+    expected, before = model(events).detach(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with torch.inference_mode():
+            torch.testing.assert_close(model(events), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_network_needs_no_spconv():
     """A process in which spconv can't be imported trains a step, by the backend of choice."""
     program = """

@@ -4,7 +4,6 @@ import copy
 import csv
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from lartpc_challenge.command import alone_in
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.format import ChallengeError
 
+resource = pytest.importorskip("resource", reason="limits and signals as of Unix")
 CPU = torch.device("cpu")
 CHOICES = {
     "filters": 4,

@@ -140,7 +140,7 @@ def read_block(events: EventFile, labelled: bool, start: int, stop: int) -> Ragg
     if not (np.isfinite(energy) & (energy > 0)).all():
         raise ChallengeError(f"{events.path}: every voxel's energy must be a positive number")
     cell = np.ravel_multi_index(coords.T, (GRID_SIZE,) * 3)
-    cell += np.repeat(np.arange(len(length)), length) * GRID_SIZE**3
+    cell += np.repeat(np.arange(len(length), dtype=np.int64), length) * GRID_SIZE**3
     cell.sort()
     twice = cell[1:][cell[1:] == cell[:-1]]
     if len(twice):

@@ -15,7 +15,7 @@ from lartpc_challenge.format import METRICS
 
 def write_record(record: list[dict], path: Path) -> None:
     """Write the rows as CSV; the last one's keys are its columns, which former ones may lack."""
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, record[-1])
         table.writeheader()
         table.writerows(record)

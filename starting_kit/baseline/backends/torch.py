@@ -216,10 +216,12 @@ def _spread(work: Callable[[int], None], count: int, device: torch.device) -> No
     """
     n_threads = torch.get_num_threads() if device.type == "cpu" else 1
 
-    @torch.no_grad()  # a thread's own
+    is_inference = torch.is_inference_mode_enabled()
+
     def share(first: int) -> None:
-        for k in range(first, count, n_threads):
-            work(k)
+        with torch.inference_mode(is_inference), torch.no_grad():  # both are a thread's own
+            for k in range(first, count, n_threads):
+                work(k)
 
     if n_threads == 1:
         share(0)

@@ -27,11 +27,10 @@ main { max-width: 1440px; margin: 0 auto; padding: 24px 28px 40px; }
 h1 { font-size: 26px; line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
 p { color: var(--soft); margin: 4px 0 18px; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
-  padding: 12px 16px; margin-bottom: 18px; display: grid; gap: 12px 20px;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); }
-.panel { min-width: 0; }
+  padding: 12px 16px; margin-bottom: 18px; display: flex; flex-wrap: wrap; gap: 12px 20px; }
+.panel { flex: 1 1 max(340px, 40%); min-width: 0; }
 h2 { font-size: 15px; line-height: 1.4; margin: 0 0 6px; }
-section > h2 { grid-column: 1 / -1; margin: 0; }
+section > h2 { flex: 0 0 100%; margin: 0; }
 .views { display: inline-flex; flex-wrap: wrap; border: 1px solid var(--line); border-radius: 8px;
   overflow: hidden; }
 button { font: inherit; font-size: 14px; color: var(--soft); background: none; border: 0;
@@ -48,7 +47,7 @@ button:hover { color: var(--ink); }
 .plot:empty::after { content: "Click to draw"; position: absolute; inset: 0; display: grid;
   place-items: center; color: var(--soft); cursor: pointer; }
 @media (max-width: 700px) { main { padding: 16px 10px; } section { padding: 10px; }
-  .views button { padding: 4px 9px; font-size: 13px; } }
+  .views button { padding: 4px 6px; font-size: 13px; } }
 """
 
 # MOST: events drawn at a time, two drawings each.
