@@ -84,7 +84,7 @@ def main() -> None:
     )
     backends = list(installed_backends(device))
     for backend in backends:
-        ours, bare = in_a_process(measure_overhead, replace(task, contender=backend))
+        ours, bare = in_a_process(measure_overhead, replace(task, contender=backend)).values()
         print(
             f"training step: {ours:.1f} ms per event, bare layers of {backend} {bare:.1f}: loader, "
             f"augmentation, loss and averaging add {ours / bare - 1:.0%}"
@@ -147,47 +147,40 @@ def measure(task: Task) -> tuple[float, float]:
         step, n_events = prepare(task)
         before = _memory_mb(task.device)
         step()
-        share = _memory_mb(task.device) - before
-        milliseconds = 1e3 * statistics.median(_time([step], task)[0]) / n_events
+        share = (_memory_mb(task.device) - before) / n_events
+        milliseconds = _medians({"step": step}, n_events, task)["step"]
     # What a dense network costs is proportional to its grid.
     scale = (GRID_SIZE / task.side) ** 3 if task.contender == DENSE else 1
-    return scale * milliseconds, scale * share / n_events
+    return scale * milliseconds, scale * share
 
 
-def measure_overhead(task: Task) -> tuple[float, float]:
-    """Milliseconds per event of our training step and of the layers' part of it, in turns."""
+def measure_overhead(task: Task) -> dict[str, float]:
+    """Milliseconds per event of our training step and of the bare layers' part of it, in turns."""
     torch.set_num_threads(1)
     step, n_events = prepare(task)
-    both = [step, _bare_step(task)]
-    for each in both:
-        each()
-    ours, bare = (1e3 * statistics.median(times) / n_events for times in _time(both, task))
-    return ours, bare
+    return _medians({"ours": step, "bare": _bare_step(task)}, n_events, task)
 
 
 def compare_backends(task: Task) -> dict[str, float]:
     """Milliseconds per event of a step with each backend, in turns, on `task.threads` threads."""
     torch.set_num_threads(task.threads)
     steps = {name: prepare(replace(task, contender=name))[0] for name in ("spconv", "torch")}
+    return _medians(steps, len(task.events), task)
+
+
+def _medians(steps: dict[str, Callable], n_events: int, task: Task) -> dict[str, float]:
+    """Milliseconds per event of each step, in turns: at least three rounds after a first one."""
     for step in steps.values():
         step()
-    times = _time(list(steps.values()), task)
-    return {
-        name: 1e3 * statistics.median(of_step) / len(task.events)
-        for name, of_step in zip(steps, times)
-    }
-
-
-def _time(steps: list[Callable], task: Task) -> list[list[float]]:
-    """Seconds of each step in turn, at least three rounds."""
     rounds = []
     while len(rounds) < 3 or sum(map(sum, rounds)) < task.seconds:
         rounds.append([])
-        for step in steps:
+        for step in steps.values():
             begun = _clock(task)
             step()
             rounds[-1].append(_clock(task) - begun)
-    return [list(times) for times in zip(*rounds)]
+    medians = map(statistics.median, zip(*rounds))
+    return {name: 1e3 * seconds / n_events for name, seconds in zip(steps, medians)}
 
 
 def prepare(task: Task) -> tuple[Callable[[], object], int]:

@@ -1,4 +1,4 @@
-"""Write files in other formats, in the layouts of their published code."""
+"""Write files in other formats, in the layouts of their published code, and convert them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ import awkward as ak
 import h5py
 import numpy as np
 import uproot
+
+from lartpc_challenge.events import EventFile
+from organizer.convert.__main__ import main
+
+
+def convert(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def events_of(path):
+    with EventFile(path) as file:
+        return list(file)
+
 
 # ---- edep-sim
 

@@ -8,7 +8,9 @@ import h5py
 import numpy as np
 import pytest
 from foreign import (
+    convert,
     edepsim_file,
+    events_of,
     larcv2_file,
     larcv3_file,
     pilarnet_file,
@@ -19,22 +21,12 @@ from toy import make_events, make_events_file
 
 from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventFile
-from organizer.convert.__main__ import main
 from organizer.convert.source_group import read_source
 
 DATA = Path(__file__).parent / "data"
 MUONS = DATA / "edepsim_muons.h5"
 PILARNET_EVENT = DATA / "pilarnet_m_event7675.npz"
 EM, OTHER, PROTON = 1, 2, 3
-
-
-def convert(*arguments) -> int:
-    return main([str(argument) for argument in arguments])
-
-
-def events_of(path):
-    with EventFile(path) as file:
-        return list(file)
 
 
 def labels_by_place(event) -> dict:

@@ -6,25 +6,15 @@ import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from foreign import edepsim_file, larcv2_file, pilarnet_file
+from foreign import convert, edepsim_file, events_of, larcv2_file, pilarnet_file
 from toy import make_events, make_events_file
 
 from lartpc_challenge.events import Event, EventFile, EventWriter
 from lartpc_challenge.submission.forms import write_submission
-from organizer.convert.__main__ import main
 from organizer.convert.taxonomy import Kind, kind_of_class
 
 DATA = Path(__file__).parent / "data"
 EM, OTHER, PROTON = 1, 2, 3
-
-
-def convert(*arguments) -> int:
-    return main([str(argument) for argument in arguments])
-
-
-def events_of(path):
-    with EventFile(path) as file:
-        return list(file)
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ import numpy as np
 from lartpc_challenge.files import check_file
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.submission.upload import READ_ERRORS
-from organizer.convert.deposits import NOT_KNOWN, ReadOptions, SourceEvent, Voxels
+from organizer.convert.deposits import NOT_KNOWN, ReadOptions, SourceEvent, Voxels, known_names
 from organizer.convert.larcv_kinds import FIVE_TYPES, kinds_of_types
 from organizer.convert.pilarnet_rows import NO_PIDS, NO_SIZE, grid, kinds
 from organizer.convert.taxonomy import Kind, kind_of_class
 
-_NAMES = {
+NAMES = {
     "coords": ("coords", "coord", "voxels", "xyz", "points"),
     "energy": ("energy", "energies", "strength", "value", "values", "val", "edep", "charge", "e"),
     "semantic": ("motif", "semantic", "segment_motif", "segment", "semantics", "semantic_type"),
@@ -122,13 +122,6 @@ def header(path: Path) -> list[str] | None:
     return [name.strip().strip('"').lower() for name in line.split(",")]
 
 
-def known_names(names: list[str]) -> dict[str, str]:
-    """Return our name -> its name, of the known arrays or columns."""
-    lower = {name.lower(): name for name in names}
-    found = {ours: [lower[n] for n in theirs if n in lower] for ours, theirs in _NAMES.items()}
-    return {ours: theirs[0] for ours, theirs in found.items() if theirs}
-
-
 def _events(
     path: Path,
     arrays: Mapping[str, np.ndarray],
@@ -136,7 +129,7 @@ def _events(
     entry: int = 0,
     n_events: int | None = None,
 ) -> Iterator[SourceEvent]:
-    found = {ours: arrays[theirs] for ours, theirs in known_names(list(arrays)).items()}
+    found = {ours: arrays[theirs] for ours, theirs in known_names(arrays, NAMES).items()}
     coords, energy = found.get("coords"), found.get("energy")
     if coords is None or energy is None:
         raise ChallengeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,3 +82,13 @@ def look_up(number: np.ndarray, known: np.ndarray, value: np.ndarray, missing: f
     at = np.minimum(np.searchsorted(known, number, sorter=order), len(known) - 1)
     row = order[at]
     return np.where(known[row] == number, value[row], missing)
+
+
+def known_names(names: Iterable[str], known: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return our name -> the file's name of its columns that are known, in whatever case.
+
+    known: our name -> its other names, in lower case.
+    """
+    there = {name.lower(): name for name in names}
+    found = {ours: [there[n] for n in theirs if n in there] for ours, theirs in known.items()}
+    return {ours: theirs[0] for ours, theirs in found.items() if theirs}

@@ -17,7 +17,13 @@ import numpy as np
 
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.deposits import NOT_KNOWN, ReadOptions, Segments, SourceEvent
+from organizer.convert.deposits import (
+    NOT_KNOWN,
+    ReadOptions,
+    Segments,
+    SourceEvent,
+    known_names,
+)
 from organizer.convert.edepsim_tracks import (
     NO_PROCESS,
     NO_TRAJECTORIES,
@@ -90,7 +96,7 @@ def _segments(file: h5py.File, path: Path) -> tuple[h5py.Dataset, dict[str, str]
     segments = _find_table(file, PLACES)
     if segments is None:
         raise ChallengeError(f"{path}: expected edep-sim's data set `segments`, a table")
-    fields = _fields(segments, {**_NAMES, "track": _TRACK})
+    fields = known_names(segments.dtype.names or (), {**_NAMES, "track": _TRACK})
     missing = [ours for ours in _NAMES if ours not in fields]
     if missing:
         raise ChallengeError(
@@ -103,13 +109,6 @@ def _segments(file: h5py.File, path: Path) -> tuple[h5py.Dataset, dict[str, str]
 def _find_table(file: h5py.File, places: tuple[str, ...]) -> h5py.Dataset | None:
     found = (file.get(place) for place in places)
     return next((f for f in found if isinstance(f, h5py.Dataset) and f.dtype.names), None)
-
-
-def _fields(dataset: h5py.Dataset, names: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    """Return our name -> the data set's name, of the fields that it has."""
-    there = {name.lower(): name for name in dataset.dtype.names or ()}
-    found = {ours: [there[n] for n in theirs if n in there] for ours, theirs in names.items()}
-    return {ours: theirs[0] for ours, theirs in found.items() if theirs}
 
 
 def _columns(
@@ -189,7 +188,7 @@ class _Table:
     def __init__(self, file: h5py.File, path: Path, places: tuple[str, ...], names: dict):
         self._columns: dict[str, np.ndarray] | None = None
         dataset = _find_table(file, places)
-        fields = _fields(dataset, names) if dataset is not None else {}
+        fields = known_names(dataset.dtype.names or (), names) if dataset is not None else {}
         if dataset is not None and "event" in fields:
             found = {o: _read(dataset, f, path) for o, f in fields.items()}
             order = np.argsort(found["event"], kind="stable")

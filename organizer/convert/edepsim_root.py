@@ -23,7 +23,6 @@ from organizer.convert.edepsim_tracks import (
     kind_of_tracks,
 )
 from organizer.convert.root_file import (
-    blocks,
     columns,
     find_branch,
     need_branch,
@@ -35,6 +34,7 @@ from organizer.convert.taxonomy import Kind
 
 TREE = "EDepSimEvents"
 _ACTIVE = "TPCActive"
+_BLOCK_ENTRIES = 100
 _TRACKS = ("Trajectories.TrackId", "Trajectories.ParentId", "Trajectories.PDGCode")
 _LORENTZ_BYTES, _XYZ_AT = 64, 32
 
@@ -50,7 +50,8 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
         tracks = [find_branch(tree, name) for name in _TRACKS]
         points = find_branch(tree, "Trajectories.Points")
         vertex = find_branch(tree, "Primaries.Position")
-        for start, stop in blocks(tree.num_entries):
+        for start in range(0, tree.num_entries, _BLOCK_ENTRIES):
+            stop = min(start + _BLOCK_ENTRIES, tree.num_entries)
             run, event = columns(path, numbers, start, stop)
             of_hits = raw_entries(path, hits, start, stop)
             of_tracks = columns(path, tracks, start, stop) if None not in tracks else None

@@ -11,6 +11,7 @@ import h5py
 from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import FORMAT, ChallengeError
 from organizer.convert import arrays, larcv2, larcv3, spine
+from organizer.convert.deposits import known_names
 from organizer.convert.edepsim_hdf5 import PLACES
 from organizer.convert.edepsim_root import TREE
 from organizer.convert.h5 import names_of
@@ -185,7 +186,7 @@ def _text(path: Path) -> Found:
     content = _names(names)
     if {"event", "x", "y", "z", "val"} <= set(names):
         return Found("a CSV of 2018", content, "mlhep", "mlhep")
-    known = arrays.known_names(names)
+    known = known_names(names, arrays.NAMES)
     if {"x", "y", "z"} <= set(names) and "energy" in known:
         return Found("a CSV of voxels", content, "pilarnet", "csv")
     return Found("a text file of no known kind", content)

@@ -12,7 +12,6 @@ from lartpc_challenge.files import check_file
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.submission.upload import READ_ERRORS
 
-BLOCK_ENTRIES = 100
 # The exceptions that uproot raises for damaged bytes, in addition to zlib's and its own.
 _MORE_READ_ERRORS = (LookupError, TypeError, AttributeError, AssertionError, NotImplementedError)
 
@@ -82,9 +81,3 @@ def raw_entries(path: Any, branch: Any, start: int, stop: int) -> list[np.ndarra
     as_bytes = uproot.AsJagged(uproot.AsDtype("u1"))
     with reading_root(f"{path}: entries {start} to {stop - 1} of {branch.name}"):
         return list(branch.array(as_bytes, entry_start=start, entry_stop=stop, library="np"))
-
-
-def blocks(n_entries: int, size: int = BLOCK_ENTRIES) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) of blocks of `size` entries."""
-    for start in range(0, n_entries, size):
-        yield start, min(start + size, n_entries)

@@ -113,16 +113,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     for item in fields(Config):
         reason = f"{item.metadata['help']} ({_in_presets(item.name)})".replace("%", "%%")
-        absent = argparse.SUPPRESS
-        kind = type(item.default)
-        if kind is bool:
-            switch = argparse.BooleanOptionalAction
-            group.add_argument(_flag(item.name), action=switch, help=reason, default=absent)
-        else:
-            choices = item.metadata["choices"]
-            group.add_argument(
-                _flag(item.name), type=kind, choices=choices, help=reason, default=absent
-            )
+        kind: dict = {"type": type(item.default), "choices": item.metadata["choices"]}
+        if isinstance(item.default, bool):
+            kind = {"action": argparse.BooleanOptionalAction}
+        group.add_argument(_flag(item.name), help=reason, default=argparse.SUPPRESS, **kind)
 
 
 def _in_presets(name: str) -> str:
