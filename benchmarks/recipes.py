@@ -317,6 +317,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if (options.train is None) != (options.test is None):
         parser.error("--train and --test go together")
+    if not set(options.only or ()) <= set(CHANGES if options.changes else RECIPES):
+        parser.error("--only names a recipe of the other kind; see --changes")
 
     def command() -> None:
         with tempfile.TemporaryDirectory() as scratch:
