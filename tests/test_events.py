@@ -304,6 +304,13 @@ DAMAGES = {
         changed("coords", lambda v: np.full_like(v, 200)),
         "a voxel lies outside the grid",
     ),
+    **{
+        f"energy {value}": (
+            changed("energy", lambda v, value=value: np.where(np.arange(len(v)) == 3, value, v)),
+            "every voxel's energy must be a positive number",
+        )
+        for value in map(np.float32, ("nan", "inf", "-1", "0"))
+    },
     "flipped": (flipped_in_a_chunk, "has changed since it was written"),
     "flipped in version 1": (flipped_without_a_seal, "coords: damaged, it can't be read"),
 }

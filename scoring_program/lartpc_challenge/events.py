@@ -210,6 +210,8 @@ class EventFile:
             raise ChallengeError(
                 f"{self.path}: a voxel lies outside the grid, coords must be below {GRID_SIZE}"
             )
+        if name == "energy" and not (np.isfinite(column) & (column > 0)).all():
+            raise ChallengeError(f"{self.path}: every voxel's energy must be a positive number")
         return column
 
     def particles(self, index: np.ndarray) -> dict[str, np.ndarray]:

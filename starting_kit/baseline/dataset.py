@@ -137,8 +137,6 @@ def read_block(events: EventFile, labelled: bool, start: int, stop: int) -> Ragg
     coords = events.column("coords", start, stop).astype(np.int32)
     energy = events.column("energy", start, stop)
     length = np.diff(events.offset[start : stop + 1])
-    if not (np.isfinite(energy) & (energy > 0)).all():
-        raise ChallengeError(f"{events.path}: every voxel's energy must be a positive number")
     cell = np.ravel_multi_index(coords.T, (GRID_SIZE,) * 3)
     cell += np.repeat(np.arange(len(length), dtype=np.int64), length) * GRID_SIZE**3
     cell.sort()

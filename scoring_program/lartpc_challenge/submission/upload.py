@@ -257,7 +257,11 @@ def _note_unfit(entries: list[_Entry], problems: Problems) -> None:
         ),
         (
             "names of more than 255 bytes",
-            [e for e in entries if any(len(os.fsencode(part)) > 255 for part in e.parts)],
+            [
+                e
+                for e in entries
+                if any(len(part.encode("utf-8", "replace")) > 255 for part in e.parts)
+            ],
             "Give the file a short name.",
         ),
         (
