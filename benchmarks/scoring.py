@@ -168,8 +168,8 @@ def write_test_file(path: Path, events: list) -> None:
             out.append(Event(event.event_id, event.coords, event.energy))
 
 
-def write_dense(path: Path, events: list, chunk: tuple) -> None:
-    """Write /pred (N, 192, 192, 192) uint32 with gzip, as in 2018."""
+def write_dense(path: Path, events: list, chunks: tuple | bool) -> None:
+    """Write /pred (N, 192, 192, 192) uint32 with gzip, as in 2018. chunks: True for h5py's own."""
     import h5py
     import numpy as np
 
@@ -178,7 +178,8 @@ def write_dense(path: Path, events: list, chunk: tuple) -> None:
     packed = {}
     with h5py.File(path, "w") as file:
         shape = (len(events), *GRID_SHAPE)
-        pred = file.create_dataset("pred", shape, "<u4", chunks=chunk, compression="gzip")
+        pred = file.create_dataset("pred", shape, "<u4", chunks=chunks, compression="gzip")
+        chunk = pred.chunks
         for row in range(0, len(events), chunk[0]):
             block = events[row : row + chunk[0]]
             place = np.concatenate([np.insert(e.coords, 0, i, 1) for i, e in enumerate(block)])
@@ -248,9 +249,9 @@ def dense(folder: Path, scale: int) -> dict:
     test = folder / "test.h5"
     write_test_file(test, events)
     groups = {}
-    for name, chunk in {"an event a chunk": (1, 192, 192, 192), "h5py's own chunks": True}.items():
+    for name, chunks in {"an event a chunk": (1, 192, 192, 192), "h5py's own chunks": True}.items():
         path = folder / f"{name}.h5"
-        write_dense(path, events, chunk)
+        write_dense(path, events, chunks)
         groups[f"dense: {len(events):,} events, {name}"] = [
             Contender("read_guarded", read, (path, test)),
             Contender("floor: HDF5 reads the chunks", read_chunks, (path, test)),
