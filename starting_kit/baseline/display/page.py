@@ -43,7 +43,7 @@ button:hover { color: var(--ink); }
 .legend button::before { content: ""; display: inline-block; width: 10px; height: 10px;
   margin-right: 6px; border-radius: 3px; background: var(--colour); }
 .legend [aria-pressed="false"] { opacity: .4; text-decoration: line-through; }
-.plot { aspect-ratio: 10 / 9; min-height: 0; max-height: 520px; position: relative; }
+.plot { width: 100%; aspect-ratio: 10 / 9; min-height: 0; max-height: 520px; position: relative; }
 .plot:empty::after { content: "Click to draw"; position: absolute; inset: 0; display: grid;
   place-items: center; color: var(--soft); cursor: pointer; }
 @media (max-width: 700px) { main { padding: 16px 10px; } section { padding: 10px; }
