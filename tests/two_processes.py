@@ -45,6 +45,7 @@ def share(folder: Path, rank: int) -> None:
     training.close_epoch()
     weights = {name: p.detach() for name, p in training.model.named_parameters()}
     torch.save((found, loss, weights, training.record), folder / f"{rank}.pt")
+    del training, weights  # before their process group, as in baseline.train
     dist.destroy_process_group()
 
 

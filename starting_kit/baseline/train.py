@@ -107,7 +107,11 @@ def train(
         scores = _final_scores(training, out) if training.step == training.n_steps else {}
         if training.rank == 0:
             print(_closing(training, scores, out), flush=True)
-    return training.record, scores
+        record = training.record
+        # Before its process group ends: as the group's last owner, DistributedDataParallel would
+        # hold Python's lock while it waits for a thread of the group, which may need the lock.
+        del training
+    return record, scores
 
 
 def _open_events(paths, workers: int, device: torch.device) -> tuple[Ragged | EventDataset, Cycle]:
