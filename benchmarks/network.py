@@ -76,7 +76,14 @@ def main() -> None:
     events, cycle = read_events([options.events], labelled=True)
     events = events.select(torch.arange(min(options.batch, len(events)))).to(device)
     # One batch holds all events, and one view: a step and a pass see each of them once.
-    config = Config(filters=options.filters, batch_events=len(events), holdout=0, views=1)
+    # AdamW, like the other networks' steps: the comparison is of layers.
+    config = Config(
+        filters=options.filters,
+        batch_events=len(events),
+        optimizer="adamw",
+        holdout=0,
+        views=1,
+    )
     task = Task("", True, events, config, cycle, device, options.side, options.seconds)
     print(
         f"{len(events)} events of {events.n_voxels / len(events):.0f} voxels a step, "

@@ -137,9 +137,7 @@ def _cut(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
     return events.keep((along < 0) | (along >= width[event]))
 
 
-_BASE = replace(
-    PRESETS["cpu"], filters=16, depth=5, blocks=2, batch_events=16, learning_rate=4e-3, holdout=0.0
-)
+_BASE = replace(PRESETS["cpu"], blocks=2, optimizer="adamw", learning_rate=4e-3, holdout=0.0)
 RECIPES = {
     name: Recipe(replace(_BASE, **changes))
     for name, changes in {

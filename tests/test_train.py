@@ -177,11 +177,11 @@ def test_loss_counts_every_event_alike():
 
 def test_a_state_from_before_muon_is_continued(events):
     """It held AdamW's state alone, under another name."""
-    first = start(events)
+    first = start(events, optimizer="adamw")
     first.advance()
     saved = copy.deepcopy(first.state_checkpoint())
     (saved["state"]["optimizer"],) = saved["state"].pop("optimizers")
-    second = start(events)
+    second = start(events, optimizer="adamw")
     second.resume(saved, "last.pt")
     for training in (first, second):
         training.advance()

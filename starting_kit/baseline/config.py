@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from lartpc_challenge.format import ChallengeError
 
 PRECISIONS = ("fp32", "tf32", "fp16")
-OPTIMIZERS = ("adamw", "muon")
+OPTIMIZERS = ("muon", "adamw")
 
 
 def _option(default, reason: str, least=None, most=None, choices=None):
@@ -36,10 +36,10 @@ class Config:
         16, "events per step of all processes; lower it if memory ends", 1, 10**6
     )
     optimizer: str = _option(
-        "adamw", "muon learns more from each step of hidden layers, at 8e-3", choices=OPTIMIZERS
+        "muon", "muon learns more from each step; adamw wants half the rate", choices=OPTIMIZERS
     )
     learning_rate: float = _option(
-        4e-3, "peak of the one-cycle schedule; lower it if loss jumps", 0.0, 1000.0
+        8e-3, "peak of the one-cycle schedule; lower it if loss jumps", 0.0, 1000.0
     )
     warmup: float = _option(0.05, "share of all steps in which the learning rate climbs", 0.0, 1.0)
     weight_decay: float = _option(

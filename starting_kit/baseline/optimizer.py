@@ -74,7 +74,13 @@ def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     is_tall = len(x) > x.shape[1]
     if is_tall:
         x = x.T
+    # x <- (a + b xx' + c (xx')^2) x changes x by a factor that depends on xx' alone: to follow xx'
+    # and the factors' product takes a quarter of the time for (80, 2160).
+    square = x @ x.T
+    product = identity = torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(_ITERATIONS):
-        square = x @ x.T
-        x = _A * x + (_B * square + _C * square @ square) @ x
+        factor = _A * identity + _B * square + _C * square @ square
+        product = factor @ product
+        square = factor @ square @ factor
+    x = product @ x
     return x.T if is_tall else x
