@@ -179,7 +179,7 @@ def write_dense(path: Path, events: list, chunks: tuple | bool) -> None:
     with h5py.File(path, "w") as file:
         shape = (len(events), *GRID_SHAPE)
         pred = file.create_dataset("pred", shape, "<u4", chunks=chunks, compression="gzip")
-        chunk = pred.chunks
+        chunk = pred.chunks or shape
         for row in range(0, len(events), chunk[0]):
             block = events[row : row + chunk[0]]
             place = np.concatenate([np.insert(e.coords, 0, i, 1) for i, e in enumerate(block)])
