@@ -855,7 +855,7 @@ def names_that_turn_and_clear_a_terminal(run):
 
 @refused("unpacks to 42,949,673,008 bytes, expected at most 2,147,483,648")
 def hole_of_40_gib_with_a_seal(run):
-    """The digest alone would take most of a minute."""
+    """To compute its digest would take most of a minute."""
     path = run.sparse()
     os.truncate(path, 40 << 30)
     with open(path, "ab") as file:

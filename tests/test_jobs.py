@@ -112,7 +112,7 @@ def test_who_said_nothing_has_no_last_words(tmp_path):
 
 
 def test_tasks_stand_in_no_list_of_processes():
-    """Tasks contain secret seeds."""
+    """A task contains secret seeds, and other users can read command lines."""
     (line,) = run_jobs(_command_line, [("123456789",)], processes=1)
     assert b"organizer.jobs" in line
     assert b"123456789" not in line

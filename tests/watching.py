@@ -19,9 +19,9 @@ _watch_once = functools.cache(sitecustomize.watch)  # a hook stays to the end of
 
 @contextlib.contextmanager
 def nothing_exposed(folder: Path, *secret: str) -> Iterator[None]:
-    """Check that nobody else can read, at any time, the files in `secret`, folders in `folder`.
+    """Check that other users can never read the files of some folders while the block runs.
 
-    Temporary files, which are made in folder/tmp, are checked too.
+    secret: names of these folders in `folder`. Temporary files are made in folder/tmp, and checked.
     """
     log = folder / "exposed"
     log.touch()

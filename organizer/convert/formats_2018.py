@@ -245,7 +245,7 @@ def _bad_line(path: Path, text: bytes, n_columns: int, line: int) -> str:
 def write_csv(
     path: StrPath, events: Iterable[Event], scores: Mapping[str, np.ndarray] | None = None
 ) -> None:
-    """Write `events` as CSV; the column label only if they have labels.
+    """Write `events` as CSV. There is a column label if they have labels.
 
     scores: class -> (M,), a prediction for the voxels of all events: columns score_CLASS.
     """
