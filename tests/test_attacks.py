@@ -55,7 +55,7 @@ def put(run, pred=None, **storage):
 # ---- HDF5: links that lead out of the file
 
 
-@refused("pred keeps its values in other files")
+@refused("pred is a virtual data set or has external storage")
 def virtual_data_set_onto_the_truth(run):
     """With this file a scorer without guard gave the score 1.0."""
     layout = h5py.VirtualLayout(run.labels.shape, np.uint8)
@@ -105,7 +105,7 @@ def soft_link_through_an_external_one(run):
         file["pred"] = h5py.SoftLink("/out/label")
 
 
-@refused("pred keeps its values in other files")
+@refused("pred is a virtual data set or has external storage")
 def external_raw_storage(run):
     with h5py.File(run.sparse(pred=None), "r+") as file:
         file.create_dataset(
@@ -113,7 +113,7 @@ def external_raw_storage(run):
         )
 
 
-@refused("pred keeps its values in other files")
+@refused("pred is a virtual data set or has external storage")
 def virtual_dense_data_set(run):
     layout = h5py.VirtualLayout((N_EVENTS, *GRID_SHAPE), np.uint8)
     layout[0] = h5py.VirtualSource("../ref/reference.h5", "dense", GRID_SHAPE)
@@ -121,7 +121,16 @@ def virtual_dense_data_set(run):
         file.create_virtual_dataset("pred", layout)
 
 
-@refused("offset keeps its values in other files")
+@refused("pred is a virtual data set")
+def virtual_data_set_in_the_same_file(run):
+    with h5py.File(run.sparse(pred=None), "r+", libver="latest") as file:
+        file["labels"] = run.labels
+        layout = h5py.VirtualLayout(run.labels.shape, "u1")
+        layout[:] = h5py.VirtualSource(".", "labels", run.labels.shape)
+        file.create_virtual_dataset("pred", layout)
+
+
+@refused("offset is a virtual data set or has external storage")
 def virtual_offset(run):
     layout = h5py.VirtualLayout((N_EVENTS + 1,), np.int64)
     layout[:] = h5py.VirtualSource("../ref/reference.h5", "/test/offset", (N_EVENTS + 1,))
@@ -178,12 +187,23 @@ def pred_of_bit_fields(run):
         h5py.h5d.create(file.id, b"pred", kind, h5py.h5s.create_simple(run.labels.shape))
 
 
-@refused(f"pred is integers of 4 bits, {PLAIN}")
-def pred_of_half_bytes(run):
-    kind = h5py.h5t.STD_U8LE.copy()
-    kind.set_precision(4)
-    with h5py.File(run.sparse(pred=None), "r+") as file:
-        h5py.h5d.create(file.id, b"pred", kind, h5py.h5s.create_simple(run.labels.shape))
+def odd_integers(name, n_bytes, n_bits, shift=0):
+    def attack(run):
+        kind = h5py.h5t.STD_U64LE.copy()
+        kind.set_precision(n_bits)
+        kind.set_size(n_bytes)
+        kind.set_offset(shift)
+        with h5py.File(run.sparse(pred=None), "r+") as file:
+            h5py.h5d.create(file.id, b"pred", kind, h5py.h5s.create_simple(run.labels.shape))
+
+    attack.__name__ = f"pred_of_{name}"
+    refused(f"pred is integers that use {n_bits} of {8 * n_bytes} bits, {PLAIN}")(attack)
+
+
+odd_integers("half_bytes", 1, 4)
+odd_integers("upper_bytes", 2, 8, shift=8)
+odd_integers("three_bytes", 3, 24)
+odd_integers("sixteen_bytes", 16, 64)
 
 
 @refused(f"event_id is floating point, {PLAIN}")
@@ -902,7 +922,12 @@ content_of("gzip_file", b"\x1f\x8b\x08" + b"x" * 40, "neither an HDF5 file nor a
 content_of("utf_16", "event,x,y,z,label\n1,2,3,4,1\n".encode("utf-16"), "neither an HDF5 file")
 content_of("shell_script", b"#!/bin/sh\nrm -rf /\n", HEADER)
 content_of("html_page", b"<html><script>alert(1)</script>", "plain text but an HTML page")
-content_of("hdf5_behind_a_block", bytes(512) + b"\x89HDF\r\n\x1a\n", "neither an HDF5 file")
+content_of(
+    "hdf5_behind_a_block", bytes(512) + b"\x89HDF\r\n\x1a\n", "HDF5 file behind a user block"
+)
+content_of("utf_16_big", "\ufeffevent,x".encode("utf-16-be"), "plain text but text in UTF-16")
+content_of("separator_of_excel", b"sep=,\nevent,x,y,z,label\n", HEADER + "[^.]*'sep=,'$")
+content_of("blank_first_line", b"\nevent,x,y,z,label\n", HEADER + "[^.]*''$")
 content_of("no_header", b"1,2,3,4,1\n", HEADER)
 content_of("header_lacks_a_column", b"event,x,y,label\n", HEADER)
 content_of("header_with_one_more", b"event,x,y,z,val,label\n", HEADER)
@@ -912,7 +937,7 @@ content_of("header_by_semicolons", b"event;x;y;z;label\n1;2;3;4;1\n", HEADER)
 content_of("header_by_tabs", b"event\tx\ty\tz\tlabel\n", HEADER)
 content_of("header_without_end", b"event," * 100_000, HEADER + "|line of more than 4,096")
 content_of("line_without_end", b"event,x,y,z,label\n" + b"1," * 9999, "more than 4,096 characters")
-content_of("macintosh_lines", b"event,x,y,z,label\r1,2,3,4,1\r", HEADER)
+content_of("macintosh_lines", b"event,x,y,z,label\r1,2,3,4,1\r", HEADER + ".* not with")
 content_of("header_alone", b"event,x,y,z,label\n", "lacks voxels of the test file: event")
 
 

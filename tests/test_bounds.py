@@ -46,17 +46,50 @@ def test_chunks_that_were_never_written_are_read_as_one_value(run, monkeypatch):
     assert sizes == [(1, 1, 1, 1)] * (len(run.events) - 1)
 
 
-@pytest.mark.parametrize("name", ["MAX_BLOCKS", "MAX_BLOCK_BYTES"])
-def test_a_dense_form_that_takes_too_long_is_refused(run, monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("MAX_EVENT_BLOCKS", 1), ("MAX_GROWTH", 1), ("MAX_BLOCK_BYTES", 5 * 192**3)],
+)
+def test_a_dense_form_of_more_than_its_array_is_refused(run, monkeypatch, name, least):
     run.dense(chunks=(1, *GRID_SHAPE), compression="gzip")
-    needed = {"MAX_BLOCKS": len(run.events), "MAX_BLOCK_BYTES": len(run.events) * 192**3}
-    monkeypatch.setattr(dense_form, "_FEW_EVENTS", 1)
-    monkeypatch.setattr(dense_form, "MANY_EVENTS", 2 * len(run.events))  # half of the limits
-    monkeypatch.setattr(dense_form, name, 2 * needed[name])
+    monkeypatch.setattr(dense_form, "FEW_EVENTS", 1)
+    monkeypatch.setattr(dense_form, name, least)
     assert np.array_equal(read_submission(run.res, run.manifest), run.labels)
-    monkeypatch.setattr(dense_form, name, 2 * needed[name] - 1)
+    monkeypatch.setattr(dense_form, name, 0.999 * least)
     with pytest.raises(SubmissionError, match=r"5 blocks of 7,077,888 bytes .* Write the sparse"):
         read_submission(run.res, run.manifest)
+
+
+@pytest.mark.parametrize("wrong", [7, None])
+def test_a_dense_form_is_refused_at_its_first_wrong_event(run, monkeypatch, wrong):
+    """A value that is not a label, or a damaged chunk, in the second of five events."""
+    path = run.dense(chunks=(1, *GRID_SHAPE), compression="gzip", change=(1, wrong or 1))
+    if wrong is None:
+        with h5py.File(path, "r+") as file:
+            file["pred"].id.write_direct_chunk((1, 0, 0, 0), b"no gzip")
+    read, rows = h5_guard.GuardedDataset.read_block, []
+    monkeypatch.setattr(
+        h5_guard.GuardedDataset,
+        "read_block",
+        lambda self, corner: rows.append(corner[0]) or read(self, corner),
+    )
+    with pytest.raises(SubmissionError, match="7 in event" if wrong else "damaged"):
+        read_submission(run.res, run.manifest)
+    assert rows == [0, 1]
+
+
+@pytest.mark.parametrize("n_events", [400, 4_000, 10_000])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i8"])
+def test_files_that_others_wrote_are_within_the_limits(tmp_path, n_events, dtype):
+    """h5py's own chunks, all of them read, and a chunk per event."""
+    with h5py.File(tmp_path / "dense.h5", "w") as file:
+        pred = file.create_dataset("pred", (n_events, *GRID_SHAPE), dtype, chunks=True)
+        n_blocks = np.prod(-(-np.array(pred.shape) // pred.chunks))
+        unpacked = n_blocks * np.prod(pred.chunks) * pred.dtype.itemsize
+        array = n_events * 192**3 * pred.dtype.itemsize
+    assert n_blocks <= dense_form.MAX_EVENT_BLOCKS * n_events
+    assert unpacked <= dense_form.MAX_GROWTH * array
+    assert min(array, 10_000 * 192**3) <= dense_form.MAX_BLOCK_BYTES
 
 
 def test_much_lzf_is_refused(run, monkeypatch):

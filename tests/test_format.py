@@ -24,7 +24,14 @@ from lartpc_challenge.format import (
     SubmissionError,
 )
 from lartpc_challenge.reference import Manifest, read_reference
-from lartpc_challenge.submission import csv_form, dense_form, h5_guard, sparse_form, upload
+from lartpc_challenge.submission import (
+    csv_form,
+    dense_form,
+    h5_guard,
+    sandbox,
+    sparse_form,
+    upload,
+)
 from lartpc_challenge.submission import forms as submission
 
 PAGE = (Path(lartpc_challenge.__file__).parent / "FORMAT.md").read_text(encoding="utf-8")
@@ -192,12 +199,15 @@ def test_the_page_states_the_limits():
     assert f"have at most {upload.MAX_ENTRIES} entries" in text
     assert f"unpack to at most {upload.MAX_UNPACKED >> 30} GiB" in text
     assert f"the sparse form has at most {sparse_form.MAX_CHUNKS:,} chunks" in text
-    assert f"At most {dense_form.MAX_BLOCKS:,} chunks of a dense `pred` contain voxels" in text
-    assert f"these unpack to at most {dense_form.MAX_BLOCK_BYTES >> 30} GiB" in text
-    assert f"fewer than {dense_form.MANY_EVENTS:,} events" in text
+    assert f"at most {dense_form.MAX_EVENT_BLOCKS} per event" in text
+    assert f"{dense_form.MAX_GROWTH} times the size of the array" in text
+    assert f"and {dense_form.MAX_BLOCK_BYTES >> 30} GiB (10,000 events of 8 bits" in text
+    assert f"fewer than {dense_form.FEW_EVENTS} events" in text
     assert f"{csv_form.MAX_ROW} bytes per voxel, and {csv_form.MAX_EXTRA >> 20} MiB" in text
     memory, seconds = guarded.MEMORY_LIMIT >> 30, guarded.TIME_LIMIT
     assert f"takes more than {memory} GiB of memory or {seconds} s" in text
+    quick, event = sandbox.SHORT_SECONDS, sandbox.EVENT_SECONDS
+    assert f"{quick} s of CPU time and {1000 * event:.0f} ms per event" in text
 
 
 def test_the_page_lists_the_version():

@@ -192,7 +192,8 @@ MISTAKES = {
         r"line 2 '.*no column is empty",
     ),
     "csv in UTF-16": Mistake(
-        lambda r: csv(r, frame(r), encoding="utf-16"), r"but text in UTF-16\. Write it with"
+        lambda r: csv(r, frame(r), encoding="utf-16"),
+        r"but text in UTF-16 or UTF-32\. Write it with",
     ),
     "axes in another order": Mistake(
         lambda r: csv(r, frame(r).rename(columns={"x": "z", "z": "x"})),

@@ -19,7 +19,7 @@ import toy
 from lartpc_challenge import guarded
 from lartpc_challenge.format import ChallengeError, ReferenceDataError, SubmissionError
 from lartpc_challenge.reference import Manifest
-from lartpc_challenge.submission import forms as submission_forms
+from lartpc_challenge.submission import sandbox
 from lartpc_challenge.submission.sandbox import read_guarded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the child is used on Linux alone")
@@ -98,7 +98,7 @@ def test_a_loop_in_a_sparse_file_ends_sooner(tmp_path, monkeypatch):
     """Reading a sparse file takes a second, so a worker must not wait four minutes."""
     sparse = forms.Run(tmp_path / "run", toy.make_events(5, n_voxels=(20, 40)))
     sparse.sparse()
-    monkeypatch.setattr(submission_forms, "SHORT_SECONDS", 1)
+    monkeypatch.setattr(sandbox, "SHORT_SECONDS", 1)
     start = time.monotonic()
     with pytest.raises(SubmissionError, match=r"needs more CPU time than the limit.*sparse form"):
         read_guarded(sparse.res, trapped(sparse, loop_for_ever))

@@ -120,7 +120,9 @@ def _column_places(upload: Upload, header: bytes) -> list[int]:
 
 
 def _header_advice(header: bytes, names: list[str]) -> str:
-    if set(names) & {"", "index", "unnamed: 0"}:
+    if b"\r" in header:
+        return r". End each line with \n or \r\n, not with \r alone"
+    if len(names) > 1 and names[0] in ("", "index", "unnamed: 0"):
         return ". Write it without the table's index: to_csv(..., index=False)"
     if len(names) == 1 and b"event" in header and any(mark in header for mark in b";\t "):
         return ". Separate the columns by commas: to_csv(..., sep=',')"

@@ -20,7 +20,6 @@ from lartpc_challenge.cycles import CYCLES, EMPTY, Cycle
 from lartpc_challenge.events import COMPRESSION, check_offsets
 from lartpc_challenge.files import StrPath, replacing
 from lartpc_challenge.format import ChallengeError
-from lartpc_challenge.guarded import TIME_LIMIT
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.seal import append_seal
 from lartpc_challenge.submission.csv_form import read_csv
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 SUBMISSION_MEMBER = "predictions.h5"
-SHORT_SECONDS = 30  # CPU time, to open a file and to read the sparse form; each takes a second
 
 
 def write_submission(
@@ -123,13 +121,13 @@ def class_table(pred: np.ndarray, cycle: Cycle) -> str:
 
 
 def read_submission(
-    path: StrPath, manifest: Manifest, lock: Callable[[float], None] = lambda seconds: None
+    path: StrPath, manifest: Manifest, lock: Callable[[bool], None] = lambda is_slow: None
 ) -> np.ndarray:
     """Read a submission and return its labels as (M,) uint8 in test-file voxel order.
 
     path: a zip, an unzipped .h5 or .csv file, or the folder into which a platform unpacked a zip.
-    lock: is called when all needed files are open and before the first label is read, with the
-    seconds that reading them may take. It may take away the process's right to open files.
+    lock: is called when all needed files are open and before the first label is read, with whether
+    the form is slow to read. It may take away the process's right to open files.
     Raises SubmissionError with one line per kind of problem.
     There are no limits on time and memory; use `sandbox.read_guarded` for files from strangers.
     """
@@ -139,23 +137,23 @@ def read_submission(
             _read_hdf5(upload, manifest, out, lock)
         else:
             coords = manifest.coords()
-            lock(TIME_LIMIT)
+            lock(True)
             read_csv(upload, manifest, coords, out)
     return out
 
 
 def _read_hdf5(
-    upload: Upload, manifest: Manifest, out: np.ndarray, lock: Callable[[float], None]
+    upload: Upload, manifest: Manifest, out: np.ndarray, lock: Callable[[bool], None]
 ) -> None:
     with open_guarded(upload.name, upload.stream) as file:
         (pred,) = file.datasets("pred")
         if len(pred.shape) == 4:
             check_dense(file, pred, manifest)
             coords = manifest.coords()
-            lock(TIME_LIMIT)
+            lock(True)
             read_dense(pred, manifest, coords, out)
         elif len(pred.shape) == 1:
-            lock(SHORT_SECONDS)
+            lock(False)
             read_sparse(file, pred, manifest, out)
         else:
             expected = f"({manifest.n_voxels},) or ({manifest.n_events}, 192, 192, 192)"

@@ -233,7 +233,10 @@ def _unfit(found, is_pred: bool) -> str:
     plist = found.get_create_plist()
     # The layout comes first: asking a virtual data set for its shape can open its sources.
     if plist.get_layout() not in _LAYOUTS or plist.get_external_count():
-        return "keeps its values in other files, expected in this file. Copy them into it"
+        return (
+            "is a virtual data set or has external storage, expected the values themselves. Copy "
+            "them into it"
+        )
     return _unfit_filters(plist) or _unfit_type(found, is_pred) or _unfit_chunks(found, plist)
 
 
@@ -254,7 +257,7 @@ def _unfit_type(dataset, is_pred: bool) -> str:
     if kind.get_class() != h5t.INTEGER:
         found = _TYPE_NAMES.get(kind.get_class(), "of an unknown type")
     elif kind.get_size() not in (1, 2, 4, 8) or kind.get_precision() != 8 * kind.get_size():
-        found = f"integers of {kind.get_precision()} bits"
+        found = f"integers that use {kind.get_precision()} of {8 * kind.get_size()} bits"
     else:
         return ""
     advice = "Copy event_id and offset from the test file."

@@ -48,7 +48,8 @@ _OTHER_KINDS = {
     b"PAR1": "a Parquet table",
     b"ARROW1": "an Arrow table",
     b"root": "a ROOT file",
-    b"\xff\xfe": "text in UTF-16",
+    b"\xff\xfe": "text in UTF-16 or UTF-32",
+    b"\xfe\xff": "text in UTF-16",
     b"<": "an HTML page",
     b"{": "JSON",
     b"[": "JSON",
@@ -188,6 +189,11 @@ def _is_hdf5(where: str, head: bytes) -> bool:
         raise SubmissionError(
             f"{where}: is a zip, or a file that is packed as one (.npz, .pt, .xlsx), inside the "
             "upload; zip only the .h5 or .csv file, once"
+        )
+    if head[512:].startswith(HDF5_SIGNATURE):
+        raise SubmissionError(
+            f"{where}: is an HDF5 file behind a user block, as MATLAB writes it, expected one "
+            f"without. {_WRITE}"
         )
     known = next((kind for start, kind in _OTHER_KINDS.items() if head.startswith(start)), None)
     if head[257:262] == b"ustar":
