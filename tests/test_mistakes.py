@@ -80,6 +80,14 @@ def tar_of(run) -> Path:
     return run.root / "s.tar"
 
 
+def large(run, shape) -> Path:
+    """A pred that holds no chunk, and so takes no space."""
+    path = run.sparse(pred=None)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("pred", shape, np.uint8, chunks=tuple(min(n, 64) for n in shape))
+    return path
+
+
 def padded(run) -> np.ndarray:
     """One row of labels per event, all of the longest event's length."""
     length = np.diff(run.offset)
@@ -138,6 +146,10 @@ MISTAKES = {
         lambda r: r.sparse(pred=np.eye(4, dtype=np.float32)[r.labels].T[1:]),
         r"3 class scores per voxel: write pred\.argmax\(axis=0\) \+ 1",
     ),
+    "one-hot bools with a class for empty voxels": Mistake(
+        lambda r: r.sparse(pred=np.eye(4, dtype=bool)[r.labels]),
+        r"4 class scores.*argmax\(axis=1\) \+ 1 \(without \+ 1 if class 0 means empty\)",
+    ),
     "one-hot integers": Mistake(
         lambda r: r.sparse(pred=np.eye(4, dtype=np.uint8)[r.labels][:, 1:]),
         r"write pred\.argmax\(axis=1\) \+ 1",
@@ -181,6 +193,24 @@ MISTAKES = {
     "csv without a header": Mistake(
         lambda r: csv(r, frame(r), header=False), r"column names as the first line"
     ),
+    "csv with one column too many": Mistake(
+        lambda r: csv(r, frame(r).assign(energy=0.5)),
+        r"Write these columns alone.*table\[\['event', 'x', 'y', 'z', 'label'\]\]",
+    ),
+    "csv of probabilities": Mistake(
+        lambda r: csv(r, frame(r).rename(columns={"label": "p1"}).assign(p2=0.5)),
+        r"for class scores the label, argmax \+ 1",
+    ),
+    "np.savetxt": Mistake(
+        lambda r: saved(
+            r, np.savetxt, "p.csv", r.rows(), fmt="%d", delimiter=",", header="event,x,y,z,label"
+        ),
+        r"Write no # before the names.*comments=''",
+    ),
+    "csv of tensors": Mistake(
+        lambda r: csv(r, frame(r).assign(label=lambda t: [f"tensor({n})" for n in t["label"]])),
+        r"Convert tensors and lists to numbers",
+    ),
     "csv of class names": Mistake(
         lambda r: csv(
             r, frame(r).replace({"label": dict(enumerate(("", "e", "other", "proton")))})
@@ -189,7 +219,7 @@ MISTAKES = {
     ),
     "csv without some labels": Mistake(
         lambda r: csv(r, frame(r).assign(label=lambda t: t["label"].where(t.index > 3))),
-        r"line 2 '.*no column is empty",
+        r"line 2 '.*no column is empty or has signs or spaces\. Lines after \d+ were not read",
     ),
     "csv in UTF-16": Mistake(
         lambda r: csv(r, frame(r), encoding="utf-16"),
@@ -199,7 +229,9 @@ MISTAKES = {
         lambda r: csv(r, frame(r).rename(columns={"x": "z", "z": "x"})),
         r"not in the test file.*Copy x, y and z, in this order",
     ),
-    "a login page": Mistake(lambda r: bare(r, "p.zip", b"<!DOCTYPE html> <a>"), r"an HTML page\."),
+    "a login page": Mistake(
+        lambda r: bare(r, "p.zip", b"<!DOCTYPE html> <a>"), r"a web page \(HTML, XML\)\."
+    ),
     "npy": Mistake(
         lambda r: saved(r, np.save, "p.npy", r.labels), r"a NumPy array.*write_submission"
     ),
@@ -211,6 +243,18 @@ MISTAKES = {
     ),
     "gzip": Mistake(
         lambda r: bare(r, "p.tar.gz", gzip.compress(tar_of(r).read_bytes())), r"gzip.*\.tar\.gz"
+    ),
+    "a table with named fields": Mistake(
+        lambda r: r.sparse(pred=frame(r).to_records(index=False)),
+        r"Write the field.*pred\['label'\]",
+    ),
+    "a zip of all cycles": Mistake(
+        lambda r: r.zip(("cycle1.h5", r.sparse().read_bytes()), ("cycle2.h5", "x")),
+        r"holds 2 files.*each cycle has a submission of its own",
+    ),
+    "a folder in a zip of an old Windows program": Mistake(
+        lambda r: r.zip(("run\\p.h5", r.sparse().read_bytes())),
+        r"with a backslash.*without its folder",
     ),
     "tar": Mistake(tar_of, r"but a tar archive"),
     "torch.save": Mistake(torch_like, r"a file of torch\.save"),
@@ -229,7 +273,14 @@ MISTAKES = {
     ),
     "class scores in a row per event": Mistake(
         lambda r: r.sparse(pred=np.zeros((*padded(r).shape, 3), np.float32)),
-        r"3 class scores per voxel: write pred\.argmax\(axis=2\) \+ 1\. .* a row per event",
+        r"3 class scores per voxel: write pred\.argmax\(axis=2\) \+ 1 .* a row per event",
+    ),
+    "volumes of one axis": Mistake(
+        lambda r: large(r, (N_EVENTS, 192**3)),
+        r"volumes of one axis: write pred\.reshape\(-1, 192, 192, 192\)",
+    ),
+    "a channel of volumes": Mistake(
+        lambda r: large(r, (N_EVENTS, 1, 192, 192, 192)), r"Write pred\.squeeze\(1\)"
     ),
     "an array per event": Mistake(ragged, r"of variable length.*np\.concatenate\(list\(pred\)\)"),
     "in a group": Mistake(
@@ -283,7 +334,7 @@ MISTAKES = {
     ),
     "labels alone as text": Mistake(
         lambda r: bare(r, "p.txt", "\n".join(map(str, r.labels)).encode()),
-        r"must name the columns event,x,y,z,label \(or pred\), each once and no others; found '1'$",
+        r"must name the columns.*found '\d'\. Write the file with .*write_submission$",
     ),
     "json": Mistake(lambda r: bare(r, "p.json", str(r.labels.tolist()).encode()), r"but JSON\."),
     "a pointer of Git LFS": Mistake(
@@ -374,6 +425,12 @@ def test_a_name_that_is_not_utf_8_is_escaped_once(run, capsysbinary):
         (lambda r: np.eye(4)[r.labels][:, 1:], r"pred\.argmax\(axis=1\) \+ 1"),
         (lambda r: r.labels.astype(float), r"pred\.astype\('uint8'\) if the values are labels"),
         (lambda r: r.labels.astype(str), r"Write labels as integers"),
+        (lambda r: dict(enumerate(r.labels)), r"Write labels as integers"),
+        (lambda r: r.labels[:-1], r"pred has [\d,]+ labels, but offset ends at"),
+        (
+            lambda r: np.zeros((2, 192, 192, 192), np.uint8),
+            r"take the labels at each event's voxels",
+        ),
         (lambda r: r.labels.astype(int) - 2, r"pred holds -1, .*marks such as -1 or 255"),
     ],
 )
@@ -381,6 +438,46 @@ def test_write_submission_gives_advice(run, make, advice):
     with pytest.raises(ValueError, match=advice):
         write_submission("mine.zip", run.event_id, run.offset, make(run))
     assert not Path("mine.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        (
+            lambda ids, offset: (ids.astype(str), offset),
+            r"event_id is <U.*Copy event_id and offset",
+        ),
+        (lambda ids, offset: (np.repeat(ids, np.diff(offset)), offset), r"holds an event twice"),
+        (
+            lambda ids, offset: (ids, np.diff(offset)),
+            r"offset is .*expected integers \(13,\)\. Copy",
+        ),
+    ],
+)
+def test_write_submission_asks_for_the_test_file_s_events(run, change, advice):
+    with pytest.raises(ValueError, match=advice):
+        write_submission("mine.zip", *change(run.event_id, run.offset), run.labels)
+
+
+def test_event_files_of_another_kind_are_called_by_it(run, capsys):
+    for content, advice in {
+        run.zip(("cycle2_test.h5", run.test.read_bytes())).read_bytes(): "unzip it and give",
+        b"version https://git-lfs.github.com/spec/v1\n": "a pointer of Git LFS.*download",
+    }.items():
+        (run.root / "t.h5").write_bytes(content)
+        assert main(["check", str(run.sparse()), "--events", "t.h5"]) == 1
+        assert re.search(advice, capsys.readouterr().err)
+
+
+def test_a_table_with_the_name_event_id_is_read(run, capsys):
+    """As `EventFile.to_frame` names it."""
+    path = csv(run, frame(run).rename(columns={"event": "event_id"}))
+    assert main(["check", str(path), "--events", str(run.test)]) == 0
+
+
+def test_what_windows_adds_to_a_folder_is_left_out(run):
+    path = run.zip(("p.h5", run.sparse().read_bytes()), ("desktop.ini", "x"), ("Thumbs.db", "y"))
+    assert main(["check", str(path), "--events", str(run.test)]) == 0
 
 
 def test_what_write_submission_wrote_needs_no_advice(run, capsys):

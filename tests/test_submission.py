@@ -102,7 +102,7 @@ def test_what_is_written_is_named_as_what_it_is(tmp_path, name):
         ({"event_id": [1, 2**32]}, r"event_id must be from 0 to 4294967295"),
         ({"offset": [0.0, 3.0]}, r"offset is float64 \(2,\), expected integers"),
         ({"offset": np.array([0, 4, 3], np.uint8)}, r"offset must ascend"),
-        ({"offset": [0, 2, 4]}, r"offset must ascend from 0 to the number of voxels, 3"),
+        ({"offset": [0, 2, 4]}, r"pred has 3 labels, but offset ends at 4"),
         ({"offset": [0, 3]}, r"offset is int64 \(2,\), expected integers \(3,\)"),
     ],
 )

@@ -16,6 +16,7 @@ from typing import Any, Union
 import h5py
 
 from lartpc_challenge.format import FORMAT, SEALED_SINCE, ChallengeError
+from lartpc_challenge.kinds import HEAD_BYTES, ZIP, kind_of
 from lartpc_challenge.seal import append_seal, has_seal, is_whole
 from lartpc_challenge.signals import held
 
@@ -81,13 +82,21 @@ def open_h5(path: StrPath, *, error: type[ChallengeError] = ChallengeError) -> I
     try:
         file = h5py.File(path, "r")
     except OSError as reason:
-        raise error(
-            f"{path}: not a readable HDF5 file (damaged, cut short or of another kind); {_AGAIN}"
-        ) from reason
+        raise error(f"{path}: not a readable HDF5 file {_what_else(path)}") from reason
     with reading(str(path), error=error), file:
         if not is_sealed and _must_be_sealed(file):
             raise error(f"{path}: {NOT_AS_WRITTEN}")
         yield file
+
+
+def _what_else(path: Path) -> str:
+    """Return what the file is instead of HDF5, as far as its first bytes show, and the advice."""
+    with open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
+    if head.startswith(ZIP):
+        return f"but {kind_of(head)}; if it is a zip, unzip it and give the .h5 file in it"
+    found = f"but {kind_of(head)}" if kind_of(head) else "(damaged, cut short or of another kind)"
+    return f"{found}; {_AGAIN}"
 
 
 def _must_be_sealed(file: h5py.File) -> bool:

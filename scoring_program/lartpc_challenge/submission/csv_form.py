@@ -18,10 +18,12 @@ from lartpc_challenge.submission.labels import add_not_labels, file_title, find_
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 from lartpc_challenge.submission.upload import READ_ERRORS, Upload
 
-# The position of each column in the table that the code works with; label and pred are the same.
-_COLUMNS = {"event": 0, "x": 1, "y": 2, "z": 3, "label": 4, "pred": 4}
+# The position of each column in the table that the code works with; some have two names.
+_COLUMNS = {"event": 0, "event_id": 0, "x": 1, "y": 2, "z": 3, "label": 4, "pred": 4}
 _N_COLUMNS = 5
 _HEADER = "event,x,y,z,label (or pred), each once and no others"
+_TO_CSV = "table[['event', 'x', 'y', 'z', 'label']].to_csv(..., index=False)"
+_SAVETXT = "np.savetxt(..., fmt='%d', delimiter=',', header='event,x,y,z,label', comments='')"
 _ROW = "five whole numbers, 0 or larger, separated by commas"
 
 _BLOCK_BYTES = 1 << 18  # fits into the CPU cache; blocks of several MB take three times longer
@@ -122,13 +124,17 @@ def _column_places(upload: Upload, header: bytes) -> list[int]:
 def _header_advice(header: bytes, names: list[str]) -> str:
     if b"\r" in header:
         return r". End each line with \n or \r\n, not with \r alone"
-    if len(names) > 1 and names[0] in ("", "index", "unnamed: 0"):
-        return ". Write it without the table's index: to_csv(..., index=False)"
+    if header.startswith(b"#") and b"event" in header:
+        return f". Write no # before the names: {_SAVETXT}"
+    if {names.count(name) for name in ("x", "y", "z")} == {1}:
+        if set(names) & {"label", "pred"} and set(names) & {"event", "event_id"}:
+            return f". Write these columns alone, without the table's index: {_TO_CSV}"
+        return f". Give the columns these names: {_TO_CSV}; for class scores the label, argmax + 1"
     if len(names) == 1 and b"event" in header and any(mark in header for mark in b";\t "):
         return ". Separate the columns by commas: to_csv(..., sep=',')"
-    if len(names) == _N_COLUMNS and all(name.isdigit() for name in names):
-        return ". Write the column names as the first line: to_csv(..., header=True)"
-    return ""
+    if header[:1].isdigit() and not header.isdigit():
+        return f". Write the column names as the first line: {_TO_CSV} or {_SAVETXT}"
+    return ". Write the file with lartpc_challenge.submission.write_submission"
 
 
 def _parse(block: bytes) -> np.ndarray | None:
@@ -163,10 +169,15 @@ def _note_bad_lines(
         problems.add_cases(
             f"has lines with a decimal point, expected {_ROW}",
             cases,
-            "Convert the table with astype(int); for probabilities write the label, argmax + 1.",
+            "Convert labels with astype(int), probabilities to labels by argmax + 1; copy event, "
+            "x, y and z from the test file, as integers.",
         )
     else:
+        last_line = first_line + block.count(b"\n") - 1
         advice = "The label is a number too; no column is empty or has signs or spaces."
+        if b"tensor(" in block or b"[" in block:
+            advice = "Convert tensors and lists to numbers: label.cpu().numpy().ravel()."
+        advice += f" Lines after {last_line:,} were not read."
         problems.add_cases(f"has malformed lines, expected {_ROW}", cases, advice)
 
 

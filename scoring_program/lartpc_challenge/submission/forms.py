@@ -17,9 +17,9 @@ import h5py
 import numpy as np
 
 from lartpc_challenge.cycles import CYCLES, EMPTY, Cycle
-from lartpc_challenge.events import COMPRESSION, check_offsets
+from lartpc_challenge.events import COMPRESSION, check_offsets, has_repeats
 from lartpc_challenge.files import StrPath, replacing
-from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.seal import append_seal
 from lartpc_challenge.submission.csv_form import read_csv
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 SUBMISSION_MEMBER = "predictions.h5"
+_COPY = "Copy event_id and offset from the test file"
 
 
 def write_submission(
@@ -57,12 +58,26 @@ def write_submission(
     except ValueError:  # an array per event, of different lengths
         pred = np.empty(len(event_id), object)
     if event_id.ndim != 1 or event_id.dtype.kind not in "iu":
-        raise ValueError(f"event_id is {event_id.dtype} {event_id.shape}, expected integers (N,)")
+        raise ValueError(
+            f"event_id is {event_id.dtype} {event_id.shape}, expected integers (N,). {_COPY}"
+        )
     if event_id.size and not 0 <= int(event_id.min()) <= int(event_id.max()) < 1 << 32:
         raise ValueError("event_id must be from 0 to 4294967295")
+    if has_repeats(event_id):
+        raise ValueError(f"event_id holds an event twice. {_COPY}")
     if pred.ndim != 1 or pred.dtype.kind not in "iu":
-        advice = pred_advice(pred.shape, pred.dtype.kind)
+        is_one_per_event = pred.dtype.kind != "O" or pred.shape == event_id.shape
+        advice = pred_advice(pred.shape, pred.dtype.kind if is_one_per_event else "")
         raise ValueError(f"pred is {pred.dtype} {pred.shape}, expected integers (M,). {advice}")
+    if offset.shape == (len(event_id) + 1,) and offset[-1] != len(pred):
+        raise ValueError(
+            f"pred has {len(pred):,} labels, but offset ends at {offset[-1]:,}: write one label "
+            "for each voxel of the test file"
+        )
+    try:
+        check_offsets(offset, len(event_id), len(pred), "submission", ValueError)
+    except ValueError as reason:
+        raise ValueError(f"{reason}. {_COPY}") from None
     highest = max(cycle.n_labels for cycle in CYCLES.values()) - 1
     if len(pred) and not 0 <= int(pred.min()) <= int(pred.max()) <= highest:
         wrong = pred.min() if pred.min() < 0 else pred.max()
@@ -76,7 +91,6 @@ def write_submission(
             f"empty. {FROM_ONE}",
             stacklevel=2,
         )
-    check_offsets(offset, len(event_id), len(pred), "submission", ValueError)
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         file["event_id"] = event_id.astype(np.uint32)
@@ -152,7 +166,7 @@ def _read_hdf5(
             coords = manifest.coords()
             lock(True)
             read_dense(pred, manifest, coords, out)
-        elif len(pred.shape) == 1:
+        elif len(pred.shape) == 1 and pred.shape[0] != manifest.n_events * GRID_SIZE**3:
             lock(False)
             read_sparse(file, pred, manifest, out)
         else:

@@ -41,7 +41,7 @@ _TYPE_NAMES = {
     h5t.BITFIELD: "bit fields",
     h5t.TIME: "times",
 }
-_NUMPY_KINDS = {h5t.INTEGER: "i", h5t.FLOAT: "f", h5t.ENUM: "b", h5t.VLEN: "O"}
+_NUMPY_KINDS = {h5t.INTEGER: "i", h5t.FLOAT: "f", h5t.ENUM: "b", h5t.VLEN: "O", h5t.COMPOUND: "V"}
 # The exceptions that h5py raises for errors of the HDF5 library.
 _H5_ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError)
 
@@ -262,7 +262,7 @@ def _unfit_type(dataset, is_pred: bool) -> str:
         return ""
     advice = "Copy event_id and offset from the test file."
     if is_pred:
-        advice = pred_advice(dataset.shape or (), _NUMPY_KINDS.get(kind.get_class(), "V"))
+        advice = pred_advice(dataset.shape or (), _NUMPY_KINDS.get(kind.get_class(), ""))
     return f"is {found}, expected integers of 8, 16, 32 or 64 bits. {advice}".rstrip(".")
 
 

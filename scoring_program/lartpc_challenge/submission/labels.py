@@ -9,15 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.format import GRID_SIZE
+from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
-FROM_ONE = "Labels begin at 1: class i of a network's output is label i + 1, so write argmax + 1."
+FROM_ONE = (
+    "Labels begin at 1: if class 0 of your network is label 1, write argmax + 1; if it means "
+    "empty, argmax."
+)
 NO_MARKS = "Particle codes and marks such as -1 or 255 are no labels."
 # Shares of empty voxels that lead to advice: if the highest label is missing, and in any case.
 _SOME_EMPTY, _MANY_EMPTY = 0.005, 0.1
 _MOST_CLASSES = 10  # a longer axis holds events or voxels
+_N_CELLS, _GRID = GRID_SIZE**3, ", ".join(map(str, GRID_SHAPE))
 
 
 def find_not_labels(values: np.ndarray, cycle: Cycle) -> np.ndarray:
@@ -48,18 +52,30 @@ def pred_advice(shape: tuple[int, ...], kind: str) -> str:
 
     kind: of its type, as in numpy.dtype.kind; "O" for an array per event.
     """
+    axis = _class_axis(shape)
     if kind == "O":
         return "Join the events: np.concatenate(list(pred))."
-    if kind == "b":
+    if kind == "V":
+        return "Write the field of the labels alone: pred['label']."
+    if kind == "b" and axis is None:
         return "Labels are numbers from 1: of two classes write pred.astype('uint8') + 1."
-    if kind not in "iuf":
+    if kind not in ("b", "i", "u", "f"):
         return "Write labels as integers, one per voxel."
+    if shape and shape[-1] and shape[-1] % _N_CELLS == 0:
+        return f"These are volumes of one axis: write pred.reshape(-1, {_GRID})."
+    if shape[1:] == GRID_SHAPE and kind != "f":
+        return (
+            "These are volumes: take the labels at each event's voxels, np.concatenate([volume["
+            "tuple(event.coords.T)] for volume, event in zip(pred, events)])."
+        )
     advice = []
-    axis = _class_axis(shape)
+    if axis is not None and shape[axis] == 1:
+        return f"Write pred.squeeze({axis}), without the axis of length 1."
     if axis is not None:
+        column = ", or the column of the labels alone" if kind in "iu" and len(shape) == 2 else ""
         advice.append(
-            f"This looks like {shape[axis]} class scores per voxel: write "
-            f"pred.argmax(axis={axis}) + 1."
+            f"This looks like {shape[axis]} class scores per voxel: write pred.argmax(axis={axis}) "
+            f"+ 1 (without + 1 if class 0 means empty){column}."
         )
         shape = shape[:axis] + shape[axis + 1 :]
     elif kind == "f":

@@ -23,6 +23,7 @@ from typing import IO, Any, BinaryIO
 from lartpc_challenge.events import DEFLATE_RATIO
 from lartpc_challenge.files import HDF5_SIGNATURE, StrPath, temporary_folder
 from lartpc_challenge.format import ChallengeError, SubmissionError
+from lartpc_challenge.kinds import HEAD_BYTES, ZIP, kind_of
 from lartpc_challenge.submission.problems import Cases, Problems, shown
 
 MAX_ENTRIES = 100  # files and folders of any kind in an upload
@@ -30,33 +31,13 @@ MAX_UNPACKED = 2 << 30  # bytes of the unpacked file; unpacking takes ten second
 _MAX_DIRECTORY = 1 << 20  # bytes of a zip's list of entries
 _BLOCK = 1 << 20
 
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # of the first file, and of the end of the directory
 _ZIP_END_BYTES = 22  # without the comment, whose length is its last field
 # Codabench runs the command that these files name, also if a submission contains them.
 _PLATFORM_FILES = ("metadata", "metadata.yaml")
+_CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 _EXPECTED = "expected one file, the predictions (.h5 or .csv), at most one folder deep"
 
 _WRITE = "Write it with lartpc_challenge.submission.write_submission, or zip a .h5 or .csv file."
-# The first bytes of files of other kinds.
-_OTHER_KINDS = {
-    b"\x93NUMPY": "a NumPy array (.npy)",
-    b"\x1f\x8b": "packed with gzip (.gz, .tar.gz)",
-    b"BZh": "packed with bzip2",
-    b"\xfd7zXZ": "packed with xz",
-    b"7z\xbc\xaf": "a 7-Zip archive",
-    b"Rar!": "a RAR archive",
-    b"PAR1": "a Parquet table",
-    b"ARROW1": "an Arrow table",
-    b"root": "a ROOT file",
-    b"\xff\xfe": "text in UTF-16 or UTF-32",
-    b"\xfe\xff": "text in UTF-16",
-    b"<": "an HTML page",
-    b"{": "JSON",
-    b"[": "JSON",
-    b"version https://git-lfs": "a pointer of Git LFS, in place of the file",
-    b"\xd0\xcf\x11\xe0": "an office document",
-    **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
-}
 # Member names that show that a zip is a file of another program.
 _OTHER_ZIPS = {
     ".npy": "NumPy arrays (.npy, .npz)",
@@ -106,9 +87,9 @@ class _Entry:
 
     @property
     def is_clutter(self) -> bool:
-        """Return whether the file is one that the macOS Finder adds."""
+        """Return whether the file is one that macOS or Windows adds to folders."""
         base = self.parts[-1] if self.parts else ""
-        return self.name.startswith("__MACOSX/") or base == ".DS_Store" or base.startswith("._")
+        return self.name.startswith("__MACOSX/") or base in _CLUTTER or base.startswith("._")
 
 
 @contextlib.contextmanager
@@ -144,7 +125,7 @@ def _open(path: Path, stack: contextlib.ExitStack) -> Upload:
         stream = stack.enter_context(_open_regular(Path(entry.source), where))
     else:
         stream = stack.enter_context(_open_regular(path, where))
-        if _head(stream).startswith(_ZIP):
+        if _head(stream).startswith(ZIP):
             return _open_zip(where, stream, stack)
     _check_size(where, os.fstat(stream.fileno()).st_size)
     upload = Upload(where, _is_hdf5(where, _head(stream)), stream)
@@ -164,7 +145,7 @@ def _open_regular(path: Path, where: str) -> BinaryIO:
 
 
 def _head(stream: BinaryIO) -> bytes:
-    head = stream.read(1024)
+    head = stream.read(HEAD_BYTES)
     stream.seek(0)
     return head
 
@@ -174,9 +155,9 @@ def _ends_as_zip(stream: BinaryIO) -> bool:
     stream.seek(-min(stream.seek(0, 2), _ZIP_END_BYTES + 0xFFFF), 2)
     tail = stream.read()
     stream.seek(0)
-    end = tail[tail.rfind(_ZIP[1]) :]
+    end = tail[tail.rfind(ZIP[1]) :]
     n_comment = int.from_bytes(end[_ZIP_END_BYTES - 2 : _ZIP_END_BYTES], "little")
-    return end.startswith(_ZIP[1]) and len(end) == _ZIP_END_BYTES + n_comment
+    return end.startswith(ZIP[1]) and len(end) == _ZIP_END_BYTES + n_comment
 
 
 def _is_hdf5(where: str, head: bytes) -> bool:
@@ -185,19 +166,16 @@ def _is_hdf5(where: str, head: bytes) -> bool:
         return True
     if not head:
         raise SubmissionError(f"{where}: is empty, {_EXPECTED}")
-    if head.startswith(_ZIP):
+    known = kind_of(head)
+    if head.startswith(ZIP):
         raise SubmissionError(
-            f"{where}: is a zip, or a file that is packed as one (.npz, .pt, .xlsx), inside the "
-            "upload; zip only the .h5 or .csv file, once"
+            f"{where}: is {known}, inside the upload; zip only the .h5 or .csv file, once"
         )
     if head[512:].startswith(HDF5_SIGNATURE):
         raise SubmissionError(
             f"{where}: is an HDF5 file behind a user block, as MATLAB writes it, expected one "
             f"without. {_WRITE}"
         )
-    known = next((kind for start, kind in _OTHER_KINDS.items() if head.startswith(start)), None)
-    if head[257:262] == b"ustar":
-        known = "a tar archive"
     if known or b"\0" in head:
         found = f" but {known}" if known else ""
         raise SubmissionError(
@@ -231,20 +209,22 @@ def _in_zip(archive: zipfile.ZipFile) -> Iterator[_Entry]:
 
 
 def _only_file(where: str, entries: Iterable[_Entry], ignored: Collection[str] = ()) -> _Entry:
-    """Return the one file among `entries`, without Finder's files and those named in `ignored`."""
+    """Return the one file among `entries`, without clutter and those named in `ignored`."""
     entries = list(islice(entries, MAX_ENTRIES + 1))
-    if len(entries) > MAX_ENTRIES:
-        raise _too_many(where)
+    n_entries = len(entries)
     entries = [e for e in entries if not e.is_clutter and e.name not in ignored]
     for end, kind in _OTHER_ZIPS.items():
         if any(e.name.endswith(end) for e in entries):
             raise SubmissionError(f"{where}: holds {kind}, {_EXPECTED}. {_WRITE}")
+    if n_entries > MAX_ENTRIES:
+        raise _too_many(where)
     with Problems(where) as problems:
         _note_unfit(entries, problems)
         files = [e for e in entries if e.kind == "file" and e.parts[-1] not in _PLATFORM_FILES]
         if len(files) != 1:
             found = f"; found: {Cases(shown(e.name) for e in files)}" if files else ""
-            problems.add(f"holds {len(files)} files, {_EXPECTED}{found}")
+            advice = "Zip one file; each cycle has a submission of its own." if files else ""
+            problems.add(f"holds {len(files)} files, {_EXPECTED}{found}", advice)
     return files[0]
 
 
@@ -257,9 +237,9 @@ def _note_unfit(entries: list[_Entry], problems: Problems) -> None:
             "Zip the file itself.",
         ),
         (
-            "paths outside the upload",
+            "paths outside the upload, or with a backslash or colon",
             [e for e in entries if _leads_out(e.name)],
-            "Zip the file without a path.",
+            "Zip the file without its folder.",
         ),
         (
             "names of more than 255 bytes",
@@ -303,7 +283,7 @@ def _open_zip(where: str, stream: BinaryIO, stack: contextlib.ExitStack) -> Uplo
     _check_member(where, member, os.fstat(stream.fileno()).st_size)
     try:
         with archive.open(member) as content:
-            head = content.read(1024)
+            head = content.read(HEAD_BYTES)
         content = stack.enter_context(archive.open(member))
         if not _is_hdf5(where, head):
             return Upload(where, False, content)
