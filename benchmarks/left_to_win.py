@@ -28,7 +28,6 @@ if __name__ == "__main__":
     begin()
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +47,7 @@ from organizer.cycles import production_of
 from organizer.data.table import markdown
 from organizer.failures.study import SHARE_EDGES, SHARE_NAMES
 from organizer.leaderboard.boards import resample
+from organizer.scratch import scratch_folder
 from organizer.simulate.__main__ import main as simulate
 
 ROOT = Path(__file__).parents[1]
@@ -66,8 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
 
     def command() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            keep(left_to_win(options.run or _short_runs(Path(folder))), options.out)
+        with scratch_folder("benchmarks") as folder:
+            keep(left_to_win(options.run or _short_runs(folder)), options.out)
 
     return run("left_to_win", command)
 

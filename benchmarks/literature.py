@@ -17,7 +17,6 @@ if __name__ == "__main__":
     begin()
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from lartpc_challenge.metrics import count_confusion, evaluate, f1, iou, precisi
 from lartpc_challenge.reference import read_labelled_events
 from organizer.competition import read_competition
 from organizer.data.table import markdown
+from organizer.scratch import scratch_folder
 from organizer.source import Source
 
 ROOT = Path(__file__).parents[1]
@@ -62,8 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
 
     def command() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            text = report(options.run or _demonstration(Path(folder)))
+        with scratch_folder("benchmarks") as folder:
+            text = report(options.run or _demonstration(folder))
         keep({"literature": text}, options.out)
 
     return run("literature", command)

@@ -26,7 +26,6 @@ if __name__ == "__main__":
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import check_writable, write_text
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import count_correct
+from organizer.scratch import scratch_folder
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "starting_kit/data"
@@ -75,11 +75,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.out or Path(temporary)
+    with scratch_folder("benchmarks") as temporary:
+        folder = options.out or temporary
         check_writable(folder / "peers.csv")
         results = Results(folder)
-        for name, task in _tasks(options, Path(temporary), folder):
+        for name, task in _tasks(options, temporary, folder):
             _run(results, name, task)
         print(results.report())
         if options.out:

@@ -27,7 +27,6 @@ if __name__ == "__main__":
 import argparse
 import contextlib
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -58,6 +57,7 @@ from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from lartpc_challenge.metrics import evaluate
 from organizer.data.table import markdown
 from organizer.jobs import ProcessDied, Task, run_jobs
+from organizer.scratch import scratch_folder
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -319,12 +319,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--only names a recipe of the other kind; see --changes")
 
     def command() -> None:
-        with tempfile.TemporaryDirectory() as scratch:
+        with scratch_folder("benchmarks") as scratch:
             if not options.train:
-                options.train, options.test = Path(scratch, "train.h5"), Path(scratch, "test.h5")
+                options.train, options.test = scratch / "train.h5", scratch / "test.h5"
                 split_file(ROOT / "starting_kit/data/cycle1_train.h5", options.train, options.test)
                 options.events, options.epochs, options.seeds = 100, 1, 1
-            folder = options.out or Path(scratch)
+            folder = options.out or scratch
             folder.mkdir(parents=True, exist_ok=True)
             print(compare(options, folder))
 

@@ -24,7 +24,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 import zlib
@@ -58,6 +57,7 @@ class Contender:
 
 def main() -> None:
     from lartpc_challenge.command import at_least, new_parser
+    from organizer.scratch import scratch_folder
 
     parser = new_parser("python benchmarks/scoring.py", __doc__)
     parser.add_argument("--only", nargs="+", choices=TASKS, default=list(TASKS))
@@ -65,8 +65,8 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help=f"{FULL} times the events")
     options = parser.parse_args()
     for task in options.only:
-        with tempfile.TemporaryDirectory() as folder:
-            groups = TASKS[task](Path(folder), FULL if options.full else 1)
+        with scratch_folder("benchmarks") as folder:
+            groups = TASKS[task](folder, FULL if options.full else 1)
             for title, contenders in groups.items():
                 print(f"\n{title}", flush=True)
                 report(contenders, options.repeat)

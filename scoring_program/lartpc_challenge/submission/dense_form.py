@@ -24,7 +24,7 @@ from lartpc_challenge.submission.labels import add_not_labels, file_title, find_
 from lartpc_challenge.submission.problems import Cases, Problems
 
 # Limits of the blocks (usually chunks) that have to be read, for at least FEW_EVENTS events:
-MAX_EVENT_BLOCKS = 200  # per event, about 20 ms; h5py's own chunks are 164 or fewer
+MAX_EVENT_BLOCKS = 200  # per event, about 10 ms; h5py's own chunks are 164 or fewer
 MAX_GROWTH = 2  # all blocks against the array; chunks reach beyond its edges
 MAX_BLOCK_BYTES = 72 << 30  # in all: unpacking more does not end within the time limit
 FEW_EVENTS = 400
