@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if (options.events is None) != (options.test is None):
         parser.error("--events and --test go together")
-    return run("gpu", lambda: _report(options))
+    return run("gpu", lambda: _report(options), alone=[options.out])
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ from lartpc_challenge.command import begin
 if __name__ == "__main__":
     begin()
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,8 +48,9 @@ from organizer.cycles import production_of
 from organizer.data.table import markdown
 from organizer.failures.study import SHARE_EDGES, SHARE_NAMES
 from organizer.leaderboard.boards import resample
+from organizer.progress import progress
 from organizer.scratch import scratch_folder
-from organizer.simulate.__main__ import main as simulate
+from organizer.simulate.chunks import SimulationRequest, simulate
 
 ROOT = Path(__file__).parents[1]
 ERROR = 0.10  # of a share that the oracle knows
@@ -84,7 +86,9 @@ def _short_runs(folder: Path) -> list[list[Path]]:
     runs = []
     for cycle in read_competition().cycles:
         events = folder / f"cycle{cycle.number}.h5"
-        simulate(["--cycle", cycle.name, "--events", "60", "--seed", "2026", "--out", str(events)])
+        request = SimulationRequest(cycle.number, 60, seed=2026, scale="demonstration")
+        with progress(request.events, events.name, "events") as advance:
+            simulate(events, request, jobs=os.cpu_count() or 1, progress=advance)
         runs.append([events, ROOT / f"baseline_submission/cycle{cycle.number}/model.pt"])
     return runs
 

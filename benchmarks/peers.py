@@ -71,7 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments or QUICK)
     torch.set_num_threads(1)
     stopped = "stopped; finished runs are kept in --out, the same command goes on"
-    return run("peers", lambda: _compare(options), stopped)
+    alone = [options.out] if options.out else []
+    return run("peers", lambda: _compare(options), stopped, alone)
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from lartpc_challenge.command import begin
 if __name__ == "__main__":
     begin()
 
+import argparse
 import contextlib
 import io
 import math
@@ -48,6 +49,7 @@ from organizer.simulate.geant4 import LiquidArgon
 from organizer.simulate.variety import Readout, Variety
 
 ROOT = Path(__file__).parents[1]
+SIGNAL_STATUS = 128  # the exit status of a command that a signal ended is larger
 SEED = 20_281_127  # of no other events
 TWO, THREE = CYCLES[1], CYCLES[8]
 
@@ -120,15 +122,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    return run("transfer", lambda: _run(options.events, options.checkpoint, options.out))
+    return run("transfer", lambda: _run(options), alone=[options.out])
 
 
-def _run(n_events: int, more: list[str], folder: Path) -> None:
+def _run(options: argparse.Namespace) -> None:
     networks = {path.parent.name: path for path in ROOT.glob("baseline_submission/*/model.pt")}
-    networks |= {name: Path(path) for name, _, path in (text.partition("=") for text in more)}
+    networks |= {
+        name: Path(path) for name, _, path in (text.partition("=") for text in options.checkpoint)
+    }
     networks = {name: networks[name] for name in sorted(networks)}
-    folder.mkdir(parents=True, exist_ok=True)
-    files = _provide(n_events, folder)
+    files = _provide(options.events, options.out)
     rows: dict[str, dict[str, str]] = {}
     best_for: dict[str, list[str]] = {}
     with progress(len(files), "transfer", "samples") as advance:
@@ -166,8 +169,11 @@ def _provide(n_events: int, folder: Path) -> dict[str, Path]:
 
 def _convert(path: Path, out: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
-        if convert([str(path), str(out), "--cycle", THREE.name]):
-            raise ChallengeError(f"{path}: was not converted")
+        status = convert([str(path), str(out), "--cycle", THREE.name])
+    if status > SIGNAL_STATUS:
+        raise KeyboardInterrupt(status - SIGNAL_STATUS)
+    if status:
+        raise ChallengeError(f"{path}: was not converted")
 
 
 def _simulate(samples: list[tuple[Made, Path]], n_events: int, folder: Path) -> None:

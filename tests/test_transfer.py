@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lartpc_challenge.command import alone_in
 from lartpc_challenge.events import EventFile, EventWriter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,3 +49,9 @@ def test_predictions_are_kept_per_network(events):
         share = np.mean([np.mean(event.label != 1) for event in file])
     cells, _ = transfer._row(events, NETWORKS)
     assert float(cells["cycle2, two classes"]) == pytest.approx(share, abs=1e-4)
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path, capsys):
+    with alone_in(tmp_path):
+        assert transfer.main(["--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"transfer: {tmp_path}: another process is at work there\n"
