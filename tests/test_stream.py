@@ -1,6 +1,7 @@
 """Events that are read from files on demand are equal to those in memory, in any order."""
 
 import copy
+import multiprocessing
 import pickle
 
 import numpy as np
@@ -93,6 +94,7 @@ def test_training_sees_the_same_events_as_in_memory(paths, workers):
     for training in (streamed, resumed):
         for name, tensor in training.model.state_dict().items():
             assert torch.equal(tensor, expected[name])
+    assert multiprocessing.active_children() == []
     assert streamed.record[1]["acc_mean"] == in_memory.record[1]["acc_mean"]
 
 

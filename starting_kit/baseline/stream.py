@@ -106,4 +106,7 @@ class BatchReader:
             loader = DataLoader(self._dataset, batch_sampler=indices, **self._options)
             self._batches: Iterator[Ragged] = iter(loader)
         self._next = step + 1
-        return next(self._batches)
+        events = next(self._batches)
+        if self._next == self._n_steps:
+            next(self._batches, None)  # at its end the loader ends its processes
+        return events
