@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from lartpc_challenge.cycles import Cycle, find_cycle
+from lartpc_challenge.files import lock_file
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.signals import interrupting, number_of
-
-if sys.platform != "win32":
-    import fcntl
 
 
 def run(
@@ -140,13 +138,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     except OSError as reason:
         raise ChallengeError(f"{folder}: can't be written: {reason.strerror}") from reason
     try:
-        if sys.platform != "win32" and lock is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ChallengeError(f"{folder}: another process is at work there") from None
-            except OSError:  # a file system without locks
-                pass
+        if lock is not None and lock_file(lock) is False:
+            raise ChallengeError(f"{folder}: another process is at work there")
         try:
             yield
         finally:

@@ -175,17 +175,19 @@ def temporary_folder() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def lock_file(descriptor: int) -> bool:
-    """Lock an open file or folder until it is closed. Return whether it is locked now.
+def lock_file(descriptor: int) -> bool | None:
+    """Lock an open file or folder until it is closed. Return whether this process has locked it.
 
-    False if another process has locked it or the system has no locks.
+    False if another process has locked it, None if the system has no locks.
     """
     if sys.platform == "win32":
-        return False
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # locked, or a file system without locks
+    except BlockingIOError:
         return False
+    except OSError:  # a file system without locks
+        return None
     return True
 
 
