@@ -16,12 +16,13 @@ from lartpc_challenge.events import EventFile
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.submission.forms import write_submission
 from organizer.failures.__main__ import main
-from organizer.failures.study import ORIGIN_NAMES, dead_planes, study
+from organizer.failures.study import dead_planes, study
 from organizer.simulate.__main__ import main as simulate
 from organizer.simulate.event import SimulatedEvent
 from organizer.simulate.geant4 import Particle
 from organizer.simulate.store import SimulationWriter
-from organizer.simulate.voxels import Origin, Voxels
+from organizer.simulate.truth import ORIGINS, Origin
+from organizer.simulate.voxels import Voxels
 
 N = 40
 # Four in ten voxels are delta rays, one in four holds 15 % of a second class.
@@ -147,7 +148,7 @@ def test_an_event_without_a_particle_is_refused(files):
 
 def test_every_origin_has_its_group():
     """The number of a group is that of its origin, counted from 0."""
-    assert list(ORIGIN_NAMES) == list(Origin)
+    assert list(ORIGINS) == list(Origin)
 
 
 @pytest.mark.parametrize("name", ["particles/vertex", "origin", "second_share"])

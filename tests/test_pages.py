@@ -98,7 +98,7 @@ def test_origins_are_shares_of_all_voxels(tmp_path):
     assert found["delta rays: electrons knocked out by muons, hadrons and nuclei"] == (
         "electron/positron 25.0 %"
     )
-    assert found["Michel electrons, from muon decays"] == "electron/positron 12.5 %"
+    assert found["Michel electrons: electrons from muon decays"] == "electron/positron 12.5 %"
     assert "other 25.0 %, proton 12.5 %" in found.values()
 
 

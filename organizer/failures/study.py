@@ -19,18 +19,9 @@ from lartpc_challenge.submission.forms import read_submission
 from organizer.cycles import PRODUCTIONS
 from organizer.simulate.event import SEED_SCHEME, event_streams
 from organizer.simulate.store import iter_particles
-from organizer.simulate.truth import Origin
+from organizer.simulate.truth import ORIGINS, Origin
 from organizer.simulate.variety import draw_readout
 
-ORIGIN_NAMES = {
-    Origin.PRIMARY: "primary particles",
-    Origin.DELTA: "delta rays",
-    Origin.MICHEL: "Michel electrons",
-    Origin.CONVERSION: "photon conversions",
-    Origin.HADRONIC: "hadronic secondaries",
-    Origin.DECAY: "muons and hadrons of decays",
-    Origin.NUCLEUS: "nuclei",
-}
 # Lower edges of all groups but the first.
 SHARE_EDGES = (1e-6, 0.1, 0.2, 0.35)
 SHARE_NAMES = ("one class alone", "below 10 %", "10 to 20 %", "20 to 35 %", "35 to 50 %")
@@ -117,7 +108,8 @@ def study(events_path: Path, submission: Path) -> Study:
     ]
     if gap is not None:
         places.append(place("Distance to a dead plane", GAP_NAMES, GAP_EDGES, gap))
-    by_origin = split("Origin", list(ORIGIN_NAMES.values()), origin.astype(int) - min(Origin))
+    names = [name for name, _ in ORIGINS.values()]
+    by_origin = split("Origin", names, origin.astype(int) - min(Origin))
     return Study(scores, by_origin, tuple(places), gaps_unknown)
 
 

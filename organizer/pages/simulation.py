@@ -20,18 +20,7 @@ from organizer.simulate.geant4 import (
     Settings,
 )
 from organizer.simulate.primaries import Group
-from organizer.simulate.truth import Origin
-
-# The origins in the words of the data page.
-ORIGIN_MEANING = {
-    Origin.PRIMARY: "primary particles (for electrons with the electrons that they knock out)",
-    Origin.CONVERSION: "electrons and positrons from photons, most of every shower",
-    Origin.DELTA: "delta rays: electrons knocked out by muons, hadrons and nuclei",
-    Origin.MICHEL: "Michel electrons, from muon decays",
-    Origin.HADRONIC: "particles from nuclear reactions: protons, pions, recoils from neutrons",
-    Origin.NUCLEUS: "nuclei: recoils, deuterons, alphas and heavier ones",
-    Origin.DECAY: "muons and hadrons from decays",
-}
+from organizer.simulate.truth import ORIGINS, Origin
 
 
 def primaries_table(cycles: Sequence[Cycle]) -> str:
@@ -139,12 +128,12 @@ def origins_table(simulated: dict[int, Path]) -> str:
             cell = np.ravel_multi_index((events.column("origin"), events.column("label")), shape)
         share = np.bincount(cell, minlength=np.prod(shape)).reshape(shape) / max(1, len(cell))
         columns[f"cycle {number}"] = {
-            meaning: ", ".join(
+            f"{name}: {meaning}": ", ".join(
                 f"{names[label]} {share[origin, label]:.1%}".replace("%", " %")
                 for label in np.argsort(-share[origin])
                 if share[origin, label] >= 5e-4
             )
-            for origin, meaning in ORIGIN_MEANING.items()
+            for origin, (name, meaning) in ORIGINS.items()
         }
     return _left(columns)
 

@@ -23,13 +23,25 @@ from organizer.simulate.geant4 import Particle, Tracks
 class Origin(IntEnum):
     """How the particle that left most of a voxel's energy was produced."""
 
-    PRIMARY = 1  # drawn by the recipe
-    DELTA = 2  # electron knocked out by a muon, hadron or nucleus, with its descendants
-    MICHEL = 3  # electron from a muon decay, with its descendants
-    CONVERSION = 4  # electron or positron from a photon, with its descendants
-    HADRONIC = 5  # hadron from a nuclear reaction, and slow recoils from neutrons
-    DECAY = 6  # muon or hadron from a decay
-    NUCLEUS = 7  # nucleus from a reaction (also deuteron, alpha), or a recoil
+    PRIMARY = 1
+    DELTA = 2
+    MICHEL = 3
+    CONVERSION = 4
+    HADRONIC = 5
+    DECAY = 6
+    NUCLEUS = 7
+
+
+# Names for pages, with explanations. Electrons and positrons include their descendants.
+ORIGINS = {
+    Origin.PRIMARY: ("primary particles", "with the electrons that electrons knock out"),
+    Origin.DELTA: ("delta rays", "electrons knocked out by muons, hadrons and nuclei"),
+    Origin.MICHEL: ("Michel electrons", "electrons from muon decays"),
+    Origin.CONVERSION: ("photon conversions", "electrons and positrons, most of every shower"),
+    Origin.HADRONIC: ("hadronic secondaries", "from nuclear reactions; slow recoils from neutrons"),
+    Origin.DECAY: ("muons and hadrons of decays", "such as muons from pions"),
+    Origin.NUCLEUS: ("nuclei", "recoils, deuterons, alphas and heavier ones"),
+}
 
 
 @dataclass(frozen=True)
