@@ -1,10 +1,10 @@
 """Record the answers of a Codabench server, and replay them in tests.
 
-Both are small HTTP servers on the loopback address. The recorder hands every request on to a real
-server and notes what came back. The replay answers a request with what was recorded for the same
-method, path, question and body, in the recorded order; of a GET the last answer stays. A request
-that was never recorded is noted in `unknown`, which a test must find empty. The time is that of the
-recording, plus what the client has slept since.
+Both are small HTTP servers on the loopback address. The recorder sends every request to a real
+server and records the answer. The replay gives the recorded answers to the same method, path, query
+and body, in the recorded order; the last answer to a GET is repeated. Requests that were never
+recorded are listed in `unknown`, which must be empty. The time is the time of the recording plus
+the time that the client has slept since then.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LONG = 300
 
 
 class Clock:
-    """A time that only moves when it is told to. kill_at: the sleep that Ctrl-C interrupts."""
+    """A clock for tests. kill_at: the number of the sleep that Ctrl-C interrupts."""
 
     def __init__(self, start: datetime, kill_at: int = 0) -> None:
         self.moment, self.kill_at, self.sleeps = start, kill_at, 0
@@ -50,13 +50,14 @@ def sha256_of(content: bytes) -> str:
 
 
 class _Server:
-    """An HTTP server in a thread; `answer(method, path, query, headers, body)` says what comes."""
+    """An HTTP server in a thread, which calls `answer(method, path, query, headers, body)`."""
 
     def __init__(self) -> None:
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer's second packet waits for 40 ms
 
             def _do(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
@@ -99,7 +100,7 @@ def _key(method: str, path: str, query: str, body: str) -> tuple:
 
 
 def _body_text(path: str, body: bytes) -> str:
-    """A request's body as it is compared: JSON in one order, any time as TIME, a file by sha256."""
+    """Return a body for comparison: sorted JSON with TIME for each time, or a file's sha256."""
     if path.startswith("/store/"):
         return f"sha256:{sha256_of(body)}" if body else ""
     text = json.dumps(json.loads(body), sort_keys=True) if body else ""
@@ -107,9 +108,10 @@ def _body_text(path: str, body: bytes) -> str:
 
 
 class Replay(_Server):
-    """Answers with a recorded episode at a time. files: name -> content that the recording names.
+    """Answers with the recording of one episode at a time.
 
-    clock: the client's time, which each answer moves on to its own.
+    files: {name: content} of the files that the recording names. clock: the client's clock, which
+    each answer moves to the time of its recording.
     """
 
     def __init__(self, recording: Recording, files: dict[str, bytes]) -> None:
@@ -117,7 +119,7 @@ class Replay(_Server):
         self.files, self.unknown, self._recording = files, [], recording
 
     def play(self, episode: str, kill_at: int = 0) -> Clock:
-        """Answer with this episode from now on; the clock at its start."""
+        """Answer with this episode from now on; return the clock, set to its start."""
         self.clock = Clock(self._recording.start(episode), kill_at)
         self._left: dict[tuple, deque] = defaultdict(deque)
         for exchange in self._recording.episodes[episode]:
@@ -149,7 +151,7 @@ class Replay(_Server):
 
 
 class Recording:
-    """A recorded story: version of the server, episode -> exchanges; long answers in `bodies`."""
+    """A recorded story: the server's version, exchanges per episode, and long answers (bodies)."""
 
     def __init__(self, version: str = "") -> None:
         self.version, self.bodies, self.episodes = version, [], {}
@@ -168,7 +170,7 @@ class Recording:
         (RECORDINGS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
     def start(self, episode: str) -> datetime:
-        """When the episode's first request was answered."""
+        """Return the time of the episode's first answer."""
         return datetime.fromisoformat(self.episodes[episode][0]["at"])
 
     def add(self, episode: str, exchange: dict) -> None:
@@ -181,7 +183,7 @@ class Recording:
 
 
 class Recorder(_Server):
-    """Stands before `server`, whose signed URLs begin with `store`, and notes all exchanges."""
+    """Records all exchanges with `server`, whose signed URLs begin with `store`."""
 
     def __init__(self, server: str, store: str, recording: Recording, files: dict[str, bytes]):
         super().__init__()
@@ -192,7 +194,7 @@ class Recorder(_Server):
         self._client = httpx.Client(timeout=600)
 
     def _rewrite(self, text: str) -> str:
-        """Point signed URLs, and the server's own, to this recorder."""
+        """Replace signed URLs and the server's own URL by URLs of this recorder."""
 
         def point(found: re.Match) -> str:
             self._signed.append(found[0])

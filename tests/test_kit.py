@@ -20,7 +20,8 @@ README = (ROOT / "starting_kit/README.md").read_text(encoding="utf-8")
 # Enough to run through, with 60 events; the notebook's test trains in earnest.
 N_EVENTS = 60
 SHORTER = {
-    "baseline.train": ["--epochs", "1", "--views", "1"],
+    "baseline.train": ["--epochs", "1", "--views", "1", "--threads", "1"],
+    "baseline.predict": ["--threads", "1"],
     "baseline.boosting": ["--trees", "20"],
 }
 
@@ -36,7 +37,7 @@ def kit(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    """A kit after all commands of the README, and what each of them printed."""
+    """Run all commands of the README in a kit; return its folder and what each command printed."""
     kit = make_kit(tmp_path_factory.mktemp("followed"))
     for kind in ("train", "test"):
         keep_events(kit / f"data/cycle1_{kind}.h5", N_EVENTS)
@@ -144,7 +145,7 @@ def test_the_requirements_are_the_project_s(name):
 
 
 def test_spconv_is_asked_for_where_it_has_wheels_alone():
-    """Of spconv-cu126 2.3.8 on PyPI: x86-64, Linux and Windows, Python up to 3.13."""
+    """spconv-cu126 2.3.8 has wheels for x86-64, Linux and Windows, and Python up to 3.13."""
     (line,) = (
         line
         for line in (ROOT / "starting_kit/requirements-spconv.txt").read_text().splitlines()

@@ -85,6 +85,7 @@ def run(system: str, folder: Path, *lines: str, libraries: tuple = ()) -> tuple[
     return done.returncode, done.stdout, done.stderr
 
 
+CPU = "--device cpu --threads 1"
 WRITTEN = ("held.h5", "t.zip", "b.zip", "page.html", "picture.png")
 
 
@@ -146,8 +147,8 @@ def test_the_network_trains_and_predicts_on_windows(folder):
     status, out, error = run(
         "win32",
         folder,
-        "baseline.train --events train.h5 --preset quick --epochs 1 --device cpu --out work/run",
-        "baseline.predict --checkpoint work/run/best.pt --events test.h5 --device cpu --out p.zip",
+        f"baseline.train --events train.h5 --out work/run --epochs 1 --filters 4 --blocks 1 {CPU}",
+        f"baseline.predict --checkpoint work/run/best.pt --events test.h5 --out p.zip {CPU}",
         "lartpc_challenge check p.zip --events test.h5",
         own_model(folder),
         libraries=("torch", "torch.distributed", "matplotlib.figure", "tqdm.auto", "scipy.spatial"),
