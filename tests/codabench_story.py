@@ -1,8 +1,7 @@
-"""The story of the toy competition in episodes: events, and the organiser's commands.
+"""The toy competition as a story in episodes, each with a command of the organiser.
 
-`happens` names what people and time do before the organiser's command; who records the story does
-it (`Stage`), a replay has it in the recording. `says` are parts of what the command must print,
-`status` is its exit status.
+happens: what participants do and how time passes before the command. A recording does this on a
+`Stage`; a replay contains it. says: texts that the command must print. status: its exit status.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Episode:
 
 
 class Stage(Protocol):
-    """What can happen. Phases have numbers from 1 on, people names; n_right words are right."""
+    """What can happen on a server. phase: 1 or more. n_right: the number of right words."""
 
     def join(self, who: str) -> None: ...
     def begin(self, phase: int, ends_in_seconds: float) -> None: ...
@@ -50,7 +49,7 @@ class Stage(Protocol):
 
 
 def prepare(folder: Path) -> dict[str, bytes]:
-    """Write what the organiser has; all files that may go over the wire, by name."""
+    """Write the organiser's files; return {name: content} of all files that may be sent."""
     write_bundle(folder / "dist")
     broken = folder / "broken"
     broken.mkdir()
@@ -63,7 +62,7 @@ def prepare(folder: Path) -> dict[str, bytes]:
 
 
 def run(url: str, folder: Path, command: tuple[str, ...], **time) -> int:
-    """Run an organiser's command on the server at `url`; its exit status."""
+    """Run an organiser's command on the server at `url`; return its exit status."""
     state = folder / "made" / "codabench.json"
     if command == ("rehearse",):
         return run_in_words("codabench", lambda: _rehearse(url, folder, state, **time))
@@ -77,7 +76,7 @@ def run(url: str, folder: Path, command: tuple[str, ...], **time) -> int:
 
 
 def _rehearse(url: str, folder: Path, state: Path, **time) -> None:
-    """As the command does it, with the toy's own submissions and stand-ins."""
+    """Run the command rehearse with the toy's own submissions and references."""
     broken = folder / "broken"
     tries = [
         Try(1, "six right", broken / "answers6.zip"),

@@ -40,7 +40,7 @@ PNG = bytes.fromhex(
 
 
 def zipped(members: dict[str, bytes | str]) -> bytes:
-    """A zip without compression and without a date."""
+    """Return a zip without compression and with a fixed date."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
@@ -51,18 +51,18 @@ def zipped(members: dict[str, bytes | str]) -> bytes:
 
 
 def answers(n_right: int) -> bytes:
-    """A submission with so many of the seven words right; the seventh differs in hidden phases."""
+    """Return a submission with `n_right` of seven words right; hidden phases differ in the last."""
     words = [PUBLIC[i] if i < n_right else "x" for i in range(7)]
     return zipped({"answer.txt": " ".join(words)})
 
 
 def reference(words: list[str]) -> bytes:
-    """A reference: the words that are right."""
+    """Return a reference with the right words."""
     return zipped({"answer.txt": " ".join(words)})
 
 
 def competition() -> dict:
-    """What competition.yaml of the toy declares, `cycle` and `events` of its tasks included."""
+    """Return the content of the toy's competition.yaml, with `cycle` and `events` of its tasks."""
     days = ((4, 7), (7, 7), (7, 10), (10, 10), (10, 20), (20, 30))
     hours = ((0, 0), (1, 2), (3, 0), (1, 2), (3, 0), (1, 0))
     phases = [
@@ -123,7 +123,7 @@ def competition() -> dict:
 
 
 def members() -> dict[str, bytes]:
-    """All that is in the toy's bundle, by name."""
+    """Return {name: content} of all files of the toy's bundle."""
     placeholder = reference(["placeholder"])
     references = {
         f"reference_phase{n}.zip": reference(PUBLIC) if n % 2 else placeholder for n in range(1, 7)
@@ -140,12 +140,12 @@ def members() -> dict[str, bytes]:
 
 
 def parsed() -> Competition:
-    """The toy's declaration."""
+    """Return the toy's competition."""
     return parse_competition(yaml.safe_dump(competition()), Path("toy.yaml"))
 
 
 def write_bundle(folder: Path) -> Path:
-    """Write the bundle and, beside it, its declaration, hidden truths, and a corrected one."""
+    """Write the bundle, its declaration, the hidden references and a corrected one."""
     held_back = folder / "hidden_references"
     held_back.mkdir(parents=True)
     for n in (2, 4, 6):

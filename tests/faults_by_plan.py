@@ -1,17 +1,17 @@
-"""The whole chain under faults: does a result get lost, or change?
+"""Disturb the whole chain of commands by faults, and check that no result is lost or changed.
 
     python tests/faults_by_plan.py [--faults 50] [--seed 1]
 
 Runs simulate, phases, train, predict, bundle, score and leaderboard on a few events of one cycle:
-once undisturbed, then again and again. Each command then meets a fault: kill -9 or SIGTERM of
-itself or of one of its child processes while it works, or a disk that is full after a random number
-of bytes (a limit on the size of files). The same command runs once more, and must leave exactly the
-files of the undisturbed run: the same bytes, no temporary file, and what others left there. Seconds
-of training and scoring are not compared. A fault comes after a random share of the processor's time
-that the undisturbed process took, counted from the first file that it opened.
+first without faults, then in rounds in which each command has one fault. A fault is a SIGKILL or
+SIGTERM to the command or to one of its child processes, or a full disk (a limit on the size of
+files). It comes after a random share of the CPU time that the process needs after it has opened its
+first file, or of the bytes of the largest file. Then the same command runs again. It must leave the
+same bytes as the run without faults, no temporary files, and all files of other users. Measured
+times of training and scoring are not compared.
 
-All runs have an ignored SIGCHLD and no umask, the disturbed ones a clock that runs backwards. No
-file that holds truth or seeds may be readable for others, at any time.
+In all runs, SIGCHLD is ignored and umask is 0; in runs with a fault, the clock runs backwards.
+Other users must never be able to read a file that holds truth or seeds.
 """
 
 from __future__ import annotations
@@ -69,8 +69,11 @@ _POLL_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class Fault:
-    """`kind`: a signal's name, for the process `role`, or FULL_DISK. moment: the share of its work,
-    or of the bytes of the largest file, after which it comes."""
+    """A disturbance of a command.
+
+    kind: the name of a signal to the process `role`, or FULL_DISK. moment: the share of that
+    process's CPU time, or of the bytes of the largest file, after which the fault comes.
+    """
 
     kind: str
     role: str
@@ -83,8 +86,11 @@ class Fault:
 
 @dataclass
 class Life:
-    """What was seen of a command. seconds, begun: of the processor, that each of its processes took
-    until its end, and until its first file. exposed: files with secrets that others could read."""
+    """What was observed while a command ran.
+
+    seconds, begun: the CPU time in seconds that each of its processes needed until its end, and
+    until it opened its first file. exposed: files with secrets that other users could read.
+    """
 
     words: list[str]
     status: int = 0
@@ -100,7 +106,7 @@ class Life:
 def live(
     words: list[str], folder: Path, fault: Fault | None = None, undisturbed: Life | None = None
 ) -> Life:
-    """Run `python -m WORDS` in the folder, and let the fault happen to it."""
+    """Run `python -m WORDS` in the folder, cause the fault, and return what was observed."""
     life, roles = Life(words), {}
     log = folder.with_name("log")
     log.write_text("")
@@ -161,7 +167,7 @@ def live(
 
 
 def processes(root: int) -> Iterator[tuple[int, str, float]]:
-    """Id, role and seconds of the processor of a process and of all below it."""
+    """Yield id, role and CPU seconds of a process and of its descendants."""
     waiting = [(root, ITSELF, b"")]
     while waiting:
         pid, role, command = waiting.pop()
@@ -181,7 +187,7 @@ def processes(root: int) -> Iterator[tuple[int, str, float]]:
 
 
 def program(command: bytes) -> str:
-    """What a Python runs, from its command line."""
+    """Return the name of the module or script in a command line of Python."""
     words = command.decode(errors="replace").split("\0")
     if "-m" in words:
         return words[words.index("-m") + 1]
@@ -189,7 +195,7 @@ def program(command: bytes) -> str:
 
 
 def files(folder: Path) -> Iterator[tuple[str, int, int, int]]:
-    """Path, mode, time of change and bytes of all files below a folder in which others work."""
+    """Yield path, mode, time of change and bytes of all files in a folder that may change."""
     for place, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):
@@ -201,7 +207,7 @@ def files(folder: Path) -> Iterator[tuple[str, int, int, int]]:
 
 
 def lay_out(folder: Path) -> None:
-    """What the chain begins with: a competition, simulated test events, and files of others."""
+    """Write the files that the chain needs, and files that belong to other programs."""
     shutil.copytree(COMPETITION, folder)
     declared = folder / "competition.yaml"
     declared.write_text(declared.read_text().replace("organizers@example.org", "us@lab.edu"))
@@ -223,17 +229,17 @@ def lay_out(folder: Path) -> None:
 
 
 def words_of(name: str, folder: Path) -> list[str]:
-    """The command, as `make` gives it: a training that was begun goes on."""
+    """Return the words of a command. As with `make`, an unfinished training is resumed."""
     if name == "train" and (folder / "run/last.pt").exists():
         return (f"{TRAIN} --resume run/last.pt").split()
     return CHAIN.get(name, name).split()
 
 
 def state(folder: Path, life: Life) -> dict[str, bytes]:
-    """All that is in the folder: its folders and the contents of its files, without seconds; and
-    what the command printed, where that is its result.
+    """Return all folders and files in the folder with their bytes, without measured times.
 
-    An empty temporary folder may stay for a minute: it could be one that waits for its lock.
+    It contains the command's output if that is its result. Empty temporary folders are left out,
+    because another process may have made one and not locked it yet.
     """
     found = {}
     if life.words[0] == "organizer.score":
@@ -257,7 +263,7 @@ def state(folder: Path, life: Life) -> dict[str, bytes]:
 
 
 def without_seconds(path: Path) -> bytes:
-    """A training's state as text, without what time enters."""
+    """Return the state of a training as text, without measured times."""
     import torch
 
     def plain(value: Any) -> Any:
@@ -275,7 +281,7 @@ def without_seconds(path: Path) -> bytes:
 
 @dataclass
 class Tally:
-    """What became of the faults of one command. missed: the command was faster each time."""
+    """The results of the faults of one command. missed: faults before which the command ended."""
 
     hit: collections.Counter[str] = field(default_factory=collections.Counter)
     missed: list[Fault] = field(default_factory=list)
@@ -285,7 +291,7 @@ class Tally:
 def plan_and_run(
     folder: Path, n_faults: int, seed: int, tell: Callable[[str], object] = print
 ) -> dict[str, Tally]:
-    """Run the chain undisturbed, then in rounds until there were so many faults, in `folder`."""
+    """Run the chain in `folder` without faults, then in rounds with at least `n_faults` faults."""
     tallies = {name: Tally() for name in CHAIN}
     lives, states = undisturbed(folder / "undisturbed", tallies)
     rng = random.Random(seed)
@@ -305,7 +311,7 @@ def plan_and_run(
 def undisturbed(
     home: Path, tallies: dict[str, Tally]
 ) -> tuple[dict[str, Life], dict[str, dict[str, bytes]]]:
-    """The life of each command, and what is in the folder after it."""
+    """Run the chain without faults. Return for each command its life and the state after it."""
     lay_out(home)
     lives, states = {}, {}
     for name, tally in tallies.items():
@@ -318,7 +324,7 @@ def undisturbed(
 
 
 def kinds_of(life: Life) -> list[tuple[str, str]]:
-    """Kind and role of all faults that can happen to a command."""
+    """Return kind and role of all faults that a command can have."""
     # Others are no Python of ours: uname, say. The environment of score.py is empty.
     ours = [role for role in life.seconds if role in life.begun or role.endswith("score.py")]
     roles = sorted(ours, key=lambda role: (role != ITSELF, role))
@@ -329,7 +335,7 @@ def kinds_of(life: Life) -> list[tuple[str, str]]:
 def disturb(
     name: str, home: Path, fault: Fault, life: Life, good: dict[str, bytes], tally: Tally
 ) -> None:
-    """Let the fault happen to a command, run it once more, and compare with the undisturbed one."""
+    """Run a command with a fault, run it again, and compare with the run without faults."""
     before = home.with_name("before")
     shutil.copytree(home, before)
     for _ in range(4):
@@ -356,7 +362,7 @@ def disturb(
 
 
 def complaints(fault: Fault, found: Life) -> Iterator[str]:
-    """What is wrong with the way in which a command ended."""
+    """Yield what is wrong with a command's exit status and messages."""
     statuses = {"SIGKILL": (-9,), "SIGTERM": (143, -15), FULL_DISK: (1,)}[fault.kind]
     # Another process does the work of a child that died, or the command says what happened.
     if found.status not in (statuses if fault.role == ITSELF else (0, 1)):

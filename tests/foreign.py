@@ -26,7 +26,7 @@ def events_of(path):
 
 
 def edepsim_file(path, place="segments", names=None, repeat=1, trajectories=False, **changed):
-    """Two events in larnd-sim's layout: a muon with a photon's point, and a proton; rows mixed."""
+    """Write two events in larnd-sim's layout, rows mixed: a muon with a photon, and a proton."""
     names = names or {}
     rows = [
         # event, track, pdg, dE, start and end in cm
@@ -59,7 +59,7 @@ def edepsim_file(path, place="segments", names=None, repeat=1, trajectories=Fals
 
 
 def _object(version: int, body: bytes) -> bytes:
-    """What ROOT writes of an object: byte count with its flag, version, members."""
+    """Return an object as ROOT writes it: byte count with a flag, version, members."""
     return struct.pack(">IH", 0x40000000 | (len(body) + 2), version) + body
 
 
@@ -79,7 +79,7 @@ def _hit(energy, start, stop, contributors) -> bytes:
 
 
 def segment_detectors(detectors: dict[str, list[tuple]]) -> bytes:
-    """TG4Event::SegmentDetectors: name -> hits (energy, start, stop, contributors)."""
+    """Return TG4Event::SegmentDetectors of {name: hits (energy, start, stop, contributors)}."""
     body = struct.pack(">i", len(detectors))
     for name, hits in detectors.items():
         body += bytes([len(name)]) + name.encode() + struct.pack(">i", len(hits))
@@ -88,7 +88,7 @@ def segment_detectors(detectors: dict[str, list[tuple]]) -> bytes:
 
 
 def trajectory_points(processes: list[list[tuple[int, int]]]) -> bytes:
-    """Trajectories.Points memberwise: (process, subprocess) of the points of each trajectory."""
+    """Return Trajectories.Points, member by member, of each trajectory's (process, subprocess)."""
     body = struct.pack(">H", 1)
     for points in processes:
         n = len(points)
@@ -100,7 +100,10 @@ def trajectory_points(processes: list[list[tuple[int, int]]]) -> bytes:
 
 
 def edepsim_root_file(path, events):
-    """Tree EDepSimEvents. events: (detectors, tracks (id, parent, pdg), processes, vertex)."""
+    """Write a tree EDepSimEvents.
+
+    events: (detectors, tracks (id, parent, pdg), processes, vertex) per event.
+    """
     tracks = [np.array(event[1], int).reshape(-1, 3) for event in events]
     columns = {
         "RunId": np.full(len(events), 3, np.int32),
@@ -120,7 +123,7 @@ def _bytes(entries) -> ak.Array:
 
 
 def root_file(path, trees):
-    """A ROOT file of TTrees: tree -> branch -> column, numbers or lists of numbers."""
+    """Write TTrees to a ROOT file: {tree: {branch: numbers or lists of numbers}}."""
     with uproot.recreate(path, compression=None) as file:
         for name, columns in trees.items():
             kinds = {}
@@ -140,7 +143,7 @@ CLUSTERS = [(2, 4, -1), (3, 1, 4), (1, 1, 2), (2, 0, 0), (1, 2, 1), (1, 3, 1), (
 
 
 def pilarnet_arrays(pid=True):
-    """point (N, 8), cluster (M, 6 or 5), cluster_extra (M, 6) of one event."""
+    """Return one event: point (N, 8), cluster (M, 6 or 5), cluster_extra (M, 6)."""
     n_points = sum(size for size, *_ in CLUSTERS)
     point = np.zeros((n_points, 8))
     point[:, :3] = np.arange(3 * n_points).reshape(-1, 3) + 500
@@ -155,7 +158,7 @@ def pilarnet_arrays(pid=True):
 
 
 def pilarnet_file(path, *, n_events=2, pid=True, dtype="f4", change=None):
-    """Events in the layout of DATASET.md: rows of variable length, points ordered by cluster."""
+    """Write events in the layout of DATASET.md: rows of variable length, ordered by cluster."""
     arrays = pilarnet_arrays(pid)
     if not pid:
         del arrays["cluster_extra"]
@@ -173,7 +176,7 @@ def pilarnet_file(path, *, n_events=2, pid=True, dtype="f4", change=None):
 
 
 def larcv2_meta(n_events, shape=(192, 192, 192), size_cm=0.3, low_cm=(0.0, 0.0, 0.0), unit=1):
-    """The branches of Voxel3DMeta and EventBase."""
+    """Return the branches of Voxel3DMeta and EventBase."""
     ones = np.ones(n_events)
     found = {f"_meta._{a}num": (ones * n).astype(np.uint64) for a, n in zip("xyz", shape)}
     found.update({f"_meta._{a}len": ones * size_cm for a in "xyz"})
@@ -185,7 +188,7 @@ def larcv2_meta(n_events, shape=(192, 192, 192), size_cm=0.3, low_cm=(0.0, 0.0, 
 
 
 def sparse3d(ids, values, **meta):
-    """The branches of an EventSparseTensor3D."""
+    """Return the branches of an EventSparseTensor3D."""
     return {
         "_voxel_v._id": ak.values_astype(ak.Array(ids), np.uint64),
         "_voxel_v._value": ak.values_astype(ak.Array(values), np.float32),
@@ -194,7 +197,7 @@ def sparse3d(ids, values, **meta):
 
 
 def cluster3d(entries, checksum=True, **meta):
-    """The branches of an EventClusterVoxel3D: of each entry its clusters (ids, values)."""
+    """Return the branches of an EventClusterVoxel3D; an entry is a list of (ids, values)."""
     packed = []
     for clusters in entries:
         body = struct.pack(">HI", 0, 0x7A384FDA) if checksum else struct.pack(">H", 1)
@@ -206,12 +209,12 @@ def cluster3d(entries, checksum=True, **meta):
 
 
 def particles(pdgs):
-    """The branch of an EventParticle that every version has: PDG codes."""
+    """Return the branch with the PDG codes, which every version of EventParticle has."""
     return {"_part_v._pdg": ak.values_astype(ak.Array(pdgs), np.int32)}
 
 
 def larcv2_file(path, *, skip=(), ids=([3, 40000], [192**3 - 1]), labels="fivetypes", **meta):
-    """Two entries of sparse3d_data and sparse3d_fivetypes."""
+    """Write two entries of sparse3d_data and sparse3d_fivetypes."""
     values = {"sparse3d_data_tree": [[1.5, 2.5], [0.5]], f"sparse3d_{labels}_tree": [[2, 0], [1]]}
     trees = {
         name: sparse3d(ids, value, **meta) for name, value in values.items() if name not in skip
@@ -240,7 +243,10 @@ def _extents(sizes, dtype):
 
 
 def larcv3_file(path, tensors, clusters=None, pdgs=None, shape=(100, 50, 20), size_cm=0.3):
-    """tensors: producer -> events of (ids, values); clusters: producer -> events of clusters."""
+    """Write a LArCV 3 file.
+
+    tensors: {producer: (ids, values) per event}; clusters: {producer: clusters per event}.
+    """
     with h5py.File(path, "w") as file:
         n_events = len(next(iter((tensors or clusters).values())))
         meta = (1, 0, [n * size_cm for n in shape], shape, [-1.0, 2.0, 3.0])

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def make_kit(folder: Path) -> Path:
-    """The kit's files in `folder`, from the very lists that the bundle packs."""
+    """Write the files of the bundle's kit to `folder`, and return it."""
     for name, content in kit_members(ROOT, "the organisers").items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def make_kit(folder: Path) -> Path:
 
 
 def keep_events(path: Path, n_events: int) -> None:
-    """Leave only the first events in an event file, for tests that are not about learning."""
+    """Remove all events but the first `n_events` from an event file."""
     with EventFile(path) as events:
         kept = [events[i] for i in range(n_events)]
         kind, cycle, scale = events.kind, events.cycle.number, events.scale
@@ -37,16 +37,16 @@ def keep_events(path: Path, n_events: int) -> None:
 
 
 def participant() -> dict[str, str]:
-    """Environment of somebody who has nothing but the kit: no import path but the current folder.
+    """Return an environment without our import paths, as a participant has it.
 
-    Without PYTHONSAFEPATH `python -m` puts that folder first, before what is installed.
+    Without PYTHONSAFEPATH, `python -m` searches the current folder first.
     """
     ours = ("PYTHONPATH", "PYTHONSAFEPATH")
     return {**{k: v for k, v in os.environ.items() if k not in ours}, "OMP_NUM_THREADS": "1"}
 
 
 def run_python(folder: Path, *arguments: str) -> str:
-    """What `python ARGUMENTS` prints in `folder`; an AssertionError with its errors if it fails."""
+    """Run `python ARGUMENTS` in `folder`; return what it prints. AssertionError if it fails."""
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=participant(), capture_output=True, text=True
     )

@@ -1,12 +1,12 @@
-"""Faults planted one at a time in a copy of the project: which tests find each?
+"""Plant faults one at a time in a copy of the project, and tell which test finds each.
 
-    python tests/planted_faults.py              all of them, 5 minutes
-    python tests/planted_faults.py RULE ...     those whose name holds one of these words
+    python tests/planted_faults.py              all faults, 5 minutes
+    python tests/planted_faults.py RULE ...     faults whose name contains one of these words
 
-Each fault is one a programmer could make, in one line. For each it says which test fails first:
-one of those that `make quick` runs, else one of all tests; these are looked for in the modules
-named with the fault. That the rest of `make quick` does not find it either is checked at the end,
-with all faults that were left at once.
+Each fault is a typical mistake in one line. For each, the first test that fails is printed: a test
+of `make quick`, or, if none fails, any other test. Only the test modules that are named with the
+fault are run. At the end all faults that these tests of `make quick` did not find are planted
+together, to see if the rest of `make quick` finds one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CORE, KIT = "scoring_program/lartpc_challenge", "starting_kit/baseline"
 
 @dataclass(frozen=True)
 class Fault:
-    """Replace `old`, which stands once in `file`, by `new`. tests: the modules to look in."""
+    """`file` contains `old` once; `new` replaces it. tests: the test modules to run."""
 
     file: str
     old: str
@@ -189,7 +189,7 @@ FAULTS = {
 
 
 def copy_project(folder: Path) -> None:
-    """All tracked files, as they are in the working tree."""
+    """Copy all tracked files of the working tree."""
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
@@ -199,7 +199,10 @@ def copy_project(folder: Path) -> None:
 
 
 def plant(folder: Path, fault: Fault) -> str:
-    """Put the fault into the copy; the file as it was. ValueError where its line has changed."""
+    """Plant the fault in the copy; return the file's former text.
+
+    Raises ValueError if the file does not contain the line once.
+    """
     path = folder / fault.file
     text = path.read_text(encoding="utf-8")
     if text.count(fault.old) != 1:
@@ -209,9 +212,9 @@ def plant(folder: Path, fault: Fault) -> str:
 
 
 def first_failure(folder: Path, *arguments: str) -> str:
-    """The first test of a run of pytest that fails, or the module that can't be collected.
+    """Return the first test of pytest that fails, or the module that can't be imported.
 
-    In a child that has all libraries already: they take longer to import than most tests run.
+    pytest runs in a forked child, so that libraries are imported only once.
     """
     said = folder / "said.txt"
     child = FORK.Process(target=_run_pytest, args=(folder, said, arguments))

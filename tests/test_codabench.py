@@ -1,4 +1,4 @@
-"""The commands for Codabench, with recorded answers of version 1.25."""
+"""The commands for Codabench do what they must with recorded answers of version 1.25."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP client: retries, lists in both forms, files, and errors in one sentence."""
+"""The HTTP client repeats requests, reads both forms of lists, and reports errors in a sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from organizer.codabench.tokens import find_token, keep_token
 
 
 class Scripted(exchanges._Server):
-    """Answers with what the test says, one after the other, and keeps what it was asked."""
+    """A transport that gives the test's answers in order and keeps the requests."""
 
     def __init__(self, *answers: tuple) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Scripted(exchanges._Server):
 
 @pytest.fixture
 def server_of():
-    """A function that makes a client of a scripted server, which waits in no time."""
+    """Return a function that makes a client of a scripted server; its sleeps take no time."""
     made = []
 
     def make(scripted: Scripted, slept: list) -> Server:

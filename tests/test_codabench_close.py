@@ -1,4 +1,4 @@
-"""The command close: final boards, irregularities, bundles of the open benchmark."""
+"""The command close writes final boards, irregularities and a bundle of the open benchmark."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tiny(tmp_path_factory):
 
 
 class Kept:
-    """A backup that a test fills."""
+    """A backup to which tests add submissions."""
 
     def __init__(self, folder: Path, tiny) -> None:
         self.backup, self.tiny = Backup(folder), tiny

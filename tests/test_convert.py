@@ -74,7 +74,7 @@ def test_tiles_keep_all_of_the_energy(tmp_path, capsys):
 
 
 def test_what_leads_back_to_the_source(tmp_path):
-    """A voxel's centre, from origin_mm, is within a voxel's half diagonal of some segment."""
+    """In the source's coordinates, each voxel's centre is within half a diagonal of a segment."""
     assert convert(MUONS, tmp_path / "out.h5", "--events", 2) == 0
     with h5py.File(MUONS) as file:
         table = file["segments"][:]
@@ -94,7 +94,7 @@ def test_what_leads_back_to_the_source(tmp_path):
 
 
 def test_the_threshold_is_the_cycles_own_unless_given(tmp_path, capsys):
-    """Tracks cut the corners of voxels: whatever the threshold, some voxels are just above it."""
+    """For every threshold some voxels are just above it, because tracks cut corners of voxels."""
     lowest = {}
     for number in (1, 2, 3):
         assert convert("edepsim", MUONS, tmp_path / "out.h5", "--cycle", number) == 0
@@ -125,7 +125,7 @@ def test_real_event_of_pilarnet(tmp_path, capsys):
 
 
 def test_the_size_of_the_voxels_can_be_said(tmp_path, capsys):
-    """As voxels of 6 mm, each of the event's leaves its energy in 8 of ours."""
+    """With --source-voxel-mm 6 each voxel of the source is 8 voxels of ours."""
     arguments = (PILARNET_EVENT, tmp_path / "out.h5", "--crop", "tiles", "--threshold-mev", 0)
     assert convert(*arguments, "--source-voxel-mm", 6) == 0
     assert "a voxel of the source is 8 of ours" in (said := capsys.readouterr().out)
@@ -234,7 +234,7 @@ def plain_h5(path, **arrays):
 
 
 def unclosed_npz(path):
-    """An array whose header opens a bracket that nothing closes."""
+    """Return an array file whose header has a bracket that is not closed."""
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3(, }\n"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("coords.npy", b"\x93NUMPY\x01\x00" + bytes([len(header), 0]) + header)

@@ -1,4 +1,4 @@
-"""Our events in other formats and back, and predictions for the source's deposits."""
+"""Our events in other formats are read back equal; the source gets predictions per deposit."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def test_version_1_keeps_all_but_protons(tmp_path, ours):
 
 
 def test_the_rows_of_pilarnet(tmp_path):
-    """Clusters of particles: sizes, pids, momenta and vertices, low-energy scatters first."""
+    """Clusters have size, pid, momentum and vertex; the low-energy cluster comes first."""
     coords = np.array([[1, 2, 3], [1, 2, 4], [5, 5, 5], [7, 7, 7], [9, 9, 9]], np.uint8)
     event = Event(
         11,
@@ -204,7 +204,7 @@ def test_classes_that_are_no_particles_have_no_semantic_type():
 
 
 def predicted(tmp_path, source, *options, label=lambda event: event.label):
-    """Convert, predict with `label` of each event, and back: the result, an open h5py.File."""
+    """Convert a file, predict each event with `label`, convert back; return an open h5py.File."""
     converted = tmp_path / "converted.h5"
     assert convert(source, converted, *options) == 0
     pred = np.concatenate([label(event) for event in events_of(converted)])
@@ -214,7 +214,7 @@ def predicted(tmp_path, source, *options, label=lambda event: event.label):
 
 
 def test_back_to_points_of_pilarnet(tmp_path, capsys):
-    """Every point that was kept gets the label of its own class; the others get 0."""
+    """Every point that was kept gets its own class's label; the other points get 0."""
     source = DATA / "pilarnet_m_event7675.npz"
     with predicted(tmp_path, source) as found, np.load(source) as file:
         np.testing.assert_array_equal(found["place"][:], file["coords"])
@@ -237,7 +237,7 @@ def test_back_from_tiles_labels_everything(tmp_path):
 
 
 def test_back_through_voxels_of_another_size(tmp_path):
-    """A prediction by place: x below the middle is class 1, else 2; coarse voxels keep that."""
+    """The prediction is class 1 where x is below the middle, else 2; coarse voxels get the same."""
 
     def side(event):
         return np.where(event.coords[:, 0] < 50, 1, 2)

@@ -1,4 +1,4 @@
-"""Each reader of other formats: positions, energies, classes, sizes, ids."""
+"""Readers of other formats give the right positions, energies, classes, sizes and ids."""
 
 from pathlib import Path
 
@@ -247,7 +247,7 @@ def test_five_types_in_a_csv(tmp_path):
 
 
 def test_larcv2_geometry_is_the_files(tmp_path):
-    """id = z * (nx * ny) + y * nx + x; sizes and corner in cm."""
+    """An id is z * (nx * ny) + y * nx + x; sizes and corner are in cm."""
     places = [(171, 88, 153), (0, 0, 0), (5, 6, 7), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
     ids = [z * 172 * 89 + y * 172 + x for x, y, z in places]
     tree = sparse3d([ids], [list(range(1, 7))], shape=(172, 89, 154), size_cm=0.995,
@@ -305,7 +305,7 @@ def test_larcv2_clusters_of_particles(tmp_path, checksum):
 
 
 def test_edep2supera_tells_protons_by_its_clusters(tmp_path):
-    """Trees as edep2supera's utils.run_supera names them."""
+    """The trees have the names that utils.run_supera of edep2supera gives them."""
     ids = [1, 2, 3, 4]
     trees = {
         "sparse3d_pcluster_tree": sparse3d([ids], [[1.0] * 4]),
@@ -366,7 +366,7 @@ def test_rntuples_are_named_as_such(tmp_path):
 
 
 def test_larcv3_counts_voxels_the_other_way_round(tmp_path):
-    """id = x * (ny * nz) + y * nz + z."""
+    """An id is x * (ny * nz) + y * nz + z."""
     places = [(99, 49, 19), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
     ids = [x * 50 * 20 + y * 20 + z for x, y, z in places]
     events = [(ids, [1.0, 2.0, 3.0, 4.0]), ([], []), ([7], [5.0])]
@@ -450,7 +450,7 @@ NAMES = {
 
 
 class Declared:
-    """A cycle as far as classes go."""
+    """A cycle that has only classes."""
 
     def __init__(self, names):
         self.class_names, self.number = names, 99

@@ -215,7 +215,7 @@ def test_resampling_agrees_with_points_in_each_voxel():
 
 
 def test_a_track_keeps_its_length_whatever_the_size_of_its_voxels():
-    """48 voxels of 9.95 mm along x, as LArCV has them: 477.6 mm, 159.2 of ours."""
+    """A track of 48 LArCV voxels of 9.95 mm along x is 477.6 mm or 159.2 of our voxels long."""
     grid = Grid(np.full(3, 9.95), np.array([128.7, -1001.6, 6042.0]))
     cells = [[i, 40, 40] for i in range(48)]
     item = source(cells, [5.0] * 48, [Kind.PROTON] * 48, grid=grid)

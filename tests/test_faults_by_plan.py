@@ -1,4 +1,4 @@
-"""One round of faults_by_plan.py: each command meets a fault, and nothing is lost."""
+"""In one round of faults_by_plan.py each command has a fault, and no result is lost."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""Submissions that the writing code of the 2018 starter kit wrote (tests/data/README.md)."""
+"""Submissions written by the code of 2018's starter kit are read (tests/data/README.md)."""
 
 import re
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_its_dense_hdf5_is_read_as_it_was_meant():
 
 
 def test_its_csv_moves_nine_coordinates():
-    """As facts: the file differs from the events in these nine values, and in nothing else."""
+    """The file differs from the events in nine coordinates, and in nothing else."""
     table = np.loadtxt(DATA / "kit2018_pred.csv", delimiter=",", skiprows=1, dtype=int)
     with EventFile(EVENTS) as file:
         for event in file:

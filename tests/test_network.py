@@ -1,4 +1,4 @@
-"""The processes of the timings: the message if one is killed."""
+"""If a process of the timings is killed, the message says so."""
 
 import os
 import signal

@@ -1,11 +1,10 @@
-"""Python imports this at its start where PYTHONPATH names this folder: it watches a whole command.
+"""Watch a command: Python imports this module when it starts if PYTHONPATH contains its folder.
 
-In the folder WATCHED, whose folders WATCH_SECRET hold truth or seeds, into the file WATCH_LOG, a
-line each:
-    begun PID SECONDS  a process opens its first file there, after so much time of the processor
-    open PATH          a file that holds truth or seeds is made, or named, for others to read
-Without a WATCH_LOG nothing is told. With WATCH_CLOCK the clock runs backwards. What the operating
-system draws is always the same.
+The folder WATCHED is watched. Its folders WATCH_SECRET hold truth or seeds. The file WATCH_LOG gets
+these lines; without WATCH_LOG there are none:
+    begun PID SECONDS  a process opens its first file there, after so many seconds of CPU time
+    open PATH          a file with truth or seeds is created or renamed so that others can read it
+With WATCH_CLOCK the clock runs backwards. Random numbers of the operating system are fixed.
 """
 
 import os
@@ -21,7 +20,7 @@ _open = os.open
 
 
 def is_exposed(root: str, path: str, mode: int) -> bool:
-    """Whether others could read a file of this mode at a path below `root`, which holds secrets."""
+    """Return whether other users could read a secret file with this path and mode, below `root`."""
     inside = os.path.relpath(path, root)
     if not mode & 0o077 or not inside.startswith(tuple(f"{s}{os.sep}" for s in SECRET.split(":"))):
         return False
@@ -74,7 +73,7 @@ def _open_checked(path, flags, mode=0o777, **options):
 
 
 def watch() -> None:
-    """Begin to watch this process."""
+    """Watch this process from now on."""
     os.open = _open_checked
     sys.addaudithook(_hook)
 
