@@ -19,6 +19,8 @@ N_TRAIN, N_TEST, EPOCHS = 100, 20, 2
 SMALL = "--filters 8 --blocks 1 --views 1 --batch-events 2 --epochs 5"
 
 notebooks = pytest.mark.parametrize("name", NOTEBOOKS)
+# On Windows pyzmq says so when a kernel starts.
+pytestmark = pytest.mark.filterwarnings("ignore:Proactor event loop:RuntimeWarning")
 
 
 def read(name):
