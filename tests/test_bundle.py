@@ -148,6 +148,7 @@ def test_the_kit_says_whom_to_ask(built):
     readme = archive.read("lartpc_starting_kit/README.md").decode()
     contact = yaml.safe_load((ROOT / "competition.yaml").read_text())["contact_email"]
     assert contact in readme
+    assert any("contact_email is an example" in note for note in built.notes)
 
 
 def test_sample_submissions_fit_the_kit_s_test_files(built, tmp_path):

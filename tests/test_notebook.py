@@ -77,7 +77,9 @@ def find_kit():
 def test_the_setup_unpacks_a_zip_that_was_uploaded(tmp_path, find_kit):
     kit = kit_members(ROOT, "the organisers")
     write_zip(tmp_path / "starting_kit.zip", "starting_kit", kit, folder=FOLDER)
-    code = f"{find_kit}\nimport baseline; print(baseline.__file__)"
+    # Colab's path holds the folder of the beginning, not "", the current one.
+    code = f"import sys; sys.path[0] = {str(tmp_path)!r}\n{find_kit}\n"
+    code += "import baseline; print(baseline.__file__)"
     for _ in range(2):  # the second time it is there
         assert str(tmp_path / FOLDER / "baseline") in run_python(tmp_path, "-c", code)
 

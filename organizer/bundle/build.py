@@ -263,6 +263,7 @@ def _notes(
         notes.append(
             f"{DEMONSTRATION}; title and terms say so. Never use it for a production competition."
         )
+    notes += [f"PLACEHOLDER: {problem}." for problem in example_problems(competition)]
     if request.placeholder:
         notes.append(
             f"The hidden references are placeholders; the true ones are in {out / HELD_BACK}. "

@@ -86,7 +86,7 @@ def _layout(shown: Shown) -> dict:
     }
     return {
         "autosize": True,
-        "margin": {"l": 0, "r": 0, "t": 0, "b": 46},  # under it: the scale
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 46, "autoexpand": False},  # under it: the scale
         "font": FONT,
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "hoverlabel": {"font": FONT},
