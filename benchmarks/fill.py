@@ -1,9 +1,9 @@
-"""Put the tables of results/ into the texts that show them.
+"""Copy the tables of results/ into the texts that show them.
 
     python benchmarks/fill.py
 
-benchmarks/README.md and pages/data.md mark where: what stands between `<!-- begin FILE: ... -->`
-and `<!-- end FILE -->` is the content of benchmarks/results/FILE.
+In benchmarks/README.md and pages/data.md, the text between `<!-- begin FILE: ... -->` and
+`<!-- end FILE -->` is replaced by the content of benchmarks/results/FILE.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BLOCK = re.compile(
 
 
 def filled(text: str, results: Path = ROOT / "benchmarks/results") -> str:
-    """The text with the files of `results` between its marks; nothing where there is no file."""
+    """Return the text with the files of `results` between the marks; empty if a file is missing."""
 
     def block(found: re.Match[str]) -> str:
         path = results / found["file"]

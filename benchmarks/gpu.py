@@ -1,15 +1,16 @@
-"""What a GPU makes of the baseline: speed, memory, precision, and whether its checkpoints travel.
+"""Measure the baseline on a GPU: speed, memory, precision, and checkpoints used on a CPU.
 
     python benchmarks/gpu.py --events cycle1_train.h5 --test cycle1_test.h5 --out build/gpu
 
-For each backend that can be imported: a training with the preset `gpu`; events per second and the
-card's memory against events per step, filters and precision; how far each precision is from a CPU's
-fp32; how many labels a checkpoint from the card gives alike on card and CPU. Then the tests that
-need a card. All of it goes into OUT/gpu.md. Every measurement has a process of its own, because
-spconv keeps the kernels that it has tuned, whatever the precision.
+For each backend that can be imported it does a training with the preset `gpu`, and measures: events
+per second and memory for several numbers of events per step, filters and precisions; the distance
+of each precision from fp32 on a CPU; how many labels are equal if a checkpoint from the GPU
+predicts on GPU and CPU. Then the tests that need a GPU are run. All results are written to
+OUT/gpu.md. Every measurement has its own process, because spconv keeps the kernels that it has
+chosen, whatever the precision.
 
-Without --events: the demonstration's 300 events of cycle 1, for 2 epochs, some minutes on a card.
---device cpu tries the command itself, in fp32 and with a tiny network.
+Without --events it uses the demonstration's 300 events of cycle 1 for 2 epochs: some minutes.
+With --device cpu it tests the command itself, in fp32 and with a tiny network.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def distance(task: Task) -> float:
 
 
 def trained(task: Task, options: argparse.Namespace) -> str:
-    """Return what a whole training takes and reaches, and how card and CPU predict with it."""
+    """Return time and scores of a training, and how GPU and CPU predict with its network."""
     folder, device, backend = options.out / task.contender, options.device, task.contender
     for path in folder.glob("*.*"):
         path.unlink()

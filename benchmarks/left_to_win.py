@@ -1,23 +1,21 @@
-"""How much is left to win: a network's errors against the ambiguity of the labels, and the
-smallest difference that a board can tell apart.
+"""Compare a network's errors with the ambiguity of the labels: how much is left to win?
 
-    python benchmarks/left_to_win.py --run fresh1.h5 baseline_submission/cycle1/model.pt other.pt \\
+    python benchmarks/left_to_win.py --run fresh1.h5 baseline_submission/cycle1/model.pt other.pt \
         --run fresh2.h5 baseline_submission/cycle2/model.pt --out benchmarks/results/left
 
-Each --run takes the simulator's file of events that were in no training, a network (model.pt) or
-its submission (.zip) and, to compare two submissions, another one. Prints two Markdown tables and
-leaves them in OUT: left.md in short, ambiguity.md by how much of a voxel a second class left.
+Each --run takes the simulator's file of events that were used in no training, a network (model.pt)
+or its submission (.zip) and, to compare two submissions, another one. Prints two Markdown tables
+and writes them to OUT: left.md is short; ambiguity.md has a row for each share of a second class.
 
-The oracle knows what the second class left of a voxel's energy (in cycle 3 of its charge) as a
-share of the whole, but for a Gaussian error of 0.10, and says that class where it believes the
-share to exceed one half: it is wrong where the labels are nearly a coin's toss, and nowhere else.
+The oracle knows the second class's share of a voxel's energy (in cycle 3 of its charge) with a
+Gaussian error of 0.10. It chooses the second class if this share exceeds one half. So it is wrong
+only in voxels that two classes share nearly equally.
 
-The smallest difference is half of the 95 % interval of a difference of two submissions, by
-bootstrap over events and scaled to the board's number of events: paired for two on the same board,
-unpaired for two boards of different events (or an earlier year's score).
+The smallest difference that a leaderboard can show is half of the 95 % interval of a difference of
+two submissions: by bootstrap over events, scaled to the leaderboard's number of events; paired for
+two submissions on one leaderboard, unpaired for leaderboards of different events.
 
-Without --run: 60 events are simulated for each cycle of the competition and asked of the shipped
-networks, which shows that it runs.
+Without --run it is a short test: the shipped networks predict 60 new events of each cycle.
 """
 
 from __future__ import annotations
@@ -75,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def keep(texts: dict[str, str], folder: Path | None) -> None:
-    """Print texts, and write each to NAME.md in `folder`. texts: by their names."""
+    """Print texts, and write each to NAME.md in `folder`. texts: {name: text}."""
     for name, text in texts.items():
         print(f"{text}\n")
         if folder:
@@ -94,14 +92,14 @@ def _short_runs(folder: Path) -> list[list[Path]]:
 
 
 def predicted(network: Path, events: Path) -> np.ndarray:
-    """(M,) uint8 labels by a network or a submission of these events."""
+    """Return the labels (M,) uint8 of these events by a network or a submission."""
     if network.suffix == ".zip":
         return read_submission(network, Manifest.from_events(events))
     return predict(network, events)
 
 
 def left_to_win(runs: Sequence[Sequence[Path]]) -> dict[str, str]:
-    """Markdown by the name of its file: a column per run, which is of a cycle each."""
+    """Return {file name: Markdown table}, with a column per run; each run is of another cycle."""
     left, ambiguity = {}, {}
     for events, *networks in runs:
         with EventFile(events, kind="simulation") as file:
@@ -124,12 +122,12 @@ def left_to_win(runs: Sequence[Sequence[Path]]) -> dict[str, str]:
 
 
 def oracle(second_share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(M,) bool: where the oracle of this file's first lines is right."""
+    """Return where the oracle is right: (M,) bool."""
     return second_share + rng.normal(0, ERROR, len(second_share)) <= 0.5
 
 
 def _accuracy(right: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """A_e of events from where (M,) bool a prediction is right."""
+    """Return the accuracy of each event. right: (M,) bool, where a prediction is right."""
     return accuracy(*count_correct(np.ones(len(right), np.uint8), right.astype(np.uint8), offset))
 
 
@@ -140,8 +138,10 @@ def _scores(of_event: np.ndarray) -> str:
 def _by_share(
     right: np.ndarray, knows: np.ndarray, share: np.ndarray, offset: np.ndarray
 ) -> dict[str, str]:
-    """Rows: what of the voxels, of acc_mean and of the errors lies where a second class left so
-    much."""
+    """Return rows for groups of voxels by the second class's share of the energy.
+
+    They hold the group's share of voxels, and the points of acc_mean that are lost in it.
+    """
     length = np.diff(offset)
     weight = np.repeat(100 / np.maximum(length, 1) / np.count_nonzero(length), length)
     group = np.searchsorted(SHARE_EDGES, share, side="right")
@@ -161,8 +161,10 @@ def _by_share(
 
 
 def smallest_differences(of_event: np.ndarray, boards: dict[str, int]) -> dict[str, str]:
-    """Rows, in points of METRICS: of_event (1 or 2, n) are A_e of submissions to the same events;
-    boards: name -> events."""
+    """Return rows with the smallest differences, in points of METRICS.
+
+    of_event: (1 or 2, n), accuracies of submissions to the same n events. boards: {name: events}.
+    """
     resampled = 100 * resample(of_event)  # (metric, submission, resample)
     unpaired = np.sqrt(2) * resampled[:, 0].std(axis=-1)
     kinds = {"unpaired": unpaired}

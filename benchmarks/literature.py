@@ -1,11 +1,11 @@
-"""The tasks of the literature: a network's figures by class on fresh events, beside published ones.
+"""Measure networks on the tasks of the literature by class, to compare with published figures.
 
-    python benchmarks/literature.py --run c4/best.pt c4_fresh.h5 --run c6/best.pt c6_fresh.h5 \\
+    python benchmarks/literature.py --run c4/best.pt c4_fresh.h5 --run c6/best.pt c6_fresh.h5 \
         --run c6b/best.pt c6_fresh.h5 "classes balanced" --out benchmarks/results/literature
 
-Prints Markdown, and leaves it in OUT/literature.md: for each --run (NETWORK EVENTS [REMARK]) the
-recall, precision, F1 and IoU of each class and the confusion matrix, after one table of them all.
-The events have labels and were in no training; `python -m baseline.train --balance 1` trains with
+Prints Markdown and writes it to OUT/literature.md: a table of all runs, then for each --run
+(NETWORK EVENTS [REMARK]) recall, precision, F1 and IoU of each class and the confusion matrix. The
+events have labels and were used in no training; `python -m baseline.train --balance 1` trains with
 balanced classes. Without arguments: the shipped networks on the demonstration's test events.
 """
 
@@ -81,7 +81,7 @@ def _demonstration(folder: Path) -> list[list[str]]:
 
 
 def report(runs: Sequence[Sequence[str]]) -> str:
-    """Markdown: one table of all runs, what differs from the literature, a table per run."""
+    """Return Markdown: a table of all runs, differences from the literature, a table per run."""
     overview: dict[str, dict[str, str]] = {}
     parts = []
     for network, events, *remark in runs:
@@ -105,8 +105,10 @@ def report(runs: Sequence[Sequence[str]]) -> str:
 
 
 def classes_table(confusion: np.ndarray, cycle: Cycle) -> str:
-    """Markdown: a row per true class, with its share of the voxels, what they are taken for, and
-    its figures."""
+    """Return a Markdown table with a row per true class.
+
+    Its columns are the class's share of the voxels, the predicted classes, and the metrics.
+    """
     names, labels = cycle.label_names, cycle.labels
     n_true = confusion.sum(axis=1)
     columns = {"of the voxels": n_true / n_true.sum()}

@@ -1,12 +1,12 @@
-"""The baseline's network: what its two backends cost, its own code beside them, and its peers.
+"""Measure time and memory of the network: its two backends, our own code, and other libraries.
 
     python benchmarks/network.py [--events cycle2_train.h5] [--batch 32] [--side 64]
 
-The backends are compared in turns in one process, on one thread and on --threads of them. Then
-every contender runs in a process of its own, on the same events, on one thread. A CPU's times are
-the process's own seconds, so that a busy machine does not count, but those of several threads are a
-clock's: let nothing else run. Memory is the growth over the state before the first step.
-SparseConvNet takes part if it is installed.
+The backends are compared alternately in one process, with one thread and with --threads threads.
+Then every contender runs in its own process, on the same events, with one thread. Times with one
+thread are CPU seconds, so that other work on the machine has little effect; times with several
+threads are clock time, so nothing else should run. Memory is the growth after the first step.
+SparseConvNet is compared if it is installed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PEER, DENSE = "sparseconvnet", "dense"
 
 @dataclass(frozen=True)
 class Task:
-    """Steps of a contender's training or inference, to measure for some seconds."""
+    """Steps of a contender's training or inference, to be measured for some seconds."""
 
     contender: str
     training: bool
@@ -139,7 +139,7 @@ def installed_backends(device: torch.device) -> Iterator[str]:
 
 
 def in_a_process(function: Callable, task):
-    """Return function(task) from a process of its own."""
+    """Return function(task) from a new process."""
     try:
         (result,) = run_jobs(function, [(task,)], processes=1)
     except ProcessDied as death:
@@ -148,7 +148,10 @@ def in_a_process(function: Callable, task):
 
 
 def measure(task: Task) -> tuple[float, float]:
-    """Milliseconds and megabytes of memory an event; a dense cube's are scaled to the detector."""
+    """Return milliseconds and megabytes per event.
+
+    Those of a dense network are scaled from its cube to the whole detector.
+    """
     torch.set_num_threads(1)
     with explaining_memory("nothing: too much for this machine"):
         step, n_events = prepare(task)
@@ -162,21 +165,21 @@ def measure(task: Task) -> tuple[float, float]:
 
 
 def measure_overhead(task: Task) -> dict[str, float]:
-    """Milliseconds per event of our training step and of the bare layers' part of it, in turns."""
+    """Return milliseconds per event of our training step and of its layers alone."""
     torch.set_num_threads(1)
     step, n_events = prepare(task)
     return _medians({"ours": step, "bare": _bare_step(task)}, n_events, task)
 
 
 def compare_backends(task: Task) -> dict[str, float]:
-    """Milliseconds per event of a step with each backend, in turns, on `task.threads` threads."""
+    """Return milliseconds per event of a step with each backend, on `task.threads` threads."""
     torch.set_num_threads(task.threads)
     steps = {name: prepare(replace(task, contender=name))[0] for name in ("spconv", "torch")}
     return _medians(steps, len(task.events), task)
 
 
 def _medians(steps: dict[str, Callable], n_events: int, task: Task) -> dict[str, float]:
-    """Milliseconds per event of each step, in turns: at least three rounds after a first one."""
+    """Return the median milliseconds per event of each step; the steps are run alternately."""
     for step in steps.values():
         step()
     rounds = []
@@ -191,7 +194,7 @@ def _medians(steps: dict[str, Callable], n_events: int, task: Task) -> dict[str,
 
 
 def prepare(task: Task) -> tuple[Callable[[], object], int]:
-    """A step of the task, and how many events it sees."""
+    """Return a step of the task, and its number of events."""
     if task.contender in BACKENDS:
         backend = open_backend(task.contender, task.device)
         training = Training(task.config, task.cycle, task.events, task.device, backend)
@@ -220,7 +223,7 @@ def prepare(task: Task) -> tuple[Callable[[], object], int]:
 
 
 def _bare_step(task: Task) -> Callable[[], None]:
-    """Nothing but the layers on tensors that are ready, a plain loss, and the optimizer."""
+    """Return a training step with only layers, a plain loss and the optimizer."""
     backend = open_backend(task.contender, task.device)
     model = UResNet(task.config, len(task.cycle.labels), backend).to(task.device)
     features = input_features(task.events.energy)
@@ -253,7 +256,7 @@ def _clock(task: Task) -> float:
 
 
 def _memory_mb(device: torch.device) -> float:
-    """The most that was ever in use."""
+    """Return the peak memory in megabytes."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

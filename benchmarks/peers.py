@@ -1,19 +1,18 @@
-"""The baseline's network and its peers on the same events, and learning curves.
+"""Compare the baseline's network with other methods on the same events; draw learning curves.
 
-    python benchmarks/peers.py --train cycle1.h5 --test fresh1.h5 --sizes 300 1000 3000 \\
+    python benchmarks/peers.py --train cycle1.h5 --test fresh1.h5 --sizes 300 1000 3000 \
         --checkpoints 6000=baseline_submission/cycle1/model.pt --out build/peers
 
-One cycle a call, which the files tell. Boosting and the network, trained by its recipe, learn from
-the first events of --train at each of --sizes: the learning curves. At --equal-size events all
-others learn too: the trivial rules, and networks of several kinds that each train for --seconds of
-CPU time (peers/timed.py), the baseline's among them.
+The files define the cycle. Learning curves: boosting and the network with its recipe are trained on
+the first events of --train, for each of --sizes. At --equal-size events there are also the trivial
+baselines, and networks of several kinds, each trained for --seconds of CPU time (peers/timed.py);
+the baseline's network is one of them.
 
-Every finished run is a row of OUT/peers.csv at once, and rows of the same events are kept: a
-stopped command goes on where it was; cycles, methods and sizes may come in calls of their own.
-Each call ends with peers.md and learning_curves.png of all rows there are.
+Every finished run becomes a row of OUT/peers.csv, and rows of the same events are kept. So a
+stopped command continues when it is run again, and several commands can share the work. Each
+command ends with peers.md and learning_curves.png of all rows.
 
-Without arguments: a table of the demonstration's 300 events of cycle 1, after short trainings,
-which shows that it runs; nothing is kept.
+Without arguments it is a short test on the demonstration's 300 events of cycle 1; nothing is kept.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ def _compare(options: argparse.Namespace) -> None:
 def _tasks(
     options: argparse.Namespace, temporary: Path, folder: Path
 ) -> Iterator[tuple[str, Task]]:
-    """Every run that is asked for, with its method's name."""
+    """Yield all runs that the options ask for, as name of the method and task."""
     with EventFile(options.train) as train, EventFile(options.test) as test:
         cycle, n_train, n_test = train.cycle, len(train), len(test)
         if test.cycle != cycle:
@@ -118,7 +117,7 @@ def _checkpoint(text: str) -> tuple[int, Path]:
 
 
 def _run(results: Results, name: str, task: Task) -> None:
-    """Add the row, unless there is one of the same data."""
+    """Run a method and add its row, unless there is already one of the same data."""
     key, data = (task.cycle.number, name, task.train.n), task.digest()
     if key in results.rows and results.rows[key].data == data:
         return

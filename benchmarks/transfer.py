@@ -1,14 +1,14 @@
-"""The shipped networks on events that they were not trained on: which one to take for which data.
+"""Test the shipped networks on events of other kinds: which network is best for which data?
 
     python benchmarks/transfer.py --events 200
     python benchmarks/transfer.py --checkpoint general=run/best.pt
 
-Fresh events of our cycles, events as those of cycle 2 with one thing changed, and the samples of
-other people's simulations in tests/data. Prints a Markdown table of acc_mean, and which network is
-the best for which events. Networks that know no protons, and events whose protons are not told
-apart, are compared in two classes, where protons are "other". `majority` is what the most frequent
-label reaches on these very events. The samples of others are small: they say whether a network
-transfers at all, not how well.
+The events are new events of our cycles, events like those of cycle 2 with one difference, and the
+samples of other simulations in tests/data. Prints a Markdown table of acc_mean, and the best
+network for each kind of events. Networks and events without a class of protons are compared in two
+classes, where protons are "other". `majority` is the score of the most frequent label of these
+events. The samples of other simulations are small: they show if a network works there, but not how
+well.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ TWO, THREE = CYCLES[1], CYCLES[8]
 
 @dataclass(frozen=True)
 class Made:
-    """Events that `production` makes, in the classes of `cycle`."""
+    """Events that `production` makes, with the classes of `cycle`."""
 
     cycle: Cycle
     production: Production
 
 
 class _Lossless(Variety):
-    """No charge is lost on the way."""
+    """A read-out without losses of charge."""
 
     def draw(self, rng: np.random.Generator) -> Readout:
         readout = super().draw(rng)
@@ -83,7 +83,7 @@ _TRUE_ENERGIES = _Lossless(
 
 
 def _like_cycle_2(recipe=PRODUCTIONS[2].recipe, **changes) -> Made:
-    """Events of cycle 2 with another recipe or read-out."""
+    """Return events of cycle 2 with another recipe or read-out."""
     detector = replace(_TRUE_ENERGIES, **changes)
     production = replace(PRODUCTIONS[2], recipe=recipe, detector=detector, min_classes=1)
     return Made(CYCLES[2], production)
@@ -177,7 +177,7 @@ def _convert(path: Path, out: Path) -> None:
 
 
 def _simulate(samples: list[tuple[Made, Path]], n_events: int, folder: Path) -> None:
-    """Write the samples' events. For a process of its own; they all have the same world."""
+    """Write the samples' events. It needs a new process, since all have the same Geant4 world."""
     argon = LiquidArgon(samples[0][0].production.world, folder / "geant4_data")
     for sample, path in samples:
         number = sample.cycle.number
@@ -191,7 +191,7 @@ def _simulate(samples: list[tuple[Made, Path]], n_events: int, folder: Path) -> 
 
 
 def _row(path: Path, networks: dict[str, Path]) -> tuple[dict[str, str], str]:
-    """The cells of the table for these events, and the best network's name."""
+    """Return the cells of the table for these events, and the best network's name."""
     truth = read_labelled_events(path)
     to_two = truth.cycle.labels_in(TWO)
     assert to_two is not None
@@ -222,7 +222,7 @@ def _row(path: Path, networks: dict[str, Path]) -> tuple[dict[str, str], str]:
 
 
 def _predict(checkpoint: Path, path: Path) -> np.ndarray:
-    """The network's labels, which are kept beside the events: a stopped command goes on."""
+    """Return the network's labels. They are kept beside the events for the next run."""
     digest = blake2b(checkpoint.read_bytes(), digest_size=8).hexdigest()
     kept = path.with_suffix(f".{digest}.pred")
     if not kept.exists():
@@ -234,7 +234,7 @@ def _predict(checkpoint: Path, path: Path) -> np.ndarray:
 
 
 def _two_classes(path: Path, in_two: np.ndarray) -> Path:
-    """A copy of the events in two classes."""
+    """Return a copy of the file with the labels of two classes."""
     copy = path.with_suffix(".two.h5")
     with (
         EventFile(path, labelled=True) as events,

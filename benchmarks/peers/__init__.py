@@ -1,1 +1,1 @@
-"""What benchmarks/peers.py compares: the methods, and the results that it keeps."""
+"""The methods that benchmarks/peers.py compares, and their results."""

@@ -1,14 +1,14 @@
-"""Networks on full grids, cut to what a CPU can train in minutes.
+"""Networks on full grids, reduced so that a CPU can train them in minutes.
 
 CropNetwork is the CNN of the 2018 competition's starter kit (yandexdataschool/mlhep2018-starterkit,
-phase_1-2/baseline_cnn), rebuilt from its description: a cube of 19 voxels around each voxel in
-turn, the event's largest energy scaled to 255, four convolutions, three dense layers. Its one
-sigmoid is a softmax over the cycle's classes here, and it trains as all peers do.
+phase_1-2/baseline_cnn), made from its description: a cube of 19 voxels around each voxel, with the
+event's largest energy scaled to 255, four convolutions, three dense layers. Two things differ: a
+softmax over the cycle's classes replaces its one sigmoid, and it is trained as all other methods.
 
-TileNetwork is the baseline's own U on full grids (networks/dense.py), with a quarter of the cost in
-filters: 8, not 16. The whole detector takes some 45 s an event and step and tens of gigabytes, so
-it sees cubes of 32 voxels: in training around a random voxel, in prediction side by side. What was
-cut is thus width, and whatever lies beyond 10 cm or across a tile's edge.
+TileNetwork is the baseline's U-Net on full grids (networks/dense.py) with 8 filters, not 16. The
+whole detector would need 45 s per event and step and tens of gigabytes. So it sees cubes of 32
+voxels: around a random voxel in training, side by side in prediction. It can't see beyond 10 cm or
+beyond the faces of its cube.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .timed import Peer, draws
 
 
 class CropNetwork(Peer):
-    """Crops (k, 1, 19, 19, 19) -> logits (k, n_classes) of their middle voxels."""
+    """Cubes (k, 1, 19, 19, 19) -> logits (k, n_classes) of their central voxels."""
 
     unit, batch, peak_rate = "crops", 128, 1e-3
     side, largest = 19, 255.0
@@ -50,7 +50,7 @@ class CropNetwork(Peer):
         )
 
     def loss(self, events: Ragged, step: int) -> torch.Tensor:
-        """Of random voxels of random events: events count alike, as in the score."""
+        """Return the loss of random voxels of random events; events have equal weight."""
         generator = draws(step)
         event = torch.randint(len(events), (self.batch,), generator=generator)
         within = torch.rand(self.batch, generator=generator) * events.length[event]
@@ -62,7 +62,7 @@ class CropNetwork(Peer):
         return torch.cat([self.layers(self.crops(events, part)) for part in rows])
 
     def crops(self, events: Ragged, rows: torch.Tensor) -> torch.Tensor:
-        """(k, 1, side, side, side): what surrounds the voxels `rows` (k,)."""
+        """Return the cubes (k, 1, side, side, side) around the voxels `rows` (k,)."""
         crops = torch.zeros(len(rows), 1, *[self.side] * 3)
         offset = events.offset
         owner = torch.searchsorted(offset, rows, right=True) - 1
@@ -99,7 +99,7 @@ class TileNetwork(Peer):
         return event_loss(self.network(tiles), tiles, self.batch)
 
     def random_tiles(self, events: Ragged, generator: torch.Generator) -> Ragged:
-        """Of each event, turned at random, a tile that holds a random voxel at a random place."""
+        """Return a tile of each event in a random orientation; it contains a random voxel."""
         events = random_view(events, 1, generator)
         draw = torch.rand(len(events), generator=generator)
         voxel = events.offset + (draw * events.length).long()
@@ -115,7 +115,7 @@ class TileNetwork(Peer):
         return torch.empty_like(found).index_copy_(0, order, found)
 
     def all_tiles(self, events: Ragged) -> tuple[torch.Tensor, Ragged]:
-        """The tiles with voxels, side by side, and which row (M,) each of their voxels was."""
+        """Return the tiles with voxels, and the original row (M,) of each of their voxels."""
         n = -(-GRID_SIZE // self.side)
         cell = events.event
         for along in (events.coords // self.side).T:

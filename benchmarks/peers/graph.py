@@ -1,6 +1,6 @@
-"""The graph network of the starting kit's notebook your_own_model.ipynb, taken from there.
+"""The graph network of the starting kit's notebook your_own_model.ipynb.
 
-As in the kit of 2018, voxels exchange messages with their nearest neighbours.
+Voxels exchange messages with their nearest neighbours, as in the kit of 2018.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEAR, FAR = 12, 48  # all of the 12 nearest neighbours, and every fourth of the 
 
 
 class GraphPeer(nn.Module):
-    """Ragged events -> logits (M, n_classes). Finds the neighbours anew each time."""
+    """Ragged events -> logits (M, n_classes). Finds the neighbours anew for each batch."""
 
     def __init__(self, n_classes: int):
         super().__init__()
@@ -36,7 +36,7 @@ class GraphPeer(nn.Module):
 
 
 def neighbours(events: Ragged) -> torch.Tensor:
-    """(M, 2 * NEAR) int64: for each voxel the rows of neighbours in its event."""
+    """Return for each voxel the rows of its neighbours in the event: (M, 2 * NEAR) int64."""
     parts = []
     for start, n in zip(events.offset.tolist(), events.length.tolist()):
         position = events.coords[start : start + n].numpy()
@@ -48,7 +48,7 @@ def neighbours(events: Ragged) -> torch.Tensor:
 
 
 def _from_notebook(name: str) -> Callable[[int], nn.Module]:
-    """The class with this name, with the classes of the same cell that it uses."""
+    """Return the notebook's class with this name, with other classes that it uses."""
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     (source,) = [text for c in cells if f"class {name}(" in (text := "".join(c["source"]))]
     tree = ast.parse(source)

@@ -1,4 +1,4 @@
-"""What is compared, simplest first: each is a function of a Task alone."""
+"""The methods, simplest first: each is a function of a Task."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Sample:
         return read_events([self.path], labelled=True)[0].select(torch.arange(self.n))
 
     def truth(self) -> tuple[np.ndarray, np.ndarray]:
-        """Labels (m,) uint8 and offset (n + 1,) int64."""
+        """Return labels (m,) uint8 and offset (n + 1,) int64."""
         with EventFile(self.path) as events:
             return events.column("label", 0, self.n), events.offset[: self.n + 1]
 
     def write(self, path: Path) -> None:
-        """As a train file of its own."""
+        """Write the events as a train file."""
         with EventFile(self.path) as events:
             scale = events.scale
             with EventWriter(path, kind="train", cycle=events.cycle.number, scale=scale) as writer:
@@ -67,9 +67,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Task:
-    """seconds: of user CPU time for the methods that train so long. checkpoint: a network trained
-    elsewhere on as many events as `train` has, to ask instead. folder: for trainings that a later
-    call goes on with."""
+    """The data of a run.
+
+    seconds: CPU time of the training, for methods that train for a given time. checkpoint: a
+    network that was trained on as many events as `train` has; it is used instead of a training.
+    folder: for trainings that a later command continues.
+    """
 
     cycle: Cycle
     train: Sample
@@ -79,7 +82,7 @@ class Task:
     folder: Path
 
     def digest(self) -> str:
-        """Of what is learnt from and asked for."""
+        """Return a digest of the data for training and test."""
         if self.checkpoint:
             learnt = self.checkpoint.read_bytes()
         else:
@@ -89,7 +92,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Trained:
-    """predict: gives the (m,) uint8 labels of the test events. how: in few words."""
+    """A trained method. predict: returns the test events' labels (m,) uint8. how: a description."""
 
     predict: Callable[[], np.ndarray]
     how: str
@@ -105,7 +108,7 @@ def _trivial(name: str, task: Task) -> Trained:
 
 
 def boosting(task: Task) -> Trained:
-    """baseline.boosting as it stands, with its limit on the number of voxels."""
+    """Train baseline.boosting, with its limit on the number of voxels."""
     events = task.train.events()
     model = trees.fit(events)
     limited = sum(map(len, events)) > trees.MAX_VOXELS
@@ -128,7 +131,7 @@ def _transformer(n_classes: int) -> timed.Peer:
 
 
 def _network(n_classes: int) -> timed.Peer:
-    """The baseline's network, trained and asked as its peers are, whatever its own recipe does."""
+    """Return the baseline's network, to be trained as the other methods, without its recipe."""
     network = timed.seeded(UResNet, RECIPE, n_classes)
     return timed.EventNetwork(network, peak_rate=4e-3, period=network.period)
 
@@ -144,7 +147,7 @@ def _timed(make: Callable[[int], timed.Peer], task: Task) -> Trained:
 
 
 def network(task: Task) -> Trained:
-    """The baseline as baseline.train trains it by `recipe`, or the checkpoint as it is."""
+    """Train the baseline by `recipe` as baseline.train does, or load the checkpoint."""
     path = task.checkpoint or _train_network(task) / "best.pt"
     model, config, cycle = load_model(path, CPU)
     if cycle != task.cycle:
@@ -158,13 +161,13 @@ def network(task: Task) -> Trained:
 
 
 def recipe(n_events: int) -> Config:
-    """The preset cpu at every size; more epochs for few events, which make few steps an epoch."""
+    """Return the preset cpu; with few events it has more epochs."""
     more = max(1.0, sqrt(RECIPE_EVENTS / n_events))
     return replace(RECIPE, epochs=round(RECIPE.epochs * more))
 
 
 def described(config: Config) -> str:
-    """A network's epochs, and what else differs from the recipe but for the seed."""
+    """Return a network's epochs and its differences from the recipe, except for the seed."""
     values, usual = config.to_dict(), RECIPE.to_dict()
     usual |= {"epochs": config.epochs, "seed": config.seed}
     other = [f", {name} {value}" for name, value in values.items() if value != usual[name]]
@@ -172,7 +175,7 @@ def described(config: Config) -> str:
 
 
 def _train_network(task: Task) -> Path:
-    """The folder with the training, which goes on where it was."""
+    """Train, or continue the training; return its folder."""
     folder = task.folder / f"cycle{task.cycle.number}_network_{task.train.n}"
     folder.mkdir(parents=True, exist_ok=True)
     events, last, stop = folder / "events.h5", folder / "last.pt", Stop()

@@ -1,4 +1,4 @@
-"""What is kept of the runs, and what is told of them: peers.csv, tables, learning curves."""
+"""The results of all runs: peers.csv, tables and learning curves."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ PEER = OF_EVERY_SIZE[0]
 
 @dataclass(frozen=True)
 class Row:
-    """size: training events; error: 1 - acc_mean; error_se: its standard error over the test
-    events; train_seconds, predict_ms: user CPU time of this call, of a checkpoint 0, and per test
-    event; data: digest of what was learnt and asked."""
+    """A row of peers.csv.
+
+    size: number of training events. error: 1 - acc_mean. error_se: its standard error over the test
+    events. train_seconds, predict_ms: user CPU time of the training (0 for a checkpoint), and per
+    test event. data: digest of the data for training and test.
+    """
 
     cycle: int
     method: str
@@ -47,8 +50,11 @@ Key = tuple[int, str, int]  # cycle, method, size
 
 
 class Results:
-    """The rows of a folder's peers.csv by their keys. Beside it lies, for each row, which share of
-    every test event was right: cycleN_METHOD_SIZE.npz with correct and labelled (n,) int64."""
+    """The rows of a folder's peers.csv by their keys.
+
+    For each row there is a file cycleN_METHOD_SIZE.npz with correct and labelled (n,) int64: the
+    numbers of right and of all voxels of every test event.
+    """
 
     def __init__(self, folder: Path):
         self.folder, self.csv = folder, folder / "peers.csv"
@@ -71,7 +77,7 @@ class Results:
             ) from reason
 
     def add(self, key: Key, correct: np.ndarray, labelled: np.ndarray, **columns) -> Row:
-        """Keep a run, in the place of a former one with its key; the columns are Row's others."""
+        """Add a run, or replace the run with the same key."""
         scored = accuracy(correct, labelled)
         scores = leaderboard(scored)
         numbers = {
@@ -91,7 +97,7 @@ class Results:
         return self.folder / f"cycle{row.cycle}_{row.method}_{row.size}.npz"
 
     def _events(self, row: Row) -> np.ndarray:
-        """(2, n) int64: correct and labelled voxels of the row's test events."""
+        """Return correct and labelled voxels of the row's test events: (2, n) int64."""
         path = self._events_file(row)
         try:
             with np.load(path) as columns:
@@ -102,17 +108,17 @@ class Results:
             ) from reason
 
     def ordered(self, **wanted) -> list[Row]:
-        """The rows with these values, by cycle, method and training events."""
+        """Return the rows with these values, ordered by cycle, method and training events."""
         order = list(METHODS)
         rows = [r for r in self.rows.values() if wanted.items() <= asdict(r).items()]
         return sorted(rows, key=lambda r: (r.cycle, order.index(r.method), r.size))
 
     def paired(self, ours: Row, peer: Row) -> tuple[float, float, float, float]:
-        """Errors of `peer` less `ours` and that as a share of the peer's, each with its standard
-        error, over the events that both were asked.
+        """Return the error of `peer` minus that of `ours`, and this divided by the peer's error.
 
-        The share is one less a ratio of means: delta method, paired (W. Cochran, Sampling
-        Techniques, 1977, section 6.3). ChallengeError where the two were asked different events.
+        Each is followed by its standard error, over the events that both predicted. That of the
+        second is of a ratio of means: delta method, paired (W. Cochran, Sampling Techniques, 1977,
+        section 6.3). Raises ChallengeError if the two predicted different events.
         """
         both = self._events(ours), self._events(peer)
         n = min(columns.shape[1] for columns in both)  # dense networks are asked fewer
@@ -130,8 +136,11 @@ class Results:
         return gain.mean(), gain_se, 1 - ratio, ratio_se / theirs.mean()
 
     def equal_table(self, cycle: int, size: int) -> str:
-        """Markdown: the methods that learnt from the same events, beside the network in the same
-        time; errors are compared over the test events that both were asked."""
+        """Return a Markdown table of the methods that were trained on equal events.
+
+        Errors are compared with the network that was trained for the same time, over the test
+        events that both predicted.
+        """
         rows = self.ordered(cycle=cycle, size=size)
         ours = self.rows.get((cycle, SAME_TIME, size))
         columns: dict[str, dict[str, str]] = {}
@@ -147,7 +156,7 @@ class Results:
         return markdown(columns)
 
     def curves_table(self, cycle: int) -> str:
-        """Markdown: the network and boosting at each size, and their paired errors."""
+        """Return a Markdown table of network and boosting at each size, with paired errors."""
         columns: dict[str, dict[str, str]] = {}
         for row in self.ordered(cycle=cycle, method=OURS):
             cells = {f"{OURS}: {name}": text for name, text in _scores(row).items()}
@@ -162,8 +171,10 @@ class Results:
         return markdown(columns)
 
     def report(self) -> str:
-        """Markdown: peers at equal time, where the network is among them; learning curves, with
-        their picture as benchmarks/README.md finds it."""
+        """Return Markdown: methods with equal time (if the network is one) and learning curves.
+
+        The path of their picture is as seen from benchmarks/README.md.
+        """
         parts = []
         for row in self.ordered(method=SAME_TIME):
             title = f"Cycle {row.cycle}, {row.size:,} training events, equal time"
@@ -176,12 +187,14 @@ class Results:
 
     @property
     def cycles(self) -> list[int]:
-        """Those with a learning curve."""
+        """The cycles with a learning curve."""
         return sorted({row.cycle for row in self.ordered(method=OURS)})
 
     def draw_curves(self, path: Path) -> None:
-        """Errors against training events, a panel a cycle, as PNG; bars are standard errors.
-        Nothing where no network is among the rows."""
+        """Draw errors against training events as PNG, with a panel per cycle and standard errors.
+
+        Does nothing without rows of the network.
+        """
         if not self.cycles:
             return
         figure = Figure(figsize=(1 + 3.7 * len(self.cycles), 3.8), layout="constrained")

@@ -1,4 +1,4 @@
-"""Space-filling curves: an order of voxels in which neighbours in the row are near in space."""
+"""Space-filling curves: orders of voxels in which successive voxels are near in space."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _BITS = 8  # coordinates lie in 0..255
 
 
 def z_order(coords: torch.Tensor) -> torch.Tensor:
-    """(n,) int64: place on the Z curve (G. Morton, 1966) of coords (n, 3)."""
+    """Return the positions (n,) int64 of coords (n, 3) on the Z curve (G. Morton, 1966)."""
     return _interleaved(list(coords.long().unbind(1)))
 
 
 def hilbert(coords: torch.Tensor) -> torch.Tensor:
-    """(n,) int64: place on Hilbert's curve, whose successive places share a face.
+    """Return the positions (n,) int64 on Hilbert's curve, whose successive cells share a face.
 
-    J. Skilling, AIP Conf. Proc. 707 (2004) 381: undoes the turns of the coarser cubes, then takes
+    J. Skilling, AIP Conf. Proc. 707 (2004) 381: undo the rotations of the coarser cubes, then take
     the Gray code.
     """
     x = list(coords.long().unbind(1))
@@ -35,7 +35,7 @@ def hilbert(coords: torch.Tensor) -> torch.Tensor:
 
 
 def _interleaved(x: list[torch.Tensor]) -> torch.Tensor:
-    """The bits of three coordinates by turns, the highest first."""
+    """Return the bits of three coordinates alternately, the highest first."""
     code = torch.zeros_like(x[0])
     for bit in range(_BITS - 1, -1, -1):
         for along in x:

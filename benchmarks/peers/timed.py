@@ -1,8 +1,7 @@
-"""Training for a given CPU time, the same way for every method, and prediction.
+"""Training for a given CPU time, in the same way for every method, and prediction.
 
-AdamW; the learning rate climbs and falls as in the baseline's one cycle, over the share of the
-time that is spent instead of the share of the steps. How many steps that makes depends on the
-machine: runs differ a little.
+AdamW with the baseline's one-cycle learning rate, as a function of the share of the time, not of
+the steps. The number of steps depends on the machine, so results vary a little.
 """
 
 from __future__ import annotations
@@ -25,24 +24,23 @@ _SCHEDULE_STEPS = 10_000  # learning_rate counts whole steps: a share of the tim
 
 
 class Peer(nn.Module):
-    """A method: a step of its training sees `batch` of `unit`; peak_rate is the highest learning
-    rate."""
+    """A method. A training step sees `batch` of `unit`; peak_rate: the highest learning rate."""
 
     unit: str
     batch: int
     peak_rate: float
 
     def loss(self, events: Ragged, step: int) -> torch.Tensor:
-        """The loss of step 0, 1, ... on some of the labelled events."""
+        """Return the loss of step 0, 1, ... on some of the labelled events."""
         raise NotImplementedError
 
     def logits(self, events: Ragged) -> torch.Tensor:
-        """(M, n_classes) of all voxels."""
+        """Return the logits (M, n_classes) of all voxels."""
         raise NotImplementedError
 
 
 def train(peer: Peer, events: Ragged, seconds: float) -> int:
-    """Train for so many seconds of user CPU time; how many units it has seen."""
+    """Train for `seconds` of user CPU time; return how many of `unit` it has seen."""
     config = Config(learning_rate=peer.peak_rate)
     optimizer = torch.optim.AdamW(peer.parameters(), weight_decay=config.weight_decay)
     begun, spent, step = os.times().user, 0.0, 0
@@ -62,28 +60,28 @@ def train(peer: Peer, events: Ragged, seconds: float) -> int:
 
 @torch.inference_mode()
 def predict(peer: Peer, events: Ragged) -> torch.Tensor:
-    """(M,) int64: the likeliest class of every voxel, counted from 0, in one orientation."""
+    """Return the most probable class of every voxel, from 0, in one orientation: (M,) int64."""
     peer.eval()
     return peer.logits(events).argmax(1)
 
 
 def draws(step: int) -> torch.Generator:
-    """Random numbers of a step of training."""
+    """Return the random generator of a training step."""
     return torch.Generator().manual_seed(step)
 
 
 def seeded(make: Callable[..., Made], *arguments) -> Made:
-    """A network with the first weights of SEED; torch's global state stays as it was."""
+    """Return a network with first weights of SEED; torch's global state does not change."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         return make(*arguments)
 
 
 class EventNetwork(Peer):
-    """A network that turns whole events, as Ragged, into (M, n_classes) logits, and its training.
+    """A network from whole events (Ragged) to logits (M, n_classes), and its training.
 
-    Each epoch shuffles the events; each step turns and mirrors its own at random and shifts them by
-    less than `period` voxels. The loss counts events alike.
+    Each epoch shuffles the events; each step rotates, mirrors and shifts its events at random, by
+    less than `period` voxels. Events have equal weight in the loss.
     """
 
     unit, batch = "events", 8

@@ -1,13 +1,13 @@
 """A small point transformer: serialised attention as in Point Transformer V3 (X. Wu et al.,
 arXiv:2312.10035), in plain PyTorch.
 
-Voxels are put in a row along a space-filling curve; the row is cut into patches, and each voxel
-attends to those of its own patch. The blocks take four rows by turns: the Z and Hilbert's curve,
-each also with x and y exchanged. A 3^3 convolution before each attention tells where a voxel is
-(theirs too). Levels pool 2^3 cells by the maximum, and the way up adds what the way down had.
+Voxels are ordered along a space-filling curve and divided into patches. Each voxel attends to the
+voxels of its own patch. The blocks alternate between four orders: the Z curve and Hilbert's curve,
+each also with x and y exchanged. As in the paper, a 3^3 convolution before each attention gives the
+positions of voxels. Coarser levels pool 2^3 cells by the maximum; finer levels add what they had.
 
-Smaller than theirs: four levels, one block each down and up, patches of 64 voxels, not 1024.
-Patches never cross events. Layer norms everywhere: an event's result depends on it alone.
+It is smaller than the paper's: four levels, one block each down and up, patches of 64 voxels, not
+1024. Patches and norms are of one event, so that an event's result does not depend on others.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ _CURVES = (
 
 @dataclass(frozen=True)
 class Patches:
-    """row (P, PATCH) int64: the voxels of each patch, anything where not `filled` (P, PATCH).
-    slot (n,) int64: where in row.flatten() each voxel stands."""
+    """The patches of all events.
+
+    row (P, PATCH) int64: the voxels of each patch, valid where `filled` (P, PATCH). slot (n,)
+    int64: the position of each voxel in row.flatten().
+    """
 
     row: torch.Tensor
     filled: torch.Tensor
@@ -49,8 +52,10 @@ class Patches:
 
 
 def cut(event: torch.Tensor, place: torch.Tensor) -> Patches:
-    """Patches of like size of each event's voxels, in the order of `place`; both (n,) int64,
-    event in ascending order."""
+    """Divide each event's voxels into patches of similar size, in the order of `place`.
+
+    event, place: (n,) int64; event is in ascending order.
+    """
     order = (event << 32 | place).argsort()
     length = event.bincount()
     n_patches = (length + PATCH - 1) // PATCH
@@ -78,11 +83,11 @@ class Cells:
         return len(self.grids[-1].cell)
 
     def voxels(self, features: torch.Tensor) -> PlainVoxels:
-        """As convolutions take them."""
+        """The voxels as convolutions take them."""
         return PlainVoxels(features, self.grids)
 
     def patches(self, curve: int) -> Patches:
-        """Along _CURVES[curve], cut when first needed."""
+        """Return the patches along _CURVES[curve]; they are made when they are first needed."""
         if curve not in self._patches:
             event, *coords = self.grids[-1].decoded()
             self._patches[curve] = cut(event, _CURVES[curve](torch.stack(coords, 1)))
@@ -90,7 +95,7 @@ class Cells:
 
     @cached_property
     def parent(self) -> torch.Tensor:
-        """(n,) int64: the row of each voxel's cell at the next level."""
+        """The row of each voxel's cell at the next level: (n,) int64."""
         halving = self.grids[-1].halving
         parent = torch.empty(len(self), dtype=torch.int64)
         parent[torch.cat(list(halving.fine))] = torch.cat(list(halving.parent))
@@ -120,7 +125,7 @@ class PointTransformer(nn.Module):
 
 
 class _Level(nn.Module):
-    """A block, the coarser levels inside, and another block."""
+    """A block, the coarser levels, and another block."""
 
     def __init__(self, level: int, backend: PlainTorch):
         super().__init__()
@@ -150,8 +155,10 @@ class _Level(nn.Module):
 
 
 class _Block(nn.Module):
-    """A convolution for the place, attention in patches along one curve, two dense layers; each
-    adds to its input."""
+    """A convolution for the positions, attention in patches along one curve, two dense layers.
+
+    Each adds its result to its input.
+    """
 
     def __init__(self, width: int, curve: int, level: int, backend: PlainTorch):
         super().__init__()
@@ -170,7 +177,7 @@ class _Block(nn.Module):
         return x + self.dense(x)
 
     def attention(self, x: torch.Tensor, patches: Patches) -> torch.Tensor:
-        """(n, width), of each voxel with those of its patch."""
+        """Return the attention (n, width) of each voxel to the voxels of its patch."""
         n_patches = len(patches.row)
         rows = self.query_key_value(x)[patches.row.flatten()]
         heads = rows.view(n_patches, PATCH, 3, self.n_heads, _HEAD).permute(2, 0, 3, 1, 4)

@@ -11,7 +11,7 @@ from organizer.source import reference_file
 
 
 def with_truth(test: EventFile, references: Path, folder: Path) -> Path:
-    """A file in `folder` with the test events and their labels, from both phases' references."""
+    """Write a file in `folder` with the test events and their labels from both references."""
     out = folder / "test.h5"
     with EventWriter(out, kind="train", cycle=test.cycle.number, scale=test.scale) as labelled:
         phases = read_competition().phases_of(test.cycle)

@@ -211,7 +211,10 @@ def bremsstrahlung_spectrum_mb(energy_mev: np.ndarray, x: np.ndarray) -> np.ndar
 
 
 def physics_vector(energy_mev: np.ndarray, value: np.ndarray) -> str:
-    """Return the text of a Geant4 physics vector: edges and size, size, rows of energy, value."""
+    """Return a table as the text of a Geant4 physics vector.
+
+    Its lines: lowest energy, highest energy and size; size; energy and value of each row.
+    """
     rows = "".join(f"{e:.10g} {v:.8g}\n" for e, v in zip(energy_mev, value, strict=True))
     count = len(energy_mev)
     return f"{energy_mev[0]:.10g} {energy_mev[-1]:.10g} {count}\n{count}\n{rows}"

@@ -1,7 +1,7 @@
-"""Augmentation: events are turned, mirrored and shifted, which (nearly) leaves physics unchanged.
+"""Augmentation: events are rotated, mirrored and shifted, which (nearly) leaves physics unchanged.
 
-The 48 symmetries of the cube are exact integer maps; interpolation would smear dE/dx. Everything
-is computed on the batch's own device.
+The 48 symmetries of the cube map voxels to voxels; interpolation would smear dE/dx. All is computed
+on the device of the batch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ N_ORIENTATIONS = len(_SYMMETRIES)
 
 
 def reorient(events: Ragged, orientation: torch.Tensor, shift: torch.Tensor) -> Ragged:
-    """Each event turned by its orientation (N,) int64 in 0..47 and moved by its shift (N, 3)."""
+    """Rotate each event to its orientation (N,) int64 in 0..47, and shift it by `shift` (N, 3)."""
     event, device = events.event, events.coords.device
     coords = events.coords.gather(1, AXES.to(device)[orientation][event])
     mirrored = MIRRORED.to(device)[orientation][event]
@@ -35,7 +35,7 @@ def reorient(events: Ragged, orientation: torch.Tensor, shift: torch.Tensor) -> 
 
 
 def fixed_view(events: Ragged, view: int, n_views: int, period: int) -> Ragged:
-    """View 0..n_views-1 of events for averaged predictions, the same for every event."""
+    """Return view 0..n_views-1 of the events for averaged predictions, the same for every event."""
     drawn = torch.Generator().manual_seed(view)
     shift = (
         torch.randint(period, (3,), generator=drawn) if view else torch.zeros(3, dtype=torch.int64)
@@ -46,10 +46,10 @@ def fixed_view(events: Ragged, view: int, n_views: int, period: int) -> Ragged:
 
 
 def random_view(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
-    """Events as training sees them, each in a random orientation and randomly shifted.
+    """Return the events, each in a random orientation and randomly shifted.
 
-    period: of the network's strides. Shifts are 0..period-1 voxels per axis; the network can't
-    tell others from these. generator: on the events' device.
+    period: the product of the network's strides. Shifts are 0..period-1 voxels per axis, since a
+    shift by a period does not change the network's result. generator: on the events' device.
     """
     n, draw = len(events), {"generator": generator, "device": events.coords.device}
     orientation = torch.randint(N_ORIENTATIONS, (n,), **draw)

@@ -1,8 +1,8 @@
-"""Boosted trees on features of a voxel's surroundings (features.py): minutes on a CPU, no torch.
+"""Boosted trees on features of a voxel's neighbours (features.py): minutes on a CPU, no PyTorch.
 
     python -m baseline.boosting --train cycle1_train.h5 --events cycle1_test.h5 --out s.zip
 
-The model that a network has to beat: scikit-learn's histogram gradient boosting, in which every
+A network should score better than this: scikit-learn's histogram gradient boosting, in which every
 event has the same weight, as in the score.
 """
 
@@ -39,10 +39,10 @@ def fit(
     seed: int = 1,
     progress: bool = False,
 ) -> HistGradientBoostingClassifier:
-    """Boosted trees trained on labelled events, which are read once, one by one.
+    """Return boosted trees trained on labelled events, which are read once, one by one.
 
-    trees: boosting steps, each of which grows one tree per class. max_voxels: see training_table.
-    ChallengeError where the events can't be learnt from.
+    trees: number of boosting steps; each adds one tree per class. max_voxels: see training_table.
+    Raises ChallengeError if the events can't be used for training.
     """
     features, label, weight = training_table(events, max_voxels, seed, progress)
     model = HistGradientBoostingClassifier(
@@ -58,10 +58,10 @@ def fit(
 def training_table(
     events: Collection[Event], max_voxels: int, seed: int, progress: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """features (n, n_features), label (n,) and weight (n,) of about `max_voxels` voxels at most.
+    """Return features (n, n_features), label (n,) and weight (n,) of about `max_voxels` voxels.
 
-    Where the events hold more, each gives no more than an equal part of that, drawn at random.
-    The weights of an event's voxels have the same sum in every event, their mean is 1.
+    Of each event at most max_voxels / len(events) voxels are taken, drawn at random. The weights
+    of an event's voxels have the same sum in every event; their mean is 1.
     """
     rng = np.random.default_rng(seed)
     most = max(1, max_voxels // max(1, len(events)))
@@ -82,7 +82,7 @@ def training_table(
 
 
 def predict(model: HistGradientBoostingClassifier, event: Event) -> np.ndarray:
-    """(n,) uint8 labels of the event's voxels."""
+    """Return the predicted labels (n,) uint8 of the event's voxels."""
     if not len(event):
         return np.zeros(0, np.uint8)
     return model.predict(voxel_features(event.coords, event.energy)).astype(np.uint8)

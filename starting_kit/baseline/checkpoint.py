@@ -1,7 +1,7 @@
-"""Checkpoints: plain dictionaries that torch.load(weights_only=True) reads, written atomically.
+"""Checkpoints: plain dictionaries that torch.load(weights_only=True) reads.
 
-A model (best.pt): averaged weights in half precision, the configuration and the cycle: all that
-prediction needs. A state (last.pt): everything that resuming needs, and the same model inside.
+A model (best.pt) contains what prediction needs: averaged weights in half precision, configuration
+and cycle. A state (last.pt) contains the same, and everything that is needed to resume.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ _VERSION = 2  # from 2 on with a seal
 
 
 def pack_model(weights: dict, config: Config, cycle: Cycle) -> dict:
-    """Weights, configuration and cycle as a dictionary to save.
+    """Return weights, configuration and cycle as a dictionary to save.
 
-    Convolutions and matrices become half precision: this halves the file and changes scores by
-    less than a hold-out can measure. Norms stay: a variance may exceed half precision's range.
+    Convolutions and matrices are converted to half precision: this halves the file, and a hold-out
+    is too small to measure the change of the scores. Norms are not converted, because a variance
+    can exceed the range of half precision.
     """
     halved = {
         name: tensor.half() if tensor.ndim > 1 else tensor.clone()
@@ -51,7 +52,7 @@ def pack_model(weights: dict, config: Config, cycle: Cycle) -> dict:
 
 
 def save(checkpoint: dict, path) -> None:
-    """Write under a temporary name, then rename: an interruption leaves the former file."""
+    """Write a temporary file, then rename it: an interruption leaves the former file."""
     content = io.BytesIO()  # serialise first: torch's own error on a full disk is unreadable
     torch.save(checkpoint, content)
     append_seal(content)
@@ -60,9 +61,9 @@ def save(checkpoint: dict, path) -> None:
 
 
 def load(path, map_location="cpu") -> dict:
-    """A checkpoint of this baseline. ChallengeError for anything else at `path`.
+    """Return the checkpoint at `path`. Raises ChallengeError if it is none of this baseline.
 
-    Nothing in the file is executed: weights_only admits tensors and plain containers.
+    No code in the file is executed: weights_only admits only tensors and plain containers.
     """
     is_sealed = check_seal(path)
     if not is_sealed:  # of version 1; torch itself doesn't look at the sums in its zip
@@ -96,7 +97,7 @@ def load(path, map_location="cpu") -> dict:
 
 @contextlib.contextmanager
 def fitting(path) -> Iterator[None]:
-    """Turn the errors of parts that are missing, of another kind or shape into a ChallengeError."""
+    """Raise ChallengeError for errors of missing parts, and of parts of another kind or shape."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -116,7 +117,7 @@ def fitting(path) -> Iterator[None]:
 def _check_fit(checkpoint: dict, path) -> None:
     """Raise ChallengeError unless the weights are those of the configuration's network.
 
-    Nothing is made that is as large as a damaged file claims.
+    The sizes that a damaged file declares are not allocated.
     """
     with fitting(path):
         config, weights = Config.from_dict(checkpoint["config"]), checkpoint["weights"]
@@ -130,9 +131,10 @@ def _check_fit(checkpoint: dict, path) -> None:
 def load_model(
     path, device: torch.device, backend: Backend | None = None
 ) -> tuple[UResNet, Config, Cycle]:
-    """The network in a model or a state, ready to predict on `device`.
+    """Return the network of a model or a state, ready to predict on `device`.
 
-    backend: computes its convolutions (plain PyTorch if None); any reads what any has trained.
+    backend: computes its convolutions (plain PyTorch if None); it may differ from the one that
+    trained the network.
     """
     checkpoint = load(path)
     config, cycle = Config.from_dict(checkpoint["config"]), CYCLES[checkpoint["cycle"]]

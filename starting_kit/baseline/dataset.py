@@ -1,8 +1,8 @@
-"""Events in memory: ragged tensors on one device, from which a training draws its batches.
+"""Events in memory, as ragged tensors on one device: data sets and batches.
 
-A data set and a batch have the same type, so code for one serves the other. Reading refuses voxels
-that a backend would silently compute wrong (twice in an event, outside the grid). For more events
-than memory holds: stream.py.
+Data sets and batches have the same type. Reading refuses voxels for which a backend would compute
+wrong values without an error (twice in an event, outside the grid). stream.py is for more events
+than fit into memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lartpc_challenge.format import GRID_SIZE, ChallengeError
 
 @dataclass(frozen=True)
 class Ragged:
-    """N events of different lengths, one after another; M voxels in all.
+    """N events of different lengths, one after another; M voxels in total.
 
     coords (M, 3) int32 x, y, z; energy (M,) float32 MeV; length (N,) int64 voxels per event;
     label (M,) int64 >= 1, None in a test file.
@@ -38,32 +38,32 @@ class Ragged:
 
     @property
     def n_voxels(self) -> int:
-        """M."""
+        """The number of voxels M."""
         return len(self.energy)
 
     @property
     def truth(self) -> torch.Tensor:
-        """The labels, (M,) int64. ValueError where there are none."""
+        """The labels, (M,) int64. Raises ValueError if there are none."""
         if self.label is None:
             raise ValueError("these events have no labels")
         return self.label
 
     @property
     def event(self) -> torch.Tensor:
-        """(M,) int64: which event 0..N-1 each voxel belongs to."""
+        """The event 0..N-1 of each voxel: (M,) int64."""
         return torch.repeat_interleave(self.length, output_size=self.n_voxels)
 
     @property
     def offset(self) -> torch.Tensor:
-        """(N,) int64: each event's first voxel."""
+        """The first voxel of each event: (N,) int64."""
         return self.length.cumsum(0) - self.length
 
     def to(self, device) -> Ragged:
-        """The same events on another device."""
+        """Return the same events on another device."""
         return self._changed(lambda column: column.to(device))
 
     def pin_memory(self) -> Ragged:
-        """The same events in page-locked memory, which copies to a GPU fastest."""
+        """Return the same events in page-locked memory, which is copied fastest to a GPU."""
         return self._changed(torch.Tensor.pin_memory)
 
     def _changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Ragged:
@@ -71,7 +71,7 @@ class Ragged:
         return Ragged(change(self.coords), change(self.energy), change(self.length), label)
 
     def fingerprint(self) -> str:
-        """A digest of all values: the same for the same events only."""
+        """Return a digest of all values: equal only for equal events."""
         digest = hashlib.sha256()
         for column in (self.length, self.coords, self.energy, self.label):
             if column is not None:
@@ -79,18 +79,18 @@ class Ragged:
         return digest.hexdigest()
 
     def select(self, index: torch.Tensor) -> Ragged:
-        """The events `index` (n,) int64, in that order."""
+        """Return the events `index` (n,) int64, in that order."""
         length = self.length[index]
         event = torch.repeat_interleave(length)
         skipped = self.offset[index] - (length.cumsum(0) - length)
         return self._rows(torch.arange(len(event), device=event.device) + skipped[event], length)
 
     def charged(self) -> Ragged:
-        """The events that have voxels: no others can be trained on."""
+        """Return the events that have voxels: others can't be used for training."""
         return self.select(torch.nonzero(self.length)[:, 0])
 
     def keep(self, mask: torch.Tensor) -> Ragged:
-        """The voxels where `mask` (M,) bool is true; events without voxels stay, too."""
+        """Return the voxels where `mask` (M,) bool is true; events without voxels stay."""
         return self._rows(mask, torch.bincount(self.event[mask], minlength=len(self)))
 
     def _rows(self, rows: torch.Tensor, length: torch.Tensor) -> Ragged:
@@ -99,9 +99,9 @@ class Ragged:
 
 
 def join(parts: Sequence[Ragged]) -> Ragged:
-    """The events of all parts, one after another; at least one part, all on one device.
+    """Return the events of all parts, one after another; at least one part, all on one device.
 
-    Also a collate function for torch.utils.data.DataLoader.
+    It is also a collate function for torch.utils.data.DataLoader.
     """
     label = None if parts[0].label is None else torch.cat([p.truth for p in parts])
     coords, energy = torch.cat([p.coords for p in parts]), torch.cat([p.energy for p in parts])
@@ -109,10 +109,11 @@ def join(parts: Sequence[Ragged]) -> Ragged:
 
 
 def read_events(paths: Sequence, labelled: bool) -> tuple[Ragged, Cycle]:
-    """All events of the files as one data set on the CPU, and their cycle.
+    """Return all events of the files as one data set on the CPU, and their cycle.
 
-    labelled: whether labels are asked for (train and simulation files have them). ChallengeError
-    where a file is damaged, is of another kind or cycle than the first, or has a voxel twice.
+    labelled: whether labels are needed (train and simulation files have them). Raises
+    ChallengeError if a file is damaged, is of another kind or cycle than the first one, or has a
+    voxel twice.
     """
     parts, cycles = [], []
     for path in paths:
@@ -133,7 +134,7 @@ def check_cycle(path, cycle: Cycle, first_path, first: Cycle) -> None:
 
 
 def read_block(events: EventFile, labelled: bool, start: int, stop: int) -> Ragged:
-    """The events start..stop of a file, checked, on the CPU. ChallengeError as read_events."""
+    """Return the events start..stop of a file, on the CPU. Raises ChallengeError as read_events."""
     coords = events.column("coords", start, stop).astype(np.int32)
     energy = events.column("energy", start, stop)
     length = np.diff(events.offset[start : stop + 1])
@@ -158,9 +159,9 @@ def read_block(events: EventFile, labelled: bool, start: int, stop: int) -> Ragg
 
 
 def split(n_events: int, holdout: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices of the training and of the hold-out events, both ascending and disjoint.
+    """Return the indices of the training events and of the hold-out, both in ascending order.
 
-    At least one event is held out where `holdout` > 0.
+    At least one event is held out if `holdout` > 0.
     """
     n_held = max(1, round(holdout * n_events)) if holdout > 0 else 0
     if n_events - n_held < 1:
@@ -170,12 +171,12 @@ def split(n_events: int, holdout: float, seed: int) -> tuple[torch.Tensor, torch
 
 
 def n_batches(n_events: int, batch_events: int) -> int:
-    """Batches per epoch, of about `batch_events` events each and as equal as possible."""
+    """Return the number of batches per epoch, of about `batch_events` events each."""
     return max(1, round(n_events / batch_events))
 
 
 def shuffled_batch(n_events: int, batch_events: int, step: int, seed: int) -> torch.Tensor:
-    """The events (n,) int64 of step 0, 1, ...: they depend on the arguments alone.
+    """Return the events (n,) int64 of step 0, 1, ...; they depend only on the arguments.
 
     Every event comes once per epoch. A training can resume exactly without a stored state.
     """
@@ -192,10 +193,10 @@ def _batches_of_epoch(n_events: int, batch_events: int, epoch: int, seed: int) -
 def batches_by_size(
     length: torch.Tensor, most_voxels: int, most_events: int
 ) -> Iterator[torch.Tensor]:
-    """Batches of event indices sorted by size, smallest first.
+    """Return batches of event indices, sorted by size, smallest first.
 
-    Each holds at most most_voxels voxels and most_events events; a single larger event forms a
-    batch of its own. Events without voxels stand in no batch.
+    A batch has at most most_voxels voxels and most_events events; a larger event is a batch of its
+    own. Events without voxels are in no batch.
     """
     order = torch.argsort(length, stable=True)
     batch, n_voxels = [], 0

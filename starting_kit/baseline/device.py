@@ -1,4 +1,4 @@
-"""The device to compute on, processes under torchrun, and errors for lack of memory."""
+"""The device to compute on, the processes of torchrun, and errors for lack of memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lartpc_challenge.format import ChallengeError
 
 
 def describe(model: UResNet, n_events: int, precision: str) -> str:
-    """Device, backend, threads, precision, events and parameters, in one line."""
+    """Return device, backend, threads, precision, numbers of events and parameters as one line."""
     device = model.head.weight.device
     where = f"GPU {torch.cuda.get_device_name(device)}" if device.type == "cuda" else "CPU"
     where += f" x {world_size()}" if world_size() > 1 else ""
@@ -28,7 +28,10 @@ def describe(model: UResNet, n_events: int, precision: str) -> str:
 
 
 def choose_device(name: str, precision: str = "fp32") -> torch.device:
-    """The device named cpu, cuda or auto: a GPU if there is one. ChallengeError if it won't do."""
+    """Return the device cpu, cuda or auto: a GPU if there is one.
+
+    Raises ChallengeError if there is no such device, or if it can't compute with this precision.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -43,7 +46,7 @@ def choose_device(name: str, precision: str = "fp32") -> torch.device:
 
 @contextlib.contextmanager
 def joined_processes(device: torch.device) -> Iterator[torch.device]:
-    """This process's own device; under torchrun, all processes are joined within the block."""
+    """Yield this process's device; in the block, all processes of torchrun are joined."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield device
         return
@@ -66,18 +69,18 @@ _SIGNS_OF_MEMORY = ("can't allocate memory", "out of memory", "cudaMalloc")
 
 
 def rank() -> int:
-    """This process's number among the joined ones, 0 where it is alone."""
+    """Return this process's number among the joined ones, 0 without others."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
-    """Number of joined processes."""
+    """Return the number of joined processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 @contextlib.contextmanager
 def explaining_memory(what_to_lower: str) -> Iterator[None]:
-    """Turn a lack of memory, of the GPU or the machine, into a ChallengeError."""
+    """Raise ChallengeError if the memory of the GPU or of the machine is not sufficient."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as reason:

@@ -1,8 +1,8 @@
-"""Features of a voxel's surroundings, as a table: one row per voxel, one column per feature.
+"""Features of a voxel's neighbours as a table: one row per voxel, one column per feature.
 
 Distances are in voxels, energies in MeV. The neighbours of a voxel are the nearest voxels with
-charge, the voxel itself included; a small event has fewer than asked for. Moving, turning or
-mirroring an event changes no feature, except by the choice among neighbours at equal distance.
+energy, including the voxel itself; a small event may have fewer than required. Features do not
+change if an event is shifted, rotated or mirrored, except by the choice among equal distances.
 """
 
 import numpy as np
@@ -37,9 +37,9 @@ _BLOCK = 8192
 
 
 def voxel_features(coords: np.ndarray, energy: np.ndarray, rows=None) -> np.ndarray:
-    """(n, len(NAMES)) float32 features of an event's voxels: coords (n, 3), energy (n,) MeV.
+    """Return features (n, len(NAMES)) float32 of an event: coords (n, 3), energy (n,) in MeV.
 
-    rows: (m,) indices of the voxels asked for, all by default; all voxels count as neighbours.
+    rows: (m,) indices of the voxels whose features are returned, all by default.
     """
     position, energy = np.asarray(coords, np.float32), np.asarray(energy, np.float32)
     rows = np.arange(len(position)) if rows is None else np.asarray(rows)
@@ -60,7 +60,7 @@ def voxel_features(coords: np.ndarray, energy: np.ndarray, rows=None) -> np.ndar
 
 
 def _neighbourhoods(tree, position, energy, centre):
-    """The features of each of NEIGHBOURS, in the order of NAMES, for the voxels at `centre`."""
+    """Return the features of each entry of NEIGHBOURS, in the order of NAMES."""
     distance, index = tree.query(centre, k=range(1, min(max(NEIGHBOURS), len(position)) + 1))
     relative, charge = position[index] - centre[:, None], energy[index]
     for k in NEIGHBOURS:
@@ -70,7 +70,7 @@ def _neighbourhoods(tree, position, energy, centre):
 
 
 def _shape(distance: np.ndarray, relative: np.ndarray):
-    """distance (n, k) and relative (n, k, 3) of the neighbours, sorted -> six columns (n,)."""
+    """Return six columns (n,) from distance (n, k) and relative (n, k, 3) of sorted neighbours."""
     centroid = relative.mean(axis=1)
     spread = relative - centroid[:, None]
     covariance = np.matmul(spread.transpose(0, 2, 1), spread) / relative.shape[1]

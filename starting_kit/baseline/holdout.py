@@ -1,4 +1,4 @@
-"""Split a train file in two, to score predictions at home on labelled events.
+"""Split a train file in two, to score your own predictions on labelled events.
 
     python -m baseline.holdout --events cycle1_train.h5 --train mine.h5 --holdout holdout.h5
 
@@ -23,8 +23,8 @@ from lartpc_challenge.format import ChallengeError
 def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> tuple[int, int]:
     """Write `share` of the labelled file's events to `holdout`, the others to `train`.
 
-    Returns how many are in each, train first. ChallengeError where a file can't be read or
-    written, has no labels, or where one of the two would be empty.
+    Returns the numbers of events in train and hold-out. Raises ChallengeError if a file can't be
+    read or written, has no labels, or if one of the two would be empty.
     """
     with EventFile(events, labelled=True) as source:
         if len({Path(path).resolve() for path in (events, train, holdout)}) < 3:
@@ -43,7 +43,7 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
 
 
 def _write_part(path, source: EventFile, chosen: np.ndarray) -> None:
-    """Write the events where `chosen` (N,) bool, with their particles where the file has them."""
+    """Write the events where `chosen` (N,) bool is true, with particles if the file has them."""
     particles = source.particles(np.flatnonzero(chosen))
     columns = {"particle": np.int16} if particles and source[0].particle is not None else {}
     with EventWriter(

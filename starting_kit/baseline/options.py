@@ -1,4 +1,4 @@
-"""The command lines of train and predict, which can be read without PyTorch."""
+"""The options of train and predict, which `--help` shows without PyTorch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_PROCESSES = 1024  # or threads
 
 
 def train_parser(manual: str | None) -> argparse.ArgumentParser:
-    """The options of `python -m baseline.train`."""
+    """Return the parser of `python -m baseline.train`."""
     parser = new_parser("python -m baseline.train", manual)
     parser.add_argument("--events", nargs="+", required=True, help="train or simulation files")
     parser.add_argument("--out", help="folder for the results")
@@ -35,7 +35,7 @@ def train_parser(manual: str | None) -> argparse.ArgumentParser:
 
 
 def predict_parser(manual: str | None) -> argparse.ArgumentParser:
-    """The options of `python -m baseline.predict`."""
+    """Return the parser of `python -m baseline.predict`."""
     parser = new_parser("python -m baseline.predict", manual)
     parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
     events = "the test file, of a cycle whose classes the network tells"
@@ -59,7 +59,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def cores() -> int:
-    """CPU cores for this process; torchrun's processes on one machine share them."""
+    """Return the number of CPU cores for this process; processes of one torchrun share them."""
     try:
         usable = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
@@ -68,9 +68,10 @@ def cores() -> int:
 
 
 def end_without_torch(parser: argparse.ArgumentParser, module: str) -> NoReturn:
-    """End a command without PyTorch in one sentence, after --help; called when its import fails.
+    """End a command without PyTorch: print --help if it was asked for, else one sentence.
 
-    module: the caller's __name__. Raises the import's error again if it isn't run as a command.
+    Call it when the import fails. module: the caller's __name__. Raises the error of the import
+    again if the module is not run as a command.
     """
     if module != "__main__":
         raise

@@ -14,7 +14,7 @@ from lartpc_challenge.format import METRICS
 
 
 def write_record(record: list[dict], path: Path) -> None:
-    """Write the rows as CSV; the last one's keys are its columns, which former ones may lack."""
+    """Write the rows as CSV. The last row's keys are the columns; former rows may lack some."""
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, record[-1])
         table.writeheader()
@@ -24,8 +24,8 @@ def write_record(record: list[dict], path: Path) -> None:
 class Board:
     """Writes the rows' numbers for TensorBoard into `folder`.
 
-    Does nothing without a folder or where TensorBoard is not installed. epochs: number of those
-    that are over; what an earlier run wrote after them is hidden.
+    Does nothing without a folder or if TensorBoard is not installed. epochs: the number of finished
+    epochs; later ones of an earlier run are hidden.
     """
 
     def __init__(self, folder: Path | None, epochs: int):
@@ -49,13 +49,13 @@ class Board:
 
 
 def draw_curves(record: list[dict], path: Path) -> None:
-    """Write the curves to `path`, as PNG."""
+    """Write the curves as PNG to `path`."""
     with replacing(path) as temporary:
         curves(record).savefig(temporary, format="png", dpi=120)
 
 
 def curves(record: list[dict]) -> Figure:
-    """Losses and metrics against epochs."""
+    """Return a figure of losses and metrics against epochs."""
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     losses, scores = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in record]

@@ -1,11 +1,11 @@
-"""Events read from their files when they are needed: training on more than memory holds.
+"""Read events from their files when they are needed, for more events than fit into memory.
 
     dataset = EventDataset(["cycle1_train.h5", "more.h5"])
     loader = torch.utils.data.DataLoader(dataset, 16, shuffle=True, collate_fn=join, num_workers=2)
     for events in loader: ...        # Ragged: coords, energy, label of all voxels, length per event
 
-Reading an event means unpacking a few compressed chunks, about 1 ms of a core; `num_workers`
-processes do it in parallel with the training.
+To read an event takes about 1 ms of a core, for a few compressed chunks; `num_workers` processes
+read while the training computes.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class EventDataset(Dataset[Ragged]):
     """The events of one or several files of one cycle; dataset[i] is a Ragged of one event.
 
     length (N,) int64: voxels per event. Only this is in memory, 8 bytes per event. A copy in
-    another process opens the files itself. ChallengeError for a file that is damaged, of
-    another cycle than the first, or without the labels that are asked for.
+    another process opens the files itself. Raises ChallengeError for a file that is damaged, is of
+    another cycle than the first one, or has no labels if they are needed.
     """
 
     def __init__(self, paths: Sequence[str | os.PathLike[str]], labelled: bool = True):
@@ -51,7 +51,7 @@ class EventDataset(Dataset[Ragged]):
         self._open: dict[Path, EventFile] = {}
 
     def charged(self) -> EventDataset:
-        """The events that have voxels: no others can be trained on."""
+        """Return the events that have voxels: others can't be used for training."""
         chosen = object.__new__(EventDataset)
         chosen.__dict__.update(self.__getstate__())
         kept = torch.nonzero(self.length)[:, 0]
@@ -70,11 +70,11 @@ class EventDataset(Dataset[Ragged]):
         return read_block(self._open[path], self.labelled, inside, inside + 1)
 
     def select(self, index: torch.Tensor) -> Ragged:
-        """The events `index` (n,) int64, in that order, on the CPU."""
+        """Return the events `index` (n,) int64, in that order, on the CPU."""
         return join([self[int(i)] for i in index])
 
     def fingerprint(self) -> str:
-        """A digest of the events' ids and lengths."""
+        """Return a digest of the events' ids and lengths."""
         return self._fingerprint
 
     def __getstate__(self) -> dict:
@@ -82,9 +82,9 @@ class EventDataset(Dataset[Ragged]):
 
 
 class BatchReader:
-    """A training's batches, read ahead by other processes.
+    """Reads the batches of a training in other processes before they are needed.
 
-    index_of: the events (n,) int64 of each step 0..n_steps-1.
+    index_of: a function that returns the events (n,) int64 of step 0..n_steps-1.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class BatchReader:
         self._next, self._batches = -1, iter(())
 
     def batch(self, step: int) -> Ragged:
-        """The events of a step, on the CPU. Steps that follow one another are read ahead."""
+        """Return the events of a step, on the CPU. The next steps' events are read meanwhile."""
         if step != self._next:
             indices = (self._index_of(later).tolist() for later in range(step, self._n_steps))
             loader = DataLoader(self._dataset, batch_sampler=indices, **self._options)

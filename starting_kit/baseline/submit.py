@@ -1,4 +1,4 @@
-"""The last steps of every baseline: predict a file, write the submission, print its content."""
+"""The last steps of every method: predict a file, write the submission, print its content."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from lartpc_challenge.submission.forms import (
 def submit(out, events, pred: np.ndarray) -> str:
     """Write pred (M,) uint8, the labels of the file `events` in its order, to `out`.
 
-    Returns what was written in words, with the scores where the file has labels. ChallengeError
-    where it can't be written, or reads back as something else.
+    Returns a description of what was written, with scores if the file has labels. Raises
+    ChallengeError if it can't be written, or if reading it gives other labels.
     """
     manifest = Manifest.from_events(events)
     write_submission(out, manifest.event_id, manifest.offset, pred)
@@ -45,7 +45,7 @@ def submit(out, events, pred: np.ndarray) -> str:
 
 
 def peer_parser(program: str, manual: str | None) -> argparse.ArgumentParser:
-    """The options of a method without a network: files to train on, to predict and to write."""
+    """Return a parser with the options of a method without a network."""
     parser = new_parser(f"python -m baseline.{program}", manual)
     parser.add_argument("--train", required=True, help="labelled events to train on")
     parser.add_argument("--events", required=True, help="events to predict, of the same cycle")
@@ -63,8 +63,8 @@ def fit_and_submit(
 ) -> int:
     """Fit on options.train, predict options.events, submit to options.out; return the exit status.
 
-    fit: EventFile -> model; predict: (model, Event) -> (n,) uint8; progress wraps the events
-    while they are predicted.
+    fit: EventFile -> model. predict: (model, Event) -> (n,) uint8. progress: wraps the events while
+    they are predicted.
     """
 
     def command() -> None:

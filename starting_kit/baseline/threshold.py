@@ -1,8 +1,8 @@
-"""Label voxels by their energy alone: the least that a submission must beat.
+"""Label voxels only by their energy: every other method should score better.
 
     python -m baseline.threshold --train cycle1_train.h5 --events cycle1_test.h5 --out s.zip
 
-Needs numpy and h5py only.
+Needs only numpy and h5py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lartpc_challenge.trivial import EnergyThreshold, fit_threshold
 
 
 def fit(events: EventFile) -> EnergyThreshold:
-    """The energy threshold with the best acc_mean on the labelled file; printed."""
+    """Return the cuts in energy with the best acc_mean on the labelled file, and print them."""
     rule = fit_threshold(events, events.cycle)
     starts = (0.0, *rule.cuts_mev)
     names = events.cycle.label_names
