@@ -1,4 +1,4 @@
-"""Test events with their truth."""
+"""Write test events together with their truth."""
 
 from __future__ import annotations
 

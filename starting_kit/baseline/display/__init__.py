@@ -1,1 +1,1 @@
-"""The event display: on a page, in a notebook, in print."""
+"""Show events: on a page, in a notebook, and as pictures for print."""

@@ -1,10 +1,10 @@
-"""Look at events in three dimensions: energy, truth, prediction and mistakes.
+"""Show events in three dimensions: energy, truth, prediction and mistakes.
 
     python -m baseline.display --events cycle1_train.h5 --out page.html
     python -m baseline.display --events mine.h5 --submission s.zip --worst 5 --out page.html
     python -m baseline.display --events mine.h5 --submission s.zip --event 7 12 --out picture.pdf
 
-On a page (.html) events rotate with the mouse, both sides together; it needs no internet.
+On a page (.html) the mouse rotates the events, in both views together; it needs no internet.
 In a notebook: `show(*read_shown(...))` of baseline.display.notebook and baseline.display.views.
 """
 

@@ -1,4 +1,4 @@
-"""Events as interactive 3D figures, on light or dark ground."""
+"""Draw events as interactive 3D figures with a light and a dark theme."""
 
 from __future__ import annotations
 
@@ -59,11 +59,10 @@ _THEME = {
 
 
 def figure(shown: Shown) -> go.Figure:
-    """All views of an event. The page chooses which traces are seen, and paints them.
+    """Return a figure with all views of an event. The page chooses which traces are visible.
 
-    A trace's `meta` has "view", the view that it belongs to (None: it is always seen), and
-    "theme", its colours on light and dark ground by their path; layout.meta["theme"] has those of
-    the layout.
+    A trace's `meta` has "view", the name of its view (None: always visible), and "theme", its light
+    and dark colours by their path; layout.meta["theme"] has the colours of the layout.
     """
     made = go.Figure(layout=_layout(shown))
     made.add_trace(_edges(shown))
@@ -97,13 +96,13 @@ def _layout(shown: Shown) -> dict:
 
 
 def _meta(theme: dict[str, Colour], view: str | None = None) -> dict:
-    """What a trace says of itself: its view and its colours by their path."""
+    """Return the `meta` of a trace: its view, and its colours by their path."""
     colours = {path: {"light": one.light, "dark": one.dark} for path, one in theme.items()}
     return {"view": view, "theme": colours}
 
 
 def _edges(shown: Shown) -> go.Scatter3d:
-    """The edges of the cube that is shown, as one line with gaps."""
+    """Return the edges of the shown cube as one line with gaps."""
     low, high = shown.window_cm.T
     first, last = 0.001, 0.999  # on the very edge plotly cuts them off
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * (last - first) + first
@@ -128,7 +127,7 @@ _CORNERS = np.array(list(product((0, 1), repeat=3)))
 
 
 def _dead_planes(shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
-    """Dead planes as translucent cuboids, and one name for all of them in the legend."""
+    """Return the dead planes as translucent boxes, with one name for all in the legend."""
     made: list[go.Mesh3d | go.Scatter3d] = []
     for axis, first, stop in shown.dead_planes:
         window = shown.window_cm.copy()
@@ -165,7 +164,7 @@ def _dead_planes(shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
 
 
 def _energy(shown: Shown) -> go.Scatter3d:
-    """All voxels, coloured by the logarithm of their energy."""
+    """Return all voxels, coloured by the logarithm of their energy."""
     low, high = np.log10(ENERGY_RANGE_MEV)
     marker = {
         "color": np.log10(shown.event.energy),
@@ -193,7 +192,7 @@ def _energy(shown: Shown) -> go.Scatter3d:
 
 
 def _layer_traces(shown: Shown, view: str) -> list[go.Scatter3d]:
-    """The layers of a view, each under its name in the legend."""
+    """Return the layers of a view, each with its name in the legend."""
     made = []
     for layer in layers(shown, view):
         # What is right recedes behind the mistakes.
@@ -223,6 +222,6 @@ def _voxels(
 
 
 def _voxel_pixels(shown: Shown) -> float:
-    """The size of a voxel: larger where a part of the detector is shown."""
+    """Return the size of a voxel in pixels: larger if only a part of the detector is shown."""
     low, high = shown.window_cm[0]
     return float(np.clip(1.74 * shown.box_cm / (high - low), 2.6, 9))

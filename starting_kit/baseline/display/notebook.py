@@ -1,4 +1,4 @@
-"""Events as interactive 3D figures in a notebook."""
+"""Show events as interactive 3D figures in a notebook."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from baseline.display.views import Shown, panels
 
 
 def show(*rows: Shown | tuple[Shown, Shown], height_px: int = 600) -> HTML:
-    """Events one below the other, each in two views; a pair stands beside each other.
+    """Show events one below another, each in two views; the two events of a pair side by side.
 
-    The output holds the whole page (5 MB): it needs no internet, no running kernel and no widget.
+    The output contains the whole page (5 MB): it needs no internet, no running kernel, no widget.
     """
     pairs = [row if isinstance(row, tuple) else (row, None) for row in rows]
     content = escape(page("", [panels(*pair) for pair in pairs]))

@@ -1,7 +1,7 @@
-"""Events as interactive 3D figures on an HTML page that needs no internet.
+"""Write events as interactive 3D figures on an HTML page that needs no internet.
 
-A browser keeps at most some 16 3D drawings. So the page draws an event when it scrolls into sight,
-and removes the drawing (but keeps the chosen view) when it is far away.
+A browser can keep about 16 drawings in 3D. So the page draws an event when it becomes visible, and
+removes the drawing (but keeps the chosen view) when it is far away.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ night.addEventListener("change", () => drawn.forEach(event => event.panels.forEa
 
 
 def page(title: str, events: Sequence[Sequence[tuple[Shown, str]]]) -> str:
-    """An HTML page: per row one or two panels, an event and the view that is seen first."""
+    """Return an HTML page. A row has one or two panels: an event and its first view."""
     sections = "".join(_section(panels) for panels in events)
     content = (
         f"<script>{get_plotlyjs()}</script>\n<h1>{escape(title)}</h1>"
@@ -174,7 +174,7 @@ def page(title: str, events: Sequence[Sequence[tuple[Shown, str]]]) -> str:
 
 
 def _section(panels: Sequence[tuple[Shown, str]]) -> str:
-    """One event in all its panels, or one event per panel. Each event's drawing stands once."""
+    """Return a row: one event in all panels, or one event per panel."""
     events = {shown.event.event_id: shown for shown, _ in panels}
     head, captions = "", True
     if len(events) == 1:

@@ -1,4 +1,4 @@
-"""Events as pictures for print: one row per event, one column per view."""
+"""Draw events as pictures for print: one row per event, one column per view."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _ENERGY = ScalarMappable(
 
 
 def picture(shown: Sequence[Shown]) -> Figure:
-    """A matplotlib figure, made without pyplot: it needs no display and no closing.
+    """Return a matplotlib figure, made without pyplot: it needs no display and no closing.
 
-    It has all views but that of the particles, whose names would need more room.
+    It has all views except the particles, whose names need more room.
     """
     views = _views(shown[0])
     row_inches = _PANEL_INCHES + _CAPTION_INCHES
@@ -75,7 +75,7 @@ def save_picture(path: str | Path, shown: Sequence[Shown]) -> None:
 
 
 def _draw_detector(axes: Axes3D, shown: Shown) -> None:
-    """The edges of the cube that is shown, its scale in cm and the dead planes."""
+    """Draw the edges of the shown cube, its scale in cm and the dead planes."""
     window = shown.window_cm
     corners = np.array(list(product(*window)))
     edges = [pair for pair in combinations(corners, 2) if np.sum(pair[0] != pair[1]) == 1]
@@ -103,7 +103,7 @@ def _draw_detector(axes: Axes3D, shown: Shown) -> None:
 
 
 def _draw_voxels(axes: Axes3D, shown: Shown, view: str) -> None:
-    """One scatter for all voxels: matplotlib sorts by depth within a scatter only."""
+    """Draw all voxels in one scatter: matplotlib sorts by depth only within a scatter."""
     if view == "energy":
         colour = _ENERGY.to_rgba(shown.event.energy)
     else:
@@ -116,7 +116,7 @@ def _draw_voxels(axes: Axes3D, shown: Shown, view: str) -> None:
 
 
 def _draw_legend(figure: Figure, shown: Sequence[Shown], width: float, height: float) -> None:
-    """The scale of energies at the left, the meaning of the colours at the right."""
+    """Draw the scale of energies on the left, and the names of the colours on the right."""
     bar = figure.add_axes((0.2 / width, 0.42 / height, 2.75 / width, 0.09 / height))
     scale = figure.colorbar(_ENERGY, cax=bar, orientation="horizontal", ticks=ENERGY_TICKS_MEV)
     scale.ax.set_xticklabels([f"{tick:g}" for tick in ENERGY_TICKS_MEV], size=7, color=SOFT)

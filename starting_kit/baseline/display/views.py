@@ -57,7 +57,7 @@ _PARTICLE_NAMES = {
 
 @dataclass(frozen=True)
 class Colour:
-    """A colour as #rrggbb, on light and on dark ground."""
+    """A colour as #rrggbb, for the light and for the dark theme."""
 
     light: str
     dark: str
@@ -82,13 +82,13 @@ _PARTICLES = (
 
 @dataclass(frozen=True)
 class Particles:
-    """The particles that an event begins with: pdg (p,) int32, kinetic_energy_mev (p,) float32."""
+    """The primary particles of an event: pdg (p,) int32, kinetic_energy_mev (p,) float32."""
 
     pdg: np.ndarray
     kinetic_energy_mev: np.ndarray
 
     def name(self, row: int) -> str:
-        """Kind and kinetic energy of one particle."""
+        """Return kind and kinetic energy of a particle as text."""
         pdg = int(self.pdg[row])
         kind = _PARTICLE_NAMES.get(pdg, f"PDG {pdg}")
         return f"{kind}, {self.kinetic_energy_mev[row]:,.0f} MeV"
@@ -96,7 +96,7 @@ class Particles:
 
 @dataclass(frozen=True)
 class Shown:
-    """An event to show, with a prediction (n,) uint8 and its particles where they are known.
+    """An event to show, with a prediction (n,) uint8 and its particles if they are known.
 
     voxel_mm: the edge of a voxel.
     """
@@ -109,12 +109,12 @@ class Shown:
 
     @property
     def box_cm(self) -> float:
-        """The edge of the cube."""
+        """The edge of the cube in cm."""
         return GRID_SIZE * self.voxel_mm / 10
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Names of the views that its data allow."""
+        """The names of the views that its data allow."""
         truth, pred = self.event.label is not None, self.pred is not None
         known = {
             "energy": True,
@@ -127,14 +127,14 @@ class Shown:
 
     @property
     def position_cm(self) -> np.ndarray:
-        """(n, 3) float: the voxels' centres."""
+        """The centres of the voxels: (n, 3) float."""
         return (self.event.coords + 0.5) * (self.voxel_mm / 10)
 
     @property
     def window_cm(self) -> np.ndarray:
-        """(3, 2) float: the cube to show, low and high in x, y, z.
+        """The cube to show: (3, 2) float, low and high edge in x, y, z.
 
-        The whole detector, or, where the charge fills a small part of it, the charge and a margin.
+        It is the whole detector, or the charge and a margin if that is a small part of it.
         """
         whole = np.array([[0.0, self.box_cm]] * 3)
         if not len(self.event):
@@ -148,12 +148,12 @@ class Shown:
 
     @property
     def dead_planes(self) -> list[tuple[int, int, int]]:
-        """`find_dead_planes` of a cycle whose detector has some; else none are dead."""
+        """The result of `find_dead_planes` if the cycle has dead planes, else none."""
         return find_dead_planes(self.event.coords) if self.cycle.has_dead_planes else []
 
     @property
     def caption(self) -> str:
-        """Number, size, energy and, if both labels are known, accuracy of the event."""
+        """Number, size and energy of the event, and its accuracy if both labels are known."""
         event = self.event
         text = f"event {event.event_id}: {len(event):,} voxels, {event.energy.sum():,.0f} MeV"
         if self.pred is not None and event.label is not None and len(event):
@@ -163,7 +163,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Layer:
-    """Voxels of one colour: rows (m,) indices into the event, words said of all or of each."""
+    """Voxels of one colour: rows (m,) indices into the event; words for all or for each voxel."""
 
     name: str
     colour: Colour
@@ -172,9 +172,9 @@ class Layer:
 
 
 def panels(shown: Shown, other: Shown | None = None) -> list[tuple[Shown, str]]:
-    """Which views to show first, beside each other: two of one event, or one of two events.
+    """Return the views to show first, side by side: two of one event, or one of two events.
 
-    An event of which only the energy is known has one.
+    An event with only energies has one view.
     """
     views = shown.views
     if other is not None:
@@ -188,9 +188,9 @@ def panels(shown: Shown, other: Shown | None = None) -> list[tuple[Shown, str]]:
 
 
 def layers(shown: Shown, view: str) -> list[Layer]:
-    """The layers of the view `truth`, `particles`, `prediction` or `mistakes`.
+    """Return the layers of the view `truth`, `particles`, `prediction` or `mistakes`.
 
-    Mistakes have the colour of the class that was predicted, what is right is grey.
+    Mistakes have the colour of the predicted class; correct voxels are grey.
     """
     if view == "mistakes":
         return _mistake_layers(shown)
@@ -218,7 +218,7 @@ def _mistake_layers(shown: Shown) -> list[Layer]:
 
 
 def _particle_layers(shown: Shown) -> list[Layer]:
-    """One layer per particle that left energy, the one with most voxels first."""
+    """Return one layer per particle with voxels, the one with most voxels first."""
     particle, particles = _known(shown.event.particle), _known(shown.particles)
     row, count = np.unique(particle, return_counts=True)
     found = []
@@ -239,15 +239,15 @@ def _known(value: _Value | None) -> _Value:
 
 
 def class_colour(cycle: Cycle, label: int) -> Colour:
-    """The colour of a label of the cycle."""
+    """Return the colour of a label of the cycle."""
     return Colour(as_hex(on_light(cycle)[label]), as_hex(on_dark(cycle)[label]))
 
 
 def find_dead_planes(coords: np.ndarray) -> list[tuple[int, int, int]]:
-    """(axis, first, stop) of runs of planes across y or z that are dead, most likely.
+    """Return (axis, first, stop) of planes across y or z that are probably dead.
 
-    A file doesn't say which planes are dead. These are runs of a few planes without any charge,
-    with charge close on both sides; an event need not cross all planes that are dead.
+    A file does not say which planes are dead. These are a few successive planes without charge,
+    with charge close to both sides; not every event crosses all dead planes.
     """
     found = []
     for axis in (1, 2):
@@ -267,10 +267,10 @@ def read_shown(
     submission: str | Path | None = None,
     worst: int = 0,
 ) -> list[Shown]:
-    """Events of a file to show: those named, or else the `worst` predicted, or else the first.
+    """Return the events of a file to show: the given ones, the `worst` predicted, or the first.
 
-    submission: predictions of the whole file, in any form that the challenge accepts.
-    ChallengeError where file and submission don't fit, or an event or its truth is missing.
+    submission: predictions of the whole file, in any form that the challenge accepts. Raises
+    ChallengeError if file and submission do not fit, or if an event or its truth is missing.
     """
     with EventFile(path) as events:
         pred = None
@@ -312,7 +312,7 @@ def _row(events: EventFile, event_id: int) -> int:
 
 
 def _worst(events: EventFile, pred: np.ndarray | None, n_events: int) -> list[int]:
-    """Rows of the events with the lowest accuracy, worst first; events without voxels have none."""
+    """Return the rows of the events with the lowest accuracy, without events without voxels."""
     if pred is None or not events.has_labels:
         raise ChallengeError("the worst events are found with --submission and labelled --events")
     correct, labelled = count_correct(events.column("label"), pred, events.offset)
