@@ -64,7 +64,7 @@ ITSELF = "itself"
 FULL_DISK = "full disk"
 FULL = "File too large|No space|no temporary folder has space"  # how it is told
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
-_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ def test_two_events_are_learnt_by_heart():
     config = Config(
         filters=8,
         depth=3,
+        blocks=1,
         epochs=60,
         batch_events=2,
         learning_rate=1e-2,
