@@ -65,9 +65,15 @@ def test_a_seed_repeats_its_choice_and_another_draws_another(train_file, tmp_pat
     assert not np.array_equal(held[0], held[2])
 
 
-@pytest.mark.parametrize("share", [0, 0.01, 1, 7, -1, float("nan")])
-def test_no_part_may_be_empty(train_file, tmp_path, share):
-    with pytest.raises(ChallengeError, match="leaves one part empty"):
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [
+        (0.01, "leaves one part empty"),
+        *((share, "must be between 0 and 1") for share in (0, 1, 20, -1, float("nan"))),
+    ],
+)
+def test_no_part_may_be_empty(train_file, tmp_path, share, told):
+    with pytest.raises(ChallengeError, match=told):
         split_file(train_file, tmp_path / "a.h5", tmp_path / "b.h5", share=share)
 
 

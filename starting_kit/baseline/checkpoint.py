@@ -28,6 +28,7 @@ from lartpc_challenge.verify import NOT_PROVEN, WHOLE, verify
 # What torch raises for damaged bytes, in addition to zip's and its own.
 _MORE_READ_ERRORS = (LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
 _FORMAT = "lartpc-challenge-model"
+_GIVE = "give best.pt or last.pt of baseline.train"
 _VERSION = 2  # from 2 on with a seal
 
 
@@ -78,10 +79,10 @@ def load(path, map_location="cpu") -> dict:
         raise ChallengeError(f"{path}: no permission to read it") from reason
     except (*READ_ERRORS, *_MORE_READ_ERRORS, pickle.UnpicklingError) as reason:
         raise ChallengeError(
-            f"{path}: not a readable checkpoint (damaged, cut short or of another kind)"
+            f"{path}: not a readable checkpoint (damaged, cut short or of another kind); {_GIVE}"
         ) from reason
     if not isinstance(checkpoint, dict) or checkpoint.get("format") != _FORMAT:
-        raise ChallengeError(f"{path}: not a checkpoint of this baseline")
+        raise ChallengeError(f"{path}: not a checkpoint of this baseline; {_GIVE}")
     if checkpoint.get("version") not in (1, _VERSION):
         raise ChallengeError(
             f"{path}: a checkpoint of version {checkpoint.get('version')}, this is {_VERSION}"

@@ -29,7 +29,11 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
     with EventFile(events, labelled=True) as source:
         if len({Path(path).resolve() for path in (events, train, holdout)}) < 3:
             raise ChallengeError("the file to split and its two parts need three different names")
-        n_held = round(share * len(source)) if 0 < share < 1 else 0
+        if not 0 < share < 1:
+            raise ChallengeError(
+                f"the share must be between 0 and 1, 0.2 is a fifth; found {share:g}"
+            )
+        n_held = round(share * len(source))
         if not 0 < n_held < len(source):
             raise ChallengeError(
                 f"{events}: {share:g} of its {len(source)} events leaves one part empty"
