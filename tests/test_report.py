@@ -457,6 +457,7 @@ document.body.textContent = 'LAYOUT' + JSON.stringify(found) + 'END';
 </script>"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width"),
     [
