@@ -8,7 +8,8 @@ SIGTERM to the command or to one of its child processes, or a full disk (a limit
 files). It comes after a random share of the CPU time that the process needs after it has opened its
 first file, or of the bytes of the largest file. Then the same command runs again. It must leave the
 same bytes as the run without faults, no temporary files, and all files of other users. Measured
-times of training and scoring are not compared.
+times of training and scoring are not compared. Bundles contain the source code: do not change it
+while this runs.
 
 In all runs, SIGCHLD is ignored and umask is 0; in runs with a fault, the clock runs backwards.
 Other users must never be able to read a file that holds truth or seeds.
