@@ -81,7 +81,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict) -> Config:
-        """The configuration in a checkpoint. ChallengeError where it is of another version.
+        """Read a checkpoint's configuration. ChallengeError where it is of another version.
 
         Checkpoints from before `balance` and `optimizer` were options had these values.
         """
@@ -120,7 +120,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _in_presets(name: str) -> str:
-    """The field's value in each preset, in words."""
+    """Return the field's value in each preset, in words."""
     values = {preset: getattr(config, name) for preset, config in PRESETS.items()}
     if len(set(values.values())) == 1:
         return f"default: {values[_DEFAULT]}"
@@ -128,13 +128,13 @@ def _in_presets(name: str) -> str:
 
 
 def given(options: argparse.Namespace) -> list[str]:
-    """The flags of the configuration that stood on the command line."""
+    """Return the flags of the configuration that stood on the command line."""
     names = ("preset", *(item.name for item in fields(Config)))
     return [_flag(name) for name in names if hasattr(options, name)]
 
 
 def from_options(options: argparse.Namespace) -> Config:
-    """The preset with the flags that were given."""
+    """Return the preset, changed by the flags that were given."""
     values = vars(options)
     changes = {item.name: values[item.name] for item in fields(Config) if item.name in values}
     return replace(PRESETS[values.get("preset", _DEFAULT)], **changes)

@@ -25,13 +25,13 @@ _INPUT_CHANNELS = 8
 
 
 def input_features(energy: torch.Tensor) -> torch.Tensor:
-    """(M, 8) float32: log-energy, energy and a constant, of order 1, then zeros."""
+    """Return (M, 8) float32: log-energy, energy and a constant, of order 1, then zeros."""
     columns = (torch.log(energy / 0.5), energy, torch.ones_like(energy))
     return nn.functional.pad(torch.stack(columns, 1), (0, _INPUT_CHANNELS - len(columns)))
 
 
 class UResNet(nn.Module):
-    """Logits of every voxel.
+    """The network: events in, logits of every voxel out.
 
     backend: computes the convolutions (plain PyTorch if None). Weights do not depend on it.
     """
@@ -50,16 +50,16 @@ class UResNet(nn.Module):
 
     @property
     def most_events(self) -> int:
-        """Events that a batch can hold."""
+        """The number of events that a batch can hold."""
         return self.backend.most_events(self.side)
 
     def forward(self, events: Ragged) -> torch.Tensor:
-        """(M, n_classes) logits; events' coords in 0..side-1, at least one voxel."""
+        """Return (M, n_classes) logits. The events' coords lie in 0..side-1; at least one voxel."""
         x = self.locate(events, input_features(events.energy).to(self.head.weight.dtype))
         return self.head(self.norm(self.levels(self.stem(x)).features))
 
     def locate(self, events: Ragged, features: torch.Tensor) -> Voxels:
-        """features (M, channels) at the events' voxels, as the layers take them."""
+        """Place features (M, channels) at the events' voxels, as the layers take them."""
         if events.n_voxels == 0:
             raise ValueError("a batch needs at least one voxel")
         if len(events) > self.most_events:

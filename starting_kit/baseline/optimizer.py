@@ -66,7 +66,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """(n, m) like `matrix` with singular values between 0.7 and 1.2: Newton and Schulz's iteration.
+    """Return `matrix` (n, m) with singular values of 0.7 to 1.2, by Newton and Schulz's iteration.
 
     Singular values below a thousandth of the largest stay smaller.
     """

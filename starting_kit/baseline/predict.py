@@ -46,7 +46,7 @@ _BATCH_VOXELS = {"cpu": 15_000, "cuda": 500_000}
 def class_probabilities(
     model: UResNet, events: Ragged, config: Config, n_views: int, progress: bool = False
 ) -> torch.Tensor:
-    """(M, n_classes) float32 on the CPU: probabilities averaged over `n_views` orientations.
+    """Return (M, n_classes) float32 on the CPU: probabilities averaged over `n_views` orientations.
 
     model: in evaluation mode, on the device that computes; events: on any device. Column i is
     the class of label i + 1. An event's result depends on that event alone. On a CPU, as many
@@ -58,7 +58,7 @@ def class_probabilities(
 
     @torch.inference_mode()  # which is a thread's own
     def fill(index: torch.Tensor) -> int:
-        """Put the probabilities of these events' voxels into the result; their number."""
+        """Put the probabilities of some events into the result; return the number of voxels."""
         batch = events.select(index.to(events.coords.device)).to(device)
         total = torch.zeros(batch.n_voxels, result.shape[1], device=device)
         for view in range(n_views):
@@ -83,7 +83,7 @@ def class_probabilities(
 
 @contextlib.contextmanager
 def _mapping(n_threads: int) -> Iterator[Callable]:
-    """Yields a `map` over `n_threads` threads, in each of which torch uses one.
+    """Yield a `map` over `n_threads` threads, in each of which torch uses one.
 
     torch's own way is to share every operation among threads. Threads then wait for one another so
     often that most of the gain is lost, and on a busy machine more than that.
@@ -102,7 +102,7 @@ def _mapping(n_threads: int) -> Iterator[Callable]:
 def predict(
     checkpoint_path, events_path, device: str = "auto", backend: str = "auto"
 ) -> np.ndarray:
-    """(M,) uint8 labels of an event file's voxels, in its order, of whatever kind the file is.
+    """Return (M,) uint8: the labels of an event file's voxels, in its order.
 
     Where checkpoint and events are of different cycles, classes are matched by name, and those that
     the events' cycle does not tell apart are added up: protons are "other" in cycle 1.

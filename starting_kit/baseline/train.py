@@ -58,7 +58,7 @@ _CHECKPOINT_SECONDS = 300
 
 
 class Stop:
-    """A request to stop after the current step. `number`: of the signal, None without one."""
+    """Hold a request to stop after the current step. number: of the signal, None without one."""
 
     number: int | None = None
 
@@ -115,7 +115,7 @@ def train(
 
 
 def _open_events(paths, workers: int, device: torch.device) -> tuple[Ragged | EventDataset, Cycle]:
-    """The events with voxels: in memory on `device`, or to be read by `workers` processes."""
+    """Return the events with voxels: in memory on `device`, or for `workers` processes to read."""
     if workers:
         dataset = EventDataset(paths)
         return dataset.charged(), dataset.cycle
@@ -124,7 +124,7 @@ def _open_events(paths, workers: int, device: torch.device) -> tuple[Ragged | Ev
 
 
 def _final_scores(training: Training, out: Path) -> dict:
-    """The scores of best.pt on the hold-out, over all its views."""
+    """Return the scores of best.pt on the hold-out, over all its views."""
     best = training.averaged
     if training.rank == 0:  # the others get its weights when they measure
         backend = training.model.backend
@@ -200,7 +200,7 @@ def _closing(training: Training, scores: dict, out: Path) -> str:
 
 
 def _agreed(stop: Stop, training: Training) -> bool:
-    """Whether any process was asked to stop: all must leave the loop after the same step."""
+    """Tell whether any process was asked to stop: all must leave the loop after the same step."""
     if training.world == 1:
         return stop.number is not None
     flag = torch.tensor(float(stop.number is not None), device=training.device)
@@ -228,7 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _plan(options: argparse.Namespace) -> tuple[Config, Path]:
-    """What to train and where to write it. ChallengeError for options that contradict."""
+    """Return what to train and where to write it. ChallengeError for options that contradict."""
     if options.resume:
         superfluous = [flag for flag in config.given(options) if flag != "--epochs"]
         superfluous += ["--out"] * bool(options.out) + ["--init-from"] * bool(options.init_from)

@@ -33,7 +33,7 @@ _RAREST = 1e-3
 def event_loss(
     logits: torch.Tensor, events: Ragged, n_events: int, balance: float = 0.0
 ) -> torch.Tensor:
-    """Cross-entropy averaged over each event's voxels, summed over events, divided by n_events.
+    """Return the cross-entropy: mean over an event's voxels, sum over events, divided by n_events.
 
     As the score does, it counts every event alike, large or small. balance: a voxel counts as the
     share of its class in these events to the power of -balance, and 1 in the mean over voxels.
@@ -48,7 +48,7 @@ def event_loss(
 
 
 def learning_rate(config: Config, step: int, n_steps: int) -> float:
-    """One cycle: a linear climb over `warmup` of the steps, then half a cosine down to zero."""
+    """Return a step's rate: a linear climb over `warmup` of the steps, then half a cosine."""
     climb = config.warmup * n_steps
     if step < climb:
         return config.learning_rate * (step + 1) / (climb + 1)
@@ -101,16 +101,16 @@ class Training:
 
     @property
     def epoch(self) -> int:
-        """Epochs that are over."""
+        """The number of epochs that are over."""
         return self.step // self.steps_per_epoch
 
     @property
     def mean_loss(self) -> torch.Tensor:
-        """Of this epoch's steps so far; NaN before the first."""
+        """The mean loss of this epoch's steps so far; NaN before the first."""
         return self.loss_sum / self.loss_steps
 
     def batch(self) -> tuple[Ragged, int]:
-        """This process's share of the step's events, as training sees them; their number in all."""
+        """Return this process's share of the step's events, turned; and the number in all."""
         if self.reader:
             events = self.reader.batch(self.step).to(self.device)
         else:
@@ -127,11 +127,11 @@ class Training:
         return self.train_index[shuffled_batch(n_train, size, step, self.config.seed)]
 
     def _share(self, step: int) -> torch.Tensor:
-        """The events (n,) int64 of a step that are this process's."""
+        """Return the events (n,) int64 of a step that are this process's."""
         return self._batch_index(step)[self.rank :: self.world]
 
     def backward(self) -> torch.Tensor:
-        """Put the step's gradients into the parameters; the loss over this process's share."""
+        """Put the step's gradients into the parameters; return the loss of this process's share."""
         events, n_events = self.batch()
         with arithmetic(self.model, self.config.precision):
             logits = self.network(events)
@@ -142,7 +142,7 @@ class Training:
         return loss.detach()
 
     def advance(self) -> None:
-        """One step of training."""
+        """Do one step of training."""
         rate = learning_rate(self.config, self.step, self.n_steps)
         for group in (group for one in self.optimizers for group in one.param_groups):
             group["lr"] = rate
@@ -199,7 +199,7 @@ class Training:
         return row
 
     def measure(self, model: UResNet, n_views: int) -> dict:
-        """Loss and the challenge's metrics on the hold-out; nothing where none is held out."""
+        """Return the loss and the challenge's metrics on the hold-out; {} without hold-out."""
         if len(self.holdout_index) == 0:
             return {}
         if self.world > 1:  # each process's norms have seen its own shares
@@ -223,7 +223,7 @@ class Training:
         return {"loss": float(loss.mean()), **scores, **by_class}
 
     def _measure(self, model: UResNet, index: torch.Tensor, n_views: int) -> tuple:
-        """Loss, right and labelled voxels of each of these events; their confusion matrix."""
+        """Return each event's loss, right and labelled voxels, and the confusion matrix."""
         where = self.device if isinstance(self.events, Ragged) else "cpu"
         events = self.events.select(index.to(where))
         probability = class_probabilities(model, events, self.config, n_views)
@@ -237,11 +237,11 @@ class Training:
         return loss.numpy(), *counts, confusion
 
     def model_checkpoint(self) -> dict:
-        """The averaged network, as best.pt holds it."""
+        """Return the averaged network, as best.pt holds it."""
         return pack_model(self.averaged.state_dict(), self.config, self.cycle)
 
     def state_checkpoint(self) -> dict:
-        """Everything to resume from, as last.pt holds it; prediction can read it too."""
+        """Return all that resuming needs, as last.pt holds it; prediction can read it too."""
         state = {
             "data": self.events.fingerprint(),
             "model": self.model.state_dict(),

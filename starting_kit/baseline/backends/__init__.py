@@ -35,12 +35,12 @@ class Voxels(Protocol):
         ...
 
     def replace_feature(self, features: torch.Tensor, /) -> Voxels:
-        """Other features at the same voxels."""
+        """Return other features at the same voxels."""
         ...
 
 
 class Backend(Protocol):
-    """Makes the three kinds of layers of the network; each turns Voxels into Voxels.
+    """Make the three kinds of layers of the network; each turns Voxels into Voxels.
 
     Level 0 is the detector's grid; the grid of a level has half as many cells along each axis as
     the one before. Layers have no bias. The voxels of level 0 keep the order of the events.
@@ -49,32 +49,32 @@ class Backend(Protocol):
     name: str
 
     def submanifold(self, n_in: int, n_out: int, level: int) -> nn.Module:
-        """3^3 convolution whose output has the voxels of its input."""
+        """Make a 3^3 convolution whose output has the voxels of its input."""
         ...
 
     def down(self, n_in: int, n_out: int, level: int) -> nn.Module:
-        """2^3 convolution with stride 2 from `level` to the next coarser one."""
+        """Make a 2^3 convolution with stride 2 from `level` to the next coarser one."""
         ...
 
     def up(self, n_in: int, n_out: int, level: int) -> nn.Module:
-        """Transposed 2^3 convolution from the next coarser level to the voxels of `level`."""
+        """Make a transposed 2^3 convolution from the next grid to the voxels of `level`."""
         ...
 
     def locate(self, events: Ragged, features: torch.Tensor, side: int) -> Voxels:
-        """features (M, channels) at the events' voxels; coords lie in 0..side-1."""
+        """Place features (M, channels) at the events' voxels; coords lie in 0..side-1."""
         ...
 
     def most_events(self, side: int) -> int:
-        """How many events one batch can hold."""
+        """Return how many events one batch can hold."""
         ...
 
     def allow_tf32(self, allowed: bool) -> None:
-        """Whether fp32 products may be computed in TF32 on a GPU."""
+        """Set whether fp32 products may be computed in TF32 on a GPU."""
         ...
 
 
 def open_backend(name: str, device: torch.device) -> Backend:
-    """The backend spconv, spconv-triton, torch or auto, for networks on `device`.
+    """Return the backend spconv, spconv-triton, torch or auto, for networks on `device`.
 
     auto: spconv where it can be imported and `device` is an NVIDIA card that it has kernels for,
     torch elsewhere. ChallengeError where another one is asked for and can't be had.

@@ -22,7 +22,7 @@ _MOST_CELLS = 2**31
 
 
 class Spconv:
-    """A baseline.backends.Backend. package: spconv or spconv_triton; ImportError without it."""
+    """Make spconv's layers: a Backend. package: spconv or spconv_triton; ImportError without it."""
 
     def __init__(self, device: torch.device, package: str = "spconv"):
         # spconv and its build tool use what Python and torch deprecate: not the user's to mend.

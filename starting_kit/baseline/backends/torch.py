@@ -26,7 +26,7 @@ _NO_CELL = -(2**62)  # follows the last cell; no search finds it
 
 
 class PlainTorch:
-    """A baseline.backends.Backend."""
+    """Make the layers from PyTorch alone: a baseline.backends.Backend."""
 
     name = "torch"
 
@@ -112,13 +112,13 @@ class _Bags:
 
     @classmethod
     def of(cls, row: torch.Tensor, n_rows: int) -> _Bags:
-        """row (P,): the row that each product belongs to."""
+        """Sort the products by the row (P,) that each belongs to."""
         start = row.new_zeros(n_rows + 1)
         start[1:] = torch.bincount(row, minlength=n_rows).cumsum(0)
         return cls(torch.argsort(row, stable=True), start)
 
     def sum(self, products: torch.Tensor) -> torch.Tensor:
-        """(rows, channels) sums of products (P, channels)."""
+        """Return the sums (rows, channels) of products (P, channels)."""
         return embedding_bag(self.order, products, self.start, mode="sum", include_last_offset=True)
 
 
@@ -135,7 +135,7 @@ class _Neighbours:
     bags: _Bags
 
     def both_ways(self, k: int) -> tuple[tuple[int, torch.Tensor, torch.Tensor], ...]:
-        """Offset k < 13 and the opposite one, each with its rows of source and target."""
+        """Return offset k < 13 and the opposite one, each with its rows of source and target."""
         source, target = self.pairs[k]
         return (k, source, target), (26 - k, target, source)
 
@@ -189,7 +189,7 @@ class _Grid:
         return _Neighbours(pairs, counts, _Bags.of(torch.cat(targets), n))
 
     def decoded(self) -> tuple[torch.Tensor, ...]:
-        """event, x, y and z of each voxel, (n,) int64 each."""
+        """Return event, x, y and z of each voxel, (n,) int64 each."""
         rest, z = self.cell // self.stride, self.cell % self.stride
         rest, y = rest // self.stride, rest % self.stride
         return rest // self.stride, rest % self.stride, y, z
@@ -231,7 +231,7 @@ def _spread(work: Callable[[int], None], count: int, device: torch.device) -> No
 
 @lru_cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
-    """Threads in each of which torch computes by itself."""
+    """Return threads in each of which torch computes by itself."""
     return ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
 
 
@@ -322,7 +322,7 @@ def _weight_gradient(
     x: torch.Tensor,
     x_rows: Sequence[torch.Tensor],
 ) -> torch.Tensor:
-    """The gradient of `weight`; per offset, the rows of output and input that it connects."""
+    """Return the gradient of `weight`. Rows: of output and input that each offset connects."""
     of_weight = torch.empty_like(weight)
     kernels = of_weight.flatten(1, 3).unbind(1)
     for of_kernel, of_gradient, of_x in zip(kernels, gradient_rows, x_rows):
@@ -332,7 +332,7 @@ def _weight_gradient(
 
 
 def _to_coarse(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
-    """For each coarse voxel the sum over its fine ones: row times kernel (in, out) of its place."""
+    """Sum, for each coarse voxel, its fine ones' rows times the kernel (in, out) of their place."""
     products = x.new_empty(len(x), kernels[0].shape[1])
     for kernel, fine, part in zip(kernels, halving.fine, products.split(halving.counts)):
         torch.mm(x.index_select(0, fine), kernel, out=part)
@@ -340,7 +340,7 @@ def _to_coarse(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
 
 
 def _to_fine(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
-    """For each fine voxel: the row of its coarse one times the kernel (in, out) of its place."""
+    """Multiply, for each fine voxel, its coarse one's row by the kernel (in, out) of its place."""
     out = x.new_empty(sum(halving.counts), kernels[0].shape[1])
     for kernel, fine, parent in zip(kernels, halving.fine, halving.parent):
         out.index_copy_(0, fine, x.index_select(0, parent) @ kernel)
