@@ -64,6 +64,7 @@ def write_2018_dense(path, *, energy="f4", label="u1", names=("data", "label"), 
     ],
     ids=["contiguous", "an event a chunk", "chunks across events", "big-endian", "other names"],
 )
+@pytest.mark.slow
 def test_dense_events_of_2018_are_read_from_any_layout(tmp_path, options):
     events = list(read_events_2018(write_2018_dense(tmp_path / "train_1-2.hdf5", **options)))
     assert [event.event_id for event in events] == [0, 1]
@@ -107,6 +108,7 @@ def test_csv_rows_may_be_in_any_order(tmp_path):
     assert {e.event_id: as_dict(e) for e in events} == BY_EVENT
 
 
+@pytest.mark.slow
 def test_csv_longer_than_a_block_of_text(tmp_path):
     rng = np.random.default_rng(5)
     flat = rng.choice(192**3, size=600_000, replace=False)

@@ -38,6 +38,7 @@ def test_the_parts_are_disjoint_and_complete(train_file, tmp_path):
         assert (events.cycle.number, events.scale) == (2, "demonstration")
 
 
+@pytest.mark.slow
 def test_each_voxel_keeps_its_particle(tmp_path):
     """The shipped events: what a voxel's particle is called, in the whole file and in its parts."""
 

@@ -495,6 +495,7 @@ main(sys.argv[2:])
 
 
 @pytest.mark.parametrize("renamed", [1, 3, 5])
+@pytest.mark.slow
 def test_killed_in_the_middle_the_same_command_finishes_the_same_split(split, tmp_path, renamed):
     """The first file to be renamed is the secret, then two references, and so on."""
     folders = [split / "raw", tmp_path / "public", tmp_path / "private"]

@@ -94,6 +94,7 @@ def test_a_hang_ends_at_the_time_limit(run, trap):
     assert time.monotonic() - start > 0.5
 
 
+@pytest.mark.slow
 def test_a_loop_in_a_sparse_file_ends_sooner(tmp_path, monkeypatch):
     """Reading a sparse file takes a second, so a worker must not wait four minutes."""
     sparse = forms.Run(tmp_path / "run", toy.make_events(5, n_voxels=(20, 40)))

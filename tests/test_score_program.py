@@ -181,6 +181,7 @@ def test_an_empty_submission_folder(worker, events):
 
 
 @pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.slow
 def test_every_phase_refuses_the_same_with_the_same_words(tmp_path, events, pred, index):
     """Event 0 belongs to the public phase, event 1 to the hidden one; messages must not show it."""
     texts = []

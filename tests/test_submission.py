@@ -360,6 +360,7 @@ def test_dense(run, storage):
 
 
 @pytest.mark.parametrize("dtype", ["i1", "<u2", ">i4", "<i8", ">u8"])
+@pytest.mark.slow
 def test_dense_integers_of_any_width_and_byte_order(run, dtype):
     run.dense(dtype=dtype, chunks=(1, 96, 96, 96), compression="lzf")
     check(run)

@@ -44,6 +44,7 @@ def test_classes_that_energy_separates_are_separated():
 
 
 @pytest.mark.parametrize("cycle", [1, 2])
+@pytest.mark.slow
 def test_no_other_cuts_are_better(cycle):
     events = make_events(30, cycle=cycle, seed=cycle)
     rule = fit_threshold(events, CYCLES[cycle])
