@@ -161,12 +161,14 @@ def _read_hdf5(
 ) -> None:
     with open_guarded(upload.name, upload.stream) as file:
         (pred,) = file.datasets("pred")
+        volume = manifest.n_events * GRID_SIZE**3
+        is_flattened = volume > 0 and pred.shape == (volume,)
         if len(pred.shape) == 4:
             check_dense(file, pred, manifest)
             coords = manifest.coords()
             lock(True)
             read_dense(pred, manifest, coords, out)
-        elif len(pred.shape) == 1 and pred.shape[0] != manifest.n_events * GRID_SIZE**3:
+        elif len(pred.shape) == 1 and not is_flattened:
             lock(False)
             read_sparse(file, pred, manifest, out)
         else:
