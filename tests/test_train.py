@@ -103,6 +103,16 @@ def assert_identical(a, b):
         assert a == b or (a != a and b != b)  # a class without voxels has no precision
 
 
+def test_threads_change_no_bit_of_a_training(events):
+    one = start(events)
+    advance(one, 10)
+    torch.set_num_threads(2)
+    two = start(events)
+    advance(two, 10)
+    assert torch.get_num_threads() == 2
+    assert_identical(everything(one), everything(two))
+
+
 def test_two_events_are_learnt_by_heart():
     """Random labels on a random walk: only memory helps. 60 steps reach what chance does not."""
     draw = torch.Generator().manual_seed(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from baseline.augment import random_view
 from baseline.backends import Backend
+from baseline.backends.torch import sharing_products
 from baseline.checkpoint import fitting, pack_model
 from baseline.config import Config
 from baseline.dataset import Ragged, n_batches, shuffled_batch, split
@@ -143,6 +145,10 @@ class Training:
 
     def advance(self) -> None:
         """Do one step of training."""
+        with sharing_products() if self.device.type == "cpu" else contextlib.nullcontext():
+            self._step()
+
+    def _step(self) -> None:
         rate = learning_rate(self.config, self.step, self.n_steps)
         for group in (group for one in self.optimizers for group in one.param_groups):
             group["lr"] = rate

@@ -8,8 +8,9 @@ a given number of threads.
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -209,13 +210,32 @@ class _Grid:
         return _Halving(fine.split(counts), parent.split(counts), counts, bags, grid)
 
 
-def _spread(work: Callable[[int], None], count: int, device: torch.device) -> None:
-    """Call work(0) to work(count - 1); on a CPU, on as many threads as torch may use.
+# Threads that share products while torch itself uses one; 0: as many as torch uses.
+_sharing = 0
 
-    Each product is one thread's: to share every product among threads costs a fifth more.
+
+@contextlib.contextmanager
+def sharing_products() -> Iterator[None]:
+    """Share products alone among the threads that torch may use; a CPU computes all else with one.
+
+    Without it, torch shares each of the small operations between the products too, and the threads
+    wait for one another: with two threads a step took 19.9 ms per event of 800 voxels instead of
+    12.1, and 35.6 instead of 33.4 with 2,700 (one thread: 13.1 and 37.6). The result has the same
+    bits for any number of threads.
     """
-    n_threads = torch.get_num_threads() if device.type == "cpu" else 1
+    global _sharing
+    before, _sharing = _sharing, torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(_sharing)
+        _sharing = before
 
+
+def _spread(work: Callable[[int], None], count: int, device: torch.device) -> None:
+    """Call work(0) to work(count - 1); on a CPU on several threads, each call on one of them."""
+    n_threads = (_sharing or torch.get_num_threads()) if device.type == "cpu" else 1
     is_inference = torch.is_inference_mode_enabled()
 
     def share(first: int) -> None:
