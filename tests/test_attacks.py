@@ -868,6 +868,15 @@ def zip_with_two_names_for_its_file(run):
     return path
 
 
+@refused("has a second name, '../ref/predictions.h5'; zip the file itself")
+def zip_with_a_unicode_path_that_leads_out(run):
+    """Info-ZIP's extra field 0x7075: newer programs take its name, older ones the directory's."""
+    member, other = zipfile.ZipInfo("predictions.h5"), b"../ref/predictions.h5"
+    field = struct.pack("<BI", 1, zlib.crc32(b"predictions.h5")) + other
+    member.extra = struct.pack("<HH", 0x7075, len(field)) + field
+    return run.zip((member, run.sparse().read_bytes()))
+
+
 @refused(r"holds 2 files.*'a\\u\{202e\}5h.h5', 'b\\x1b\[2J.csv'")
 def names_that_turn_and_clear_a_terminal(run):
     return run.zip(("a\u202e5h.h5", run.sparse().read_bytes()), ("b\x1b[2J.csv", b"event"))

@@ -341,6 +341,16 @@ def _check_size(where: str, n_bytes: int) -> None:
         )
 
 
+def _unicode_path(extra: bytes) -> str:
+    """Return the name that newer programs take in place of the directory's (Info-ZIP), or ""."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        if kind == 0x7075:  # version, checksum of the other name, name
+            return extra[9 : 4 + size].decode("utf-8", "replace")
+        extra = extra[4 + size :]
+    return ""
+
+
 def _check_member(where: str, member: zipfile.ZipInfo, zip_bytes: int) -> None:
     if member.flag_bits & 1:
         raise SubmissionError(f"{where}: is encrypted; zip it without a password")
@@ -351,6 +361,9 @@ def _check_member(where: str, member: zipfile.ZipInfo, zip_bytes: int) -> None:
     _check_size(where, member.file_size)
     if member.compress_size > zip_bytes:
         raise SubmissionError(f"{where}: is damaged; zip or upload it again")
+    other = _unicode_path(member.extra)  # honest ones differ in how they spell an umlaut
+    if _leads_out(other) or other.split("/")[-1] in _PLATFORM_FILES:
+        raise SubmissionError(f"{where}: has a second name, {shown(other)}; zip the file itself")
     if member.file_size > DEFLATE_RATIO * member.compress_size + _BLOCK:
         raise SubmissionError(
             f"{where}: declares that {member.compress_size:,} bytes unpack to "
