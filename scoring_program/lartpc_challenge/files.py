@@ -93,10 +93,10 @@ def _what_else(path: Path) -> str:
     """Return what the file is instead of HDF5, as far as its first bytes show, and the advice."""
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
+    kind = kind_of(head)
     if head.startswith(ZIP):
-        return f"but {kind_of(head)}; if it is a zip, unzip it and give the .h5 file in it"
-    found = f"but {kind_of(head)}" if kind_of(head) else "(damaged, cut short or of another kind)"
-    return f"{found}; {_AGAIN}"
+        return f"but {kind}; if it is a zip, unzip it and give the .h5 file in it"
+    return f"{f'but {kind}' if kind else '(damaged, cut short or of another kind)'}; {_AGAIN}"
 
 
 def _must_be_sealed(file: h5py.File) -> bool:

@@ -25,7 +25,7 @@ _INPUT_CHANNELS = 8
 
 
 def input_features(energy: torch.Tensor) -> torch.Tensor:
-    """Return (M, 8) float32: log-energy, energy and a constant, of order 1, then zeros."""
+    """Return the network's input (M, 8) float32: log-energy, energy, a constant, and zeros."""
     columns = (torch.log(energy / 0.5), energy, torch.ones_like(energy))
     return nn.functional.pad(torch.stack(columns, 1), (0, _INPUT_CHANNELS - len(columns)))
 

@@ -35,7 +35,7 @@ _RAREST = 1e-3
 def event_loss(
     logits: torch.Tensor, events: Ragged, n_events: int, balance: float = 0.0
 ) -> torch.Tensor:
-    """Return the cross-entropy: mean over an event's voxels, sum over events, divided by n_events.
+    """Return the sum of the events' mean cross-entropies over their voxels, divided by n_events.
 
     As the score does, it counts every event alike, large or small. balance: a voxel counts as the
     share of its class in these events to the power of -balance, and 1 in the mean over voxels.

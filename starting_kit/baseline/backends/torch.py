@@ -224,13 +224,13 @@ def sharing_products() -> Iterator[None]:
     bits for any number of threads.
     """
     global _sharing
-    before, _sharing = _sharing, torch.get_num_threads()
+    _sharing = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(_sharing)
-        _sharing = before
+        _sharing = 0
 
 
 def _spread(work: Callable[[int], None], count: int, device: torch.device) -> None:

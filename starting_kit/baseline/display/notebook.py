@@ -11,7 +11,7 @@ from baseline.display.views import Shown, panels
 
 
 def show(*rows: Shown | tuple[Shown, Shown], height_px: int = 600) -> HTML:
-    """Show events one below another, each in two views; the two events of a pair side by side.
+    """Show events one below another, each in two views. Pairs stand side by side.
 
     The output contains the whole page (5 MB): it needs no internet, no running kernel, no widget.
     """

@@ -148,7 +148,7 @@ class Shown:
 
     @property
     def dead_planes(self) -> list[tuple[int, int, int]]:
-        """The result of `find_dead_planes` if the cycle has dead planes, else none."""
+        """Return the planes that `find_dead_planes` finds; none if the cycle has no dead planes."""
         return find_dead_planes(self.event.coords) if self.cycle.has_dead_planes else []
 
     @property
