@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 import pytest
 import toy
+from calls import call_in_small_process, small_process
 
 from lartpc_challenge.__main__ import main
 from lartpc_challenge.format import GRID_SHAPE, SubmissionError
@@ -1070,17 +1071,23 @@ def run(tmp_path, monkeypatch):
     return forms.Run(tmp_path, toy.make_events(N_EVENTS, n_voxels=(20, 40)))
 
 
+@pytest.fixture(scope="module")
+def ask():
+    with small_process() as ask:
+        yield ask
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attack_is_refused(run, capfd, attack):
+def test_attack_is_refused(run, ask, attack):
     """The command ends with exit status 1 and one clear text without control characters.
 
     Where no process can be forked the same parser, without limits, says the same.
     """
     prepare, pattern = ATTACKS[attack]
     path = prepare(run) or run.res
-    assert main(["check", str(path), "--events", str(run.test)]) == 1
-    out, err = capfd.readouterr()
-    assert out == ""
+    done = ask(call_in_small_process, main, run.root, "check", path, "--events", run.test)
+    assert (done.returncode, done.stdout) == (1, "")
+    err = done.stderr
     assert re.search(pattern, err, re.DOTALL), err
     assert "Traceback" not in err
     assert len(err) < 4000
