@@ -66,8 +66,8 @@ def run_all(python: Callable[..., object], folder: Path, *commands: Sequence[obj
 def small_process() -> Iterator[Callable[..., Any]]:
     """Yield a function that calls function(*arguments) in a new process, which serves all calls.
 
-    For functions that fork: a fork of the process that runs all tests takes 20 ms of CPU time, since
-    it has imported PyTorch and many other libraries; here 2 ms.
+    For functions that fork: to fork the process that runs all tests takes 20 to 50 ms of CPU time,
+    since it has imported PyTorch and many other libraries; here it takes 2 ms.
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
