@@ -10,7 +10,6 @@ pimm    a folder of folders event_0000: coord.npy (N, 3), strength.npy (N, 1), s
 from __future__ import annotations
 
 import tokenize
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +19,10 @@ import numpy as np
 from lartpc_challenge.files import check_file
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.submission.upload import READ_ERRORS
+from organizer.convert.csv_file import header, read_rows
 from organizer.convert.deposits import NOT_KNOWN, ReadOptions, SourceEvent, Voxels, known_names
 from organizer.convert.larcv_kinds import FIVE_TYPES, kinds_of_types
-from organizer.convert.pilarnet_rows import NO_PIDS, NO_SIZE, grid, kinds
+from organizer.convert.pilarnet import NO_PIDS, NO_SIZE, grid, kinds
 from organizer.convert.taxonomy import Kind, kind_of_class
 
 NAMES = {
@@ -56,14 +56,7 @@ def read_csv(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
     names = header(path)
     if names is None or not set(_AXES) <= set(names):
         raise ChallengeError(f"{path}: the first line must name the columns x, y, z and energy")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy only warns about a file without rows
-            table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="utf-8-sig")
-    except (OSError, ValueError, UserWarning) as reason:
-        raise ChallengeError(f"{path}: expected a table of numbers: {reason}") from reason
-    if table.shape[1] != len(names):
-        raise ChallengeError(f"{path}: expected {len(names)} numbers in each line")
+    table = np.concatenate([np.zeros((0, len(names))), *read_rows(path, len(names))])
     arrays = dict(zip(names, table.T))
     arrays["coords"] = np.column_stack([arrays.pop(axis) for axis in _AXES])
     yield from _events(path, arrays, options)
@@ -110,16 +103,6 @@ def _kinds_of_names(where: Path, segment: np.ndarray, names: list[str]) -> np.nd
 def event_folders(path: Path) -> list[Path]:
     """Return the folders below `path` that hold an event, sorted by name."""
     return sorted(file.parent for file in Path(path).glob("**/coord.npy"))
-
-
-def header(path: Path) -> list[str] | None:
-    """Return the names in the first line of a CSV file, in lower case; None if it is not text."""
-    try:
-        with open(path, "rb") as file:
-            line = file.readline(1 << 16).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return [name.strip().strip('"').lower() for name in line.split(",")]
 
 
 def _events(

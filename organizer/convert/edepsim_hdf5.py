@@ -72,12 +72,12 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
         order = np.argsort(event, kind="stable")
         numbers, first = np.unique(event[order], return_index=True)
         rows_of = np.split(order, first[1:]) if len(numbers) else []
-        tracks = _Table(file, path, _TRAJECTORY_PLACES, _TRAJECTORY_NAMES)
-        vertices = _Table(file, path, _VERTEX_PLACES, _VERTEX_NAMES)
+        tracks = _sorted_table(file, path, _TRAJECTORY_PLACES, _TRAJECTORY_NAMES)
+        vertices = _sorted_table(file, path, _VERTEX_PLACES, _VERTEX_NAMES)
         for entry, columns in enumerate(_columns(table, fields, rows_of, path)):
             number = int(numbers[entry])
             where = f"{path}: event {number}"
-            kind, remarks = _kinds(columns, tracks.rows(number))
+            kind, remarks = _kinds(columns, _rows(tracks, number))
             yield SourceEvent(
                 entry,
                 number,
@@ -85,7 +85,7 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
                 _place(where, columns),
                 columns["energy"].astype(np.float64),
                 kind,
-                vertex_mm=_vertex_mm(vertices.rows(number)),
+                vertex_mm=_vertex_mm(_rows(vertices, number)),
                 remarks=remarks,
                 n_events=len(numbers),
             )
@@ -157,11 +157,11 @@ def _place(where: str, columns: dict[str, np.ndarray]) -> Segments:
 
 
 def _kinds(
-    columns: dict[str, np.ndarray], tracks: dict[str, np.ndarray] | None
+    columns: dict[str, np.ndarray], tracks: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the kinds (D,) uint8 of an event's segments, and remarks."""
     kind = kind_of_pdg(columns["pdg"].astype(np.int64))
-    if tracks is None or "track" not in columns or not {"track", "parent", "pdg"} <= set(tracks):
+    if "track" not in columns or not {"track", "parent", "pdg"} <= set(tracks):
         return kind, (NO_TRAJECTORIES,)
     number, parent, pdg = (tracks[name].astype(np.int64) for name in ("track", "parent", "pdg"))
     not_known = np.full(len(number), NO_PROCESS)
@@ -173,30 +173,31 @@ def _kinds(
     return np.where(found == Kind.NO_CLASS, kind, found).astype(np.uint8), ()
 
 
-def _vertex_mm(vertices: dict[str, np.ndarray] | None) -> np.ndarray | None:
-    if vertices is None or not len(vertices["event"]) or not {"x", "y", "z"} <= set(vertices):
+def _vertex_mm(vertices: dict[str, np.ndarray]) -> np.ndarray | None:
+    if not {"x", "y", "z"} <= set(vertices) or not len(vertices["event"]):
         return None
     return np.array([vertices[axis][0] for axis in "xyz"], np.float64) * _MM_PER_CM
 
 
-class _Table:
-    """Another table of the file, such as the trajectories, with the rows of each event.
+def _sorted_table(
+    file: h5py.File, path: Path, places: tuple[str, ...], names: dict[str, tuple[str, ...]]
+) -> dict[str, np.ndarray] | None:
+    """Return the columns of another table, such as the trajectories, sorted by event.
 
-    Its needed columns are in memory, about 40 bytes per row.
+    None if the file has no such table. In memory are about 40 bytes per row.
     """
+    dataset = _find_table(file, places)
+    fields = known_names(dataset.dtype.names or (), names) if dataset is not None else {}
+    if dataset is None or "event" not in fields:
+        return None
+    columns = {ours: _read(dataset, field, path) for ours, field in fields.items()}
+    order = np.argsort(columns["event"], kind="stable")
+    return {name: column[order] for name, column in columns.items()}
 
-    def __init__(self, file: h5py.File, path: Path, places: tuple[str, ...], names: dict):
-        self._columns: dict[str, np.ndarray] | None = None
-        dataset = _find_table(file, places)
-        fields = known_names(dataset.dtype.names or (), names) if dataset is not None else {}
-        if dataset is not None and "event" in fields:
-            found = {o: _read(dataset, f, path) for o, f in fields.items()}
-            order = np.argsort(found["event"], kind="stable")
-            self._columns = {ours: column[order] for ours, column in found.items()}
 
-    def rows(self, event: int) -> dict[str, np.ndarray] | None:
-        """Return the columns of one event; None if the file has no such table."""
-        if self._columns is None:
-            return None
-        low, high = np.searchsorted(self._columns["event"], [event, event + 1])
-        return {name: column[low:high] for name, column in self._columns.items()}
+def _rows(table: dict[str, np.ndarray] | None, event: int) -> dict[str, np.ndarray]:
+    """Return the columns of one event; none without a table."""
+    if table is None:
+        return {}
+    low, high = np.searchsorted(table["event"], [event, event + 1])
+    return {name: column[low:high] for name, column in table.items()}

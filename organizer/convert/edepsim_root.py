@@ -22,20 +22,14 @@ from organizer.convert.edepsim_tracks import (
     kind_of_hits,
     kind_of_tracks,
 )
-from organizer.convert.root_file import (
-    columns,
-    find_branch,
-    need_branch,
-    open_root,
-    raw_entries,
-    reading_root,
-)
+from organizer.convert.root_file import Tree, open_root, reading_root
 from organizer.convert.taxonomy import Kind
 
 TREE = "EDepSimEvents"
 _ACTIVE = "TPCActive"
 _BLOCK_ENTRIES = 100
 _TRACKS = ("Trajectories.TrackId", "Trajectories.ParentId", "Trajectories.PDGCode")
+_POINTS, _VERTEX = "Trajectories.Points", "Primaries.Position"
 _LORENTZ_BYTES, _XYZ_AT = 64, 32
 
 
@@ -44,19 +38,14 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
     with open_root(path) as file:
         if TREE not in file:
             raise ChallengeError(f"{path}: has no tree {TREE}; it has {file.keys(cycle=False)}")
-        tree = file[TREE]
-        hits = need_branch(path, tree, "SegmentDetectors")
-        numbers = [need_branch(path, tree, name) for name in ("RunId", "EventId")]
-        tracks = [find_branch(tree, name) for name in _TRACKS]
-        points = find_branch(tree, "Trajectories.Points")
-        vertex = find_branch(tree, "Primaries.Position")
-        for start in range(0, tree.num_entries, _BLOCK_ENTRIES):
-            stop = min(start + _BLOCK_ENTRIES, tree.num_entries)
-            run, event = columns(path, numbers, start, stop)
-            of_hits = raw_entries(path, hits, start, stop)
-            of_tracks = columns(path, tracks, start, stop) if None not in tracks else None
-            of_points = raw_entries(path, points, start, stop) if points is not None else None
-            of_vertex = raw_entries(path, vertex, start, stop) if vertex is not None else None
+        tree = Tree(path, file[TREE])
+        for start in range(0, len(tree), _BLOCK_ENTRIES):
+            stop = min(start + _BLOCK_ENTRIES, len(tree))
+            run, event = tree.columns(("RunId", "EventId"), start, stop)
+            of_hits = tree.raw("SegmentDetectors", start, stop)
+            of_tracks = tree.columns(_TRACKS, start, stop) if tree.has(*_TRACKS) else None
+            of_points = tree.raw(_POINTS, start, stop) if tree.has(_POINTS) else None
+            of_vertex = tree.raw(_VERTEX, start, stop) if tree.has(_VERTEX) else None
             for i, entry in enumerate(range(start, stop)):
                 where = f"{path}: entry {entry}"
                 with reading_root(where):
@@ -73,7 +62,7 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
                     kind[chosen],
                     vertex_mm=place,
                     remarks=(*remarks, *detectors),
-                    n_events=tree.num_entries,
+                    n_events=len(tree),
                 )
 
 

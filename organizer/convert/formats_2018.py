@@ -13,7 +13,6 @@ A few events at a time are in memory, but all voxels of a CSV file: 12 bytes eac
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -27,6 +26,9 @@ from lartpc_challenge.files import StrPath, check_file, new_h5, open_h5, reading
 from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE, ChallengeError
 from lartpc_challenge.signals import let_in
 from lartpc_challenge.submission.problems import shown
+from organizer.convert.csv_file import header, read_rows
+from organizer.convert.deposits import known_names
+from organizer.convert.h5 import get_dataset
 
 _DENSE_NAMES = {"energy": ("data", "val"), "label": ("label", "labels")}
 _CSV_NAMES = {
@@ -38,7 +40,7 @@ _CSV_NAMES = {
     "label": ("label", "labels"),
 }
 # The largest whole number of a column, and its type in memory.
-_CSV_WHOLE = {
+_WHOLE = {
     "event": (2**32 - 1, np.uint32),
     "x": (GRID_SIZE - 1, np.uint8),
     "y": (GRID_SIZE - 1, np.uint8),
@@ -46,8 +48,6 @@ _CSV_WHOLE = {
     "label": (max(cycle.n_labels for cycle in CYCLES.values()) - 1, np.uint8),
 }
 _DENSE_BLOCK_CELLS = 1 << 24
-_CSV_BLOCK_BYTES = 1 << 23
-_CSV_LINE_BYTES = 1 << 16
 _BRICK = 24  # edge of the written chunks; most of an event's 512 chunks stay empty
 
 
@@ -67,15 +67,15 @@ def read_events_2018(path: StrPath) -> Iterator[Event]:
 def read_dense(path: StrPath) -> Iterator[Event]:
     """Yield the events of a dense file; event_id is that of the file, else the row number."""
     with open_h5(path) as file:
-        energy, label = _dense_dataset(file, "energy"), _dense_dataset(file, "label")
-        event_id = file["event_id"][:] if "event_id" in file else None
+        data_sets = _dense_data_sets(file)
+        energy = data_sets.get("energy")
         if energy is None:
             raise ChallengeError(f"{path}: expected a data set `data` of shape (N, 192, 192, 192)")
-        if label is not None and label.shape != energy.shape:
+        label = data_sets.get("label", energy)
+        if label.shape != energy.shape:
             raise ChallengeError(f"{path}: label is {label.shape}, but data {energy.shape}")
-        if event_id is None:
-            event_id = np.arange(len(energy))
-        event_id = _whole_numbers(path, "event", event_id)
+        event_id = file["event_id"][:] if "event_id" in file else np.arange(len(energy))
+        event_id = _compact(path, "event", event_id)
         if event_id.shape != energy.shape[:1]:
             raise ChallengeError(f"{path}: event_id is {event_id.shape}, expected one per event")
         if len(np.unique(event_id)) < len(event_id):
@@ -83,44 +83,38 @@ def read_dense(path: StrPath) -> Iterator[Event]:
         # A chunk that contains several events is unpacked only once.
         step = energy.chunks[0] if energy.chunks else 1
         for start in range(0, len(energy), step):
-            yield from _dense_block(path, energy, label, event_id[start : start + step], start)
+            yield from _dense_block(path, data_sets, event_id[start : start + step], start)
 
 
-def _dense_dataset(file: h5py.File, column: str) -> h5py.Dataset | None:
-    for name in file:
-        dataset = file.get(name)
-        if name.lower() in _DENSE_NAMES[column] and isinstance(dataset, h5py.Dataset):
-            if dataset.shape[1:] != GRID_SHAPE or dataset.dtype.kind not in "fiu":
-                raise ChallengeError(
-                    f"{file.filename}: {name} is {dataset.dtype} {dataset.shape}, "
-                    f"expected numbers of shape (N, 192, 192, 192)"
-                )
-            return dataset
-    return None
+def _dense_data_sets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Return our name -> data set. Raises ChallengeError for one of another shape or type."""
+    found = {}
+    for ours, theirs in known_names(map(str, file), _DENSE_NAMES).items():
+        dataset = get_dataset(file, theirs)
+        if dataset.shape[1:] != GRID_SHAPE or dataset.dtype.kind not in "fiu":
+            raise ChallengeError(
+                f"{file.filename}: {theirs} is {dataset.dtype} {dataset.shape}, "
+                f"expected numbers of shape (N, 192, 192, 192)"
+            )
+        found[ours] = dataset
+    return found
 
 
 def _dense_block(
-    path: StrPath,
-    energy: h5py.Dataset,
-    label: h5py.Dataset | None,
-    event_id: np.ndarray,
-    start: int,
+    path: StrPath, data_sets: dict[str, h5py.Dataset], event_id: np.ndarray, start: int
 ) -> Iterator[Event]:
     """Yield the events from row `start` on, one per value of `event_id`, read in slabs of x."""
-    rows = slice(start, start + len(event_id))
-    width = energy.chunks[1] if energy.chunks else 1
+    chunks, rows = data_sets["energy"].chunks, slice(start, start + len(event_id))
+    width = chunks[1] if chunks else 1
     width *= max(1, _DENSE_BLOCK_CELLS // (len(event_id) * width * GRID_SIZE**2))
     found = []
     for x in range(0, GRID_SIZE, width):
         with reading(f"{path}: row {start} or one of the next"):
-            values = energy[rows, x : x + width]
-            hit = np.nonzero(values)
-            labels = None if label is None else label[rows, x : x + width][hit]
-        columns = {"energy": _energies(values[hit])}
-        if labels is not None:
-            columns["label"] = _whole_numbers(path, "label", labels)
-        coords = np.column_stack((hit[1] + x, hit[2], hit[3])).astype(np.uint8)
-        found.append({"row": hit[0], "coords": coords, **columns})
+            slab = {name: dataset[rows, x : x + width] for name, dataset in data_sets.items()}
+        hit = np.nonzero(slab["energy"])
+        columns = {name: _compact(path, name, values[hit]) for name, values in slab.items()}
+        columns["coords"] = np.column_stack((hit[1] + x, hit[2], hit[3])).astype(np.uint8)
+        found.append({"row": hit[0], **columns})
     columns = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
     yield from _events(path, event_id, columns.pop("row"), columns)
 
@@ -166,7 +160,7 @@ def _write_bricks(dataset: h5py.Dataset, coords: np.ndarray, values: np.ndarray)
 
 def read_csv(path: StrPath) -> Iterator[Event]:
     """Yield the events of a CSV file, ordered by their first rows. Rows may be in any order."""
-    columns = _read_csv_columns(Path(path))
+    columns = _csv_columns(Path(path))
     event_id, first, event_of = np.unique(
         columns.pop("event"), return_index=True, return_inverse=True
     )
@@ -177,69 +171,21 @@ def read_csv(path: StrPath) -> Iterator[Event]:
     yield from _events(path, event_id[order], rank[event_of.ravel()], columns)
 
 
-def _read_csv_columns(path: Path) -> dict[str, np.ndarray]:
+def _csv_columns(path: Path) -> dict[str, np.ndarray]:
     """Return the known columns of the whole file, each in its compact type."""
-    try:
-        with open(path, "rb") as file:
-            names = _csv_header(path, file.readline(_CSV_LINE_BYTES))
-            blocks, rest, line = [], b"", 2
-            for text in iter(lambda: file.read(_CSV_BLOCK_BYTES), b""):
-                whole, newline, rest = (rest + text).rpartition(b"\n")
-                if newline:
-                    blocks.append(_parse_csv(path, whole, names, line))
-                    line += whole.count(b"\n") + 1
-            blocks.append(_parse_csv(path, rest, names, line))
-    except OSError as reason:
-        raise ChallengeError(f"{path}: {reason.strerror}") from reason
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-
-
-def _csv_header(path: Path, header: bytes) -> list:
-    """Return our name of each column; None for unknown columns."""
-    text = header.decode("utf-8-sig", errors="replace")
-    found = [name.strip().strip('"').lower() for name in text.split(",")]
+    found = header(path) or []
     ours = {alias: name for name, aliases in _CSV_NAMES.items() for alias in aliases}
     names = [ours.get(name) for name in found]
-    missing = [name for name in _CSV_NAMES if name != "label" and names.count(name) != 1]
-    if missing or names.count("label") > 1:
+    if any(names.count(name) != 1 for name in _CSV_NAMES if name != "label" or name in names):
         raise ChallengeError(
             f"{path}: the first line must name the columns event,x,y,z,val and, in train files, "
-            f"label, each once; found {shown(text.strip())}"
+            f"label, each once; found {shown(','.join(found))}"
         )
-    return names
-
-
-def _parse_csv(path: Path, text: bytes, names: list, line: int) -> dict[str, np.ndarray]:
-    """Parse some whole lines; return the known columns. line: the number of the first line."""
-    text = text.replace(b"\r", b"").strip(b"\n")
-    n_lines = text.count(b"\n") + 1 if text else 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # older numpy only warns about text that is not a number
-        try:
-            values = np.fromstring(text.replace(b"\n", b","), sep=",") if text else np.zeros(0)
-        except (ValueError, DeprecationWarning):
-            values = None
-    separator = np.frombuffer(text + b"\n" if text else b"", np.uint8)
-    n_columns = np.diff(np.cumsum(separator == ord(","))[separator == ord("\n")], prepend=0) + 1
-    if values is None or values.size != n_lines * len(names) or (n_columns != len(names)).any():
-        raise ChallengeError(_bad_line(path, text, len(names), line))
-    table = values.reshape(n_lines, len(names))
-    return {
-        name: _whole_numbers(path, name, column) if name in _CSV_WHOLE else _energies(column)
-        for name, column in zip(names, table.T)
-        if name
-    }
-
-
-def _bad_line(path: Path, text: bytes, n_columns: int, line: int) -> str:
-    for number, row in enumerate(text.split(b"\n"), start=line):
-        try:
-            complete = len([float(value) for value in row.split(b",")]) == n_columns
-        except ValueError:
-            complete = False
-        if not complete:
-            return f"{path} line {number}: expected {n_columns} numbers, found {shown(row)}"
-    return f"{path} line {line} or below: expected {n_columns} numbers in each line"
+    blocks = [
+        {name: _compact(path, name, column) for name, column in zip(names, rows.T) if name}
+        for rows in chain([np.zeros((0, len(names)))], read_rows(path, len(names)))
+    ]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def write_csv(
@@ -277,24 +223,21 @@ def _peek(events: Iterable[Event]) -> tuple[Iterator[Event], bool]:
     return chain([first], events), first.label is not None
 
 
-def _whole_numbers(path: StrPath, name: str, values: np.ndarray) -> np.ndarray:
+def _compact(path: StrPath, name: str, values: np.ndarray) -> np.ndarray:
     """Convert `values` to the compact type of column `name`.
 
-    Raises ChallengeError for other values than whole numbers in its range.
+    Raises ChallengeError for other values than whole numbers in its range; energies can be any.
     """
-    highest, dtype = _CSV_WHOLE[name]
+    if name == "energy":
+        with np.errstate(over="ignore"):  # they become infinite, and `_event` refuses them
+            return values.astype(np.float32)
+    highest, dtype = _WHOLE[name]
     wrong = ~((values >= 0) & (values <= highest) & (values == np.floor(values)))
     if wrong.any():
         raise ChallengeError(
             f"{path}: {name} must be a whole number from 0 to {highest}, found {values[wrong][0]:g}"
         )
     return values.astype(dtype)
-
-
-def _energies(values: np.ndarray) -> np.ndarray:
-    """Convert `values` to float32; too large values become infinite, and `_event` refuses them."""
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32)
 
 
 def _events(

@@ -36,10 +36,5 @@ def append(parent: h5py.Group, name: str, values: np.ndarray, chunk_rows: int = 
         dataset[-len(values) :] = values
 
 
-def names_of(parent: h5py.Group) -> list[str]:
-    """Return the names in `parent`."""
-    return [str(name) for name in parent]
-
-
 def _joined(parent: h5py.Group, name: str) -> str:
     return f"{parent.name or ''}/{name}".replace("//", "/")

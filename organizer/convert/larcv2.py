@@ -26,24 +26,14 @@ from organizer.convert.larcv_kinds import (
     producers_in,
     read_tables,
 )
-from organizer.convert.root_file import (
-    columns,
-    find_branch,
-    need_branch,
-    open_root,
-    raw_entries,
-    reading_root,
-)
+from organizer.convert.root_file import Tree, open_root, reading_root
 
 _CM, _UNITS = 1, {0: "wire and time", 2: "unknown"}
 _MEMBERWISE = 0x4000
 _VECTOR_HEADER = 8  # byte count, version, version of the class; 4 more if that is 0: a checksum
 _NUMBERS = ("_run", "_subrun", "_event")
-_META = tuple(
-    f"_meta.{name}{axis}" if name.endswith(".") else f"_meta._{axis}{name}"
-    for name in ("num", "len", "_p1.")
-    for axis in "xyz"
-)
+_COUNTS = tuple(f"_meta._{axis}num" for axis in "xyz")
+_SIZES = (*(f"_meta._{axis}len" for axis in "xyz"), *(f"_meta._p1.{axis}" for axis in "xyz"))
 
 
 def producers(file: Any) -> dict[str, list[str]]:
@@ -55,79 +45,69 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
     """Yield the events of a LArCV2 file; event_id is the entry."""
     with open_root(path) as file:
         products = choose_products(path, producers(file), options)
-        tables = {part: _Tree(path, file[f"{name}_tree"]) for part, name in products.names.items()}
+        tables = {
+            part: _Product(path, file[f"{name}_tree"]) for part, name in products.names.items()
+        }
         yield from read_tables(path, tables, products, options, "F")
 
 
-class _Tree:
+class _Product(Tree):
     """A product's tree: a table of `read_tables`."""
 
-    def __init__(self, path: Path, tree: Any):
-        self.name = tree.name
-        self._path, self._tree = path, tree
-
-    def __len__(self) -> int:
-        return self._tree.num_entries
-
-    def entries(self, part: str, start: int, stop: int) -> list[Any]:
-        read = {"clusters": _clusters, "particles": _particles}.get(part, _tensors)
-        return read(self._path, self._tree, start, stop)
+    def numbers(self, start: int, stop: int) -> list[tuple[int, int, int]]:
+        if not self.has(*_NUMBERS):
+            return [(NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)] * (stop - start)
+        run, subrun, event = (column.tolist() for column in self.columns(_NUMBERS, start, stop))
+        return list(zip(run, subrun, event))
 
     def grids(
         self, start: int, stop: int, options: ReadOptions
     ) -> list[tuple[tuple[int, ...], Grid]]:
-        return _grids(self._path, self._tree, start, stop, options)
-
-    def numbers(self, start: int, stop: int) -> list[tuple[int, int, int]]:
-        branches = [find_branch(self._tree, name) for name in _NUMBERS]
-        if None in branches:
-            return [(NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)] * (stop - start)
-        run, subrun, event = (c.tolist() for c in columns(self._path, branches, start, stop))
-        return list(zip(run, subrun, event))
-
-
-def _grids(
-    path: Path, tree: Any, start: int, stop: int, options: ReadOptions
-) -> list[tuple[tuple[int, ...], Grid]]:
-    meta, unit = [find_branch(tree, name) for name in _META], find_branch(tree, "_meta._unit")
-    for axis, branch in zip("xyz", meta):
-        if branch is None:
-            raise ChallengeError(f"{path}: the tree {tree.name} has no branch _meta._{axis}num")
-    if any(branch is None for branch in meta[3:]) and options.voxel_mm is None:
-        raise ChallengeError(f"{path}: has no voxel size; give it with --source-voxel-mm")
-    there = [branch for branch in meta if branch is not None]
-    values = np.column_stack(columns(path, there, start, stop)).astype(np.float64)
-    units = columns(path, [unit], start, stop)[0] if unit is not None else np.full(len(values), 2)
-    found = []
-    for row, its_unit in zip(values, units.tolist()):
-        shape = (int(row[0]), int(row[1]), int(row[2]))
+        counts = np.column_stack(self.columns(_COUNTS, start, stop)).astype(np.int64)
         if options.voxel_mm is not None:
-            voxel, origin = np.full(3, options.voxel_mm), np.zeros(3)
-        elif its_unit == _CM:
-            voxel, origin = row[3:6] * MM_PER_CM, row[6:9] * MM_PER_CM
+            grids = [Grid(np.full(3, options.voxel_mm), np.zeros(3))] * len(counts)
         else:
+            grids = self._grids_in_file(start, stop)
+        for count, grid in zip(counts, grids):
+            if not (grid.voxel_mm > 0).all() or (count < 1).any():
+                raise ChallengeError(
+                    f"{self.path}: its voxels are {grid.voxel_mm} mm, {count} of them"
+                )
+        return list(zip(map(tuple, counts.tolist()), grids))
+
+    def _grids_in_file(self, start: int, stop: int) -> list[Grid]:
+        if not self.has(*_SIZES):
+            raise ChallengeError(f"{self.path}: has no voxel size; give it with --source-voxel-mm")
+        unit = self.columns(["_meta._unit"], start, stop)[0] if self.has("_meta._unit") else [2]
+        for wrong in set(np.unique(unit).tolist()) - {_CM}:
             raise ChallengeError(
-                f"{path}: its voxels are in the unit {its_unit} "
-                f"({_UNITS.get(its_unit, 'none of LArCV2')}), expected 1 (cm); "
+                f"{self.path}: its voxels are in the unit {wrong} "
+                f"({_UNITS.get(wrong, 'none of LArCV2')}), expected 1 (cm); "
                 "give their size with --source-voxel-mm"
             )
-        if not (voxel > 0).all() or min(shape) < 1:
-            raise ChallengeError(f"{path}: its voxels are {voxel} mm, {shape} of them")
-        found.append((shape, Grid(voxel, origin)))
-    return found
+        rows = np.column_stack(self.columns(_SIZES, start, stop)).astype(np.float64) * MM_PER_CM
+        return [Grid(row[:3], row[3:]) for row in rows]
 
+    def entries(self, part: str, start: int, stop: int) -> list[Any]:
+        read = {"clusters": self._clusters, "particles": self._particles}.get(part, self._tensors)
+        return read(start, stop)
 
-def _tensors(path: Path, tree: Any, start: int, stop: int) -> list[Tensor]:
-    """Return id and value of the voxels of each entry of a sparse3d tree."""
-    branches = [need_branch(path, tree, f"_voxel_v.{name}") for name in ("_id", "_value")]
-    return list(zip(*columns(path, branches, start, stop)))
+    def _tensors(self, start: int, stop: int) -> list[Tensor]:
+        return list(zip(*self.columns(("_voxel_v._id", "_voxel_v._value"), start, stop)))
 
+    def _clusters(self, start: int, stop: int) -> list[Clusters]:
+        entries = self.raw("_voxel_vv._voxel_v", start, stop)
+        with reading_root(f"{self.path}: {self.name}"):
+            return [_clusters_of_entry(entry) for entry in entries]
 
-def _clusters(path: Path, tree: Any, start: int, stop: int) -> list[Clusters]:
-    branch = need_branch(path, tree, "_voxel_vv._voxel_v")
-    entries = raw_entries(path, branch, start, stop)
-    with reading_root(f"{path}: {tree.name}"):
-        return [_clusters_of_entry(entry) for entry in entries]
+    def _particles(self, start: int, stop: int) -> list[np.ndarray]:
+        """Return the kinds (uint8) of the particles of each entry."""
+        names = ("_part_v._pdg", "_part_v._process")
+        if not self.has(names[1]):
+            (pdgs,) = self.columns(names[:1], start, stop)
+            return [kinds_of_particles(pdg.astype(np.int64), None) for pdg in pdgs]
+        found = zip(*self.columns(names, start, stop))
+        return [kinds_of_particles(pdg.astype(np.int64), list(process)) for pdg, process in found]
 
 
 def _clusters_of_entry(entry: np.ndarray) -> Clusters:
@@ -153,14 +133,3 @@ def _clusters_of_entry(entry: np.ndarray) -> Clusters:
         np.concatenate(values).astype(np.float32),
         np.repeat(np.arange(len(sizes)), sizes),
     )
-
-
-def _particles(path: Path, tree: Any, start: int, stop: int) -> list[np.ndarray]:
-    """Return the kinds (uint8) of the particles of each entry."""
-    (pdgs,) = columns(path, [need_branch(path, tree, "_part_v._pdg")], start, stop)
-    process = find_branch(tree, "_part_v._process")
-    names = columns(path, [process], start, stop)[0] if process is not None else [None] * len(pdgs)
-    return [
-        kinds_of_particles(pdg.astype(np.int64), None if name is None else list(name))
-        for pdg, name in zip(pdgs, names)
-    ]

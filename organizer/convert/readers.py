@@ -14,9 +14,7 @@ from organizer.convert import (
     larcv2,
     larcv3,
     mlhep2018,
-    pilarnet_hdf5,
-    pilarnet_parquet,
-    pilarnet_rows,
+    pilarnet,
     spine,
 )
 from organizer.convert.deposits import ReadOptions, SourceEvent
@@ -40,8 +38,8 @@ class Family:
 READERS: dict[str, Read] = {
     "edepsim_hdf5": edepsim_hdf5.read,
     "edepsim_root": edepsim_root.read,
-    "pilarnet_hdf5": pilarnet_hdf5.read,
-    "pilarnet_parquet": pilarnet_parquet.read,
+    "pilarnet_hdf5": pilarnet.read_hdf5,
+    "pilarnet_parquet": pilarnet.read_parquet,
     "npz": arrays.read_npz,
     "csv": arrays.read_csv,
     "folder": arrays.read_folder,
@@ -58,8 +56,8 @@ FAMILIES = {
     ),
     "pilarnet": Family(
         "PILArNet and PILArNet-M: HDF5 v1 to v3, parquet, npz, CSV, pimm's folders",
-        (pilarnet_rows.__doc__, arrays.__doc__),
-        (pilarnet_rows.TAXONOMY,),
+        (pilarnet.__doc__, arrays.__doc__),
+        (pilarnet.TAXONOMY,),
     ),
     "larcv": Family(
         "LArCV2 (ROOT; edep2supera's too) and LArCV3 (HDF5): sparse3d and cluster3d",

@@ -11,12 +11,11 @@ import h5py
 from lartpc_challenge.files import open_h5
 from lartpc_challenge.format import FORMAT, ChallengeError
 from organizer.convert import arrays, larcv2, larcv3, spine
+from organizer.convert.csv_file import header
 from organizer.convert.deposits import known_names
 from organizer.convert.edepsim_hdf5 import PLACES
 from organizer.convert.edepsim_root import TREE
-from organizer.convert.h5 import names_of
-from organizer.convert.pilarnet_hdf5 import has_rows
-from organizer.convert.pilarnet_parquet import columns_of
+from organizer.convert.pilarnet import columns_of, has_rows
 from organizer.convert.root_file import open_root
 
 OURS = "ours"  # stands for a reader where a file is one of this challenge
@@ -102,7 +101,7 @@ def _hdf5(path: Path) -> Found:
                 return Found("edep-sim's HDF5", content, "edepsim", "edepsim_hdf5")
         if has_rows(file.get("point")) and has_rows(file.get("cluster")):
             return Found("PILArNet-M's HDF5", content, "pilarnet", "pilarnet_hdf5")
-        shapes = {name: getattr(file.get(name), "shape", ()) for name in names_of(file)}
+        shapes = {name: getattr(file.get(name), "shape", ()) for name in map(str, file)}
         if any(len(shape) == 4 for shape in shapes.values()):
             if any(name.lower() in ("data", "val") for name in shapes):
                 return Found("dense HDF5 of 2018", content, "mlhep", "mlhep")
@@ -177,7 +176,7 @@ def _zip(path: Path) -> Found:
 
 
 def _text(path: Path) -> Found:
-    names = arrays.header(path)
+    names = header(path)
     if names is None or len(names) < 2:
         return Found(
             "of no known kind",

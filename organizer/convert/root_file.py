@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def reading_root(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def open_root(path: Any) -> Iterator[Any]:
+def open_root(path: Path) -> Iterator[Any]:
     """Yield an open ROOT file of uproot. Raises ChallengeError if it can't be opened."""
     uproot = import_uproot()
     check_file(path)
@@ -53,31 +54,45 @@ def open_root(path: Any) -> Iterator[Any]:
         yield file
 
 
-def find_branch(tree: Any, name: str) -> Any:
-    """Return the branch of the member `name` at any depth, or None."""
-    for key in tree.keys(recursive=True):
-        if f".{key.split('/')[-1]}".endswith(f".{name}"):
-            return tree[key]
-    return None
+class Tree:
+    """A tree of an open ROOT file. Its members are named without the branches above them."""
 
+    def __init__(self, path: Path, tree: Any):
+        self.path, self.name = path, tree.name
+        self._tree = tree
+        self._keys = {f".{key.split('/')[-1]}": key for key in tree.keys(recursive=True)}
 
-def need_branch(path: Any, tree: Any, name: str) -> Any:
-    """Return the branch of the member `name`. Raises ChallengeError if there is none."""
-    branch = find_branch(tree, name)
-    if branch is None:
-        raise ChallengeError(f"{path}: the tree {tree.name} has no branch {name}")
-    return branch
+    def __len__(self) -> int:
+        return self._tree.num_entries
 
+    def _find(self, name: str) -> Any:
+        return next((key for end, key in self._keys.items() if end.endswith(f".{name}")), None)
 
-def columns(path: Any, branches: Sequence[Any], start: int, stop: int) -> list[np.ndarray]:
-    """Return the entries start..stop of branches, each as an array of numbers or of arrays."""
-    with reading_root(f"{path}: entries {start} to {stop - 1}"):
-        return [b.array(entry_start=start, entry_stop=stop, library="np") for b in branches]
+    def has(self, *names: str) -> bool:
+        """Return whether all these members are there, at any depth."""
+        return all(self._find(name) is not None for name in names)
 
+    def _branch(self, name: str) -> Any:
+        key = self._find(name)
+        if key is None:
+            raise ChallengeError(f"{self.path}: the tree {self.name} has no branch {name}")
+        return self._tree[key]
 
-def raw_entries(path: Any, branch: Any, start: int, stop: int) -> list[np.ndarray]:
-    """Return the undecoded bytes (uint8) of the entries start..stop of a branch."""
-    uproot = import_uproot()
-    as_bytes = uproot.AsJagged(uproot.AsDtype("u1"))
-    with reading_root(f"{path}: entries {start} to {stop - 1} of {branch.name}"):
-        return list(branch.array(as_bytes, entry_start=start, entry_stop=stop, library="np"))
+    def columns(self, names: Iterable[str], start: int, stop: int) -> list[np.ndarray]:
+        """Return the entries start..stop - 1 of members: arrays of numbers, or of arrays.
+
+        Raises ChallengeError if a member is missing or damaged.
+        """
+        branches = [self._branch(name) for name in names]
+        with reading_root(f"{self.path}: entries {start} to {stop - 1}"):
+            return [b.array(entry_start=start, entry_stop=stop, library="np") for b in branches]
+
+    def raw(self, name: str, start: int, stop: int) -> list[np.ndarray]:
+        """Return the undecoded bytes (uint8) of the entries start..stop - 1 of a member.
+
+        Raises ChallengeError if it is missing or damaged.
+        """
+        uproot, branch = import_uproot(), self._branch(name)
+        as_bytes = uproot.AsJagged(uproot.AsDtype("u1"))
+        with reading_root(f"{self.path}: entries {start} to {stop - 1} of {branch.name}"):
+            return list(branch.array(as_bytes, entry_start=start, entry_stop=stop, library="np"))

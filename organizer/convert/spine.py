@@ -17,7 +17,7 @@ import numpy as np
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
 from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent, Voxels
-from organizer.convert.h5 import get_dataset, get_group, names_of
+from organizer.convert.h5 import get_dataset, get_group
 from organizer.convert.larcv_kinds import SPINE, kinds_of_types, with_particles
 from organizer.convert.taxonomy import Kind
 
@@ -41,7 +41,7 @@ def is_spine(file: h5py.File) -> bool:
 
 def product_names(file: h5py.File) -> list[str]:
     """Return the names of a file's products."""
-    return [name for name in names_of(_root(file)) if name not in ("info", "events")]
+    return [name for name in map(str, _root(file)) if name not in ("info", "events")]
 
 
 def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:

@@ -3,7 +3,7 @@
 v3      point (N, 8), cluster (K, 6), cluster_extra (K, 6): for pimm
 v2      cluster_extra (K, 5), without is_primary: for Panda and older versions of pimm
 v1      point and cluster (K, 5), without pid: for PoLAr-MAE
-The rows are those of `pilarnet_rows`. x, y, z are 0 to 191 (PILArNet: 0 to 767). The energies are
+The rows are those of `pilarnet`. x, y, z are 0 to 191 (PILArNet: 0 to 767). The energies are
 in both columns; time, electrons and dx are 0. With predictions, `prediction` (N, classes): scores.
 OUT_points.npy, in the same folder as OUT.h5, has the number of points per event for the readers.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from lartpc_challenge.files import new_h5, replacing
 from organizer.convert.export import NOT_KNOWN, Exported
 from organizer.convert.h5 import get_dataset
-from organizer.convert.pilarnet_parquet import import_parquet
+from organizer.convert.pilarnet import import_parquet
 
 _POINT_COLUMNS = 8
 _BLOCK_EVENTS = 256
