@@ -32,14 +32,13 @@ from organizer.codabench.benchmark import write_benchmark
 from organizer.codabench.client import Server
 from organizer.codabench.leaks import leaks
 from organizer.codabench.opening import Opening, held_back, open_phase
-from organizer.codabench.publish import publish
 from organizer.codabench.rehearse import rehearse
 from organizer.codabench.session import Session, parse_time
 from organizer.codabench.state import DEFAULT_STATE, State, only_one
 from organizer.codabench.submissions import list_submissions
 from organizer.codabench.tokens import ask_token, find_token, keep_token
 from organizer.codabench.tries import all_tries, holds_placeholder, stand_in
-from organizer.codabench.upload import report_differences, upload
+from organizer.codabench.upload import publish, report_differences, upload
 from organizer.codabench.watch import watch
 from organizer.competition import Phase, add_competition, read_competition
 from organizer.scratch import scratch_folder
@@ -77,10 +76,6 @@ def _login(url: str, participant: bool) -> None:
             "name and password each time"
         )
     print(f"The keyring keeps the token of the {who} for {url}.")
-
-
-def _upload(session: Session, options: argparse.Namespace) -> None:
-    upload(session, options.bundle, read_competition(options.competition), replace=options.replace)
 
 
 def _source(session: Session, options: argparse.Namespace) -> Source:
@@ -123,10 +118,6 @@ def _leaks(session: Session, options: argparse.Namespace) -> None:
             leaks(session, participant)
 
 
-def _publish(session: Session, options: argparse.Namespace) -> None:
-    publish(session)
-
-
 def _opening(session: Session, options: argparse.Namespace, phase: Phase) -> Opening:
     return Opening(
         phase=phase,
@@ -154,10 +145,6 @@ def _watch(session: Session, options: argparse.Namespace) -> None:
     )
 
 
-def _backup(session: Session, options: argparse.Namespace) -> None:
-    backup(session, options.backup)
-
-
 def _compare(session: Session, options: argparse.Namespace) -> None:
     kept, phases = Backup.load(options.backup), session.competition()["phases"]
     now = [s for phase in phases for s in list_submissions(session.server, phase["id"])]
@@ -174,14 +161,13 @@ def _close(session: Session, options: argparse.Namespace) -> None:
 
     bundle, out = session.bundle(), options.out
     kept = backup(session, options.backup)
-    seen = sorted(session.competition()["phases"], key=lambda phase: phase["index"])
     shown, ends = {}, {}
-    for phase, answer in zip(bundle.phases, seen):
+    for phase, answer in zip(bundle.phases, session.phases()):
         found = list_submissions(session.server, answer["id"])
         shown[phase.number] = [submission for submission in found if submission.on_board]
         ends[phase.number] = parse_time(answer["end"])
     made, findings = final_report(kept, bundle.phases, _source(session, options), shown, ends)
-    title = bundle.competition["title"]
+    title = bundle.keys["title"]
     text = as_markdown(title, made, findings, fact_sheets(kept))
     write_report(out, title, text, made)
     start = session.now() + timedelta(days=1)
@@ -194,15 +180,17 @@ def _close(session: Session, options: argparse.Namespace) -> None:
         session.say(sentence)
 
 
-COMMANDS = {
-    "upload": _upload,
+COMMANDS: dict[str, Callable[[Session, argparse.Namespace], object]] = {
+    "upload": lambda session, options: upload(
+        session, options.bundle, read_competition(options.competition), replace=options.replace
+    ),
     "rehearse": _rehearse,
     "leaks": _leaks,
     "close": _close,
-    "publish": _publish,
+    "publish": lambda session, options: publish(session),
     "open": _open,
     "watch": _watch,
-    "backup": _backup,
+    "backup": lambda session, options: backup(session, options.backup),
     "compare": _compare,
 }
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,11 @@ class Backup:
         text = json.dumps(self.submissions, indent=1, sort_keys=True)
         write_private(self.folder / "submissions.json", text + "\n")
 
+    def read(self) -> Iterator[tuple[Submission, dict[str, Any]]]:
+        """Yield each submission with its data in the index, the oldest first."""
+        for number in sorted(self.submissions, key=int):
+            yield read_submission(self.submissions[number]), self.submissions[number]
+
     def sha256(self, number: int) -> str | None:
         """Return the sha256 of a submission's file; None without a file."""
         return self.submissions.get(str(number), {}).get("sha256")
@@ -69,10 +75,9 @@ class Backup:
 def backup(session: Session, folder: Path, phases: list[int] | None = None) -> Backup:
     """Update the backup in `folder`. phases: numbers of the phases; all of them for None."""
     bundle, server = session.bundle(), session.server
-    shown = sorted(session.competition()["phases"], key=lambda phase: phase["index"])
     kept, n_new = Backup.load(folder), 0
     private_folder(folder)
-    for phase, answer in zip(bundle.phases, shown):
+    for phase, answer in zip(bundle.phases, session.phases()):
         if phases is not None and phase.number not in phases:
             continue
         listed = {str(a["id"]): a for a in server.items("submissions/", phase=answer["id"])}
@@ -138,34 +143,31 @@ def _sort_files(kept: Backup, bundle: Bundle) -> None:
 
 def _place(folder: Path, entry: dict[str, Any], phase: Phase) -> Path:
     submission = read_submission(entry)
-    home = folder / folder_name(submission.owner)
-    name = f"{submission.id:06d}_{_plain(submission.filename)}"
-    name = name if name.endswith(".zip") else f"{name}.zip"
-    if entry.get("deleted"):
-        return home / "deleted" / f"cycle{phase.cycle.number}" / name
-    if phase.hidden:
-        return home / "hidden" / f"phase{phase.number}" / name
+    plain = re.sub(r"[^\w.-]", "_", submission.filename, flags=re.ASCII)[-80:]
+    name = f"{submission.id:06d}_{plain.removesuffix('.zip')}.zip"
     cycle = f"cycle{phase.cycle.number}"
-    return home / (Path(cycle) if submission.finished else Path("failed", cycle)) / name
+    if entry.get("deleted"):
+        place = Path("deleted", cycle)
+    elif phase.hidden:
+        place = Path("hidden", f"phase{phase.number}")
+    else:
+        place = Path(cycle) if submission.finished else Path("failed", cycle)
+    return folder / _folder_name(submission.owner) / place / name
 
 
-def folder_name(owner: str) -> str:
+def _folder_name(owner: str) -> str:
     """Return a folder name for a participant: unique, and not hidden."""
     name = quote(owner, safe=" @+")
     return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
-def _plain(filename: str) -> str:
-    return re.sub(r"[^\w.-]", "_", filename, flags=re.ASCII)[-80:]
-
-
 def changes(kept: Backup, submissions: list[Submission]) -> list[str]:
     """Return the differences between submissions on the server and in the backup, as sentences."""
-    now = {str(submission.id): submission for submission in submissions}
+    now = {submission.id: submission for submission in submissions}
     sentences = []
-    for number, entry in kept.submissions.items():
-        before, after = read_submission(entry), now.get(number)
-        who = f"submission {number} of {before.owner}, {entry['phase_name']}"
+    for before, entry in kept.read():
+        after = now.get(before.id)
+        who = f"submission {before.id} of {before.owner}, {entry['phase_name']}"
         if after is None:
             sentences.append(f"{who}: deleted ({entry.get('deleted') or 'since the last backup'})")
             continue

@@ -26,10 +26,10 @@ def write_benchmark(
 
     hidden: the cycle's hidden phase. reference: the zip with its truth. start: the begin, UTC.
     """
-    held = bundle.competition
+    held = bundle.keys
     public = bundle.phase(hidden.number - 1)
     listed = {
-        **held["phases"][public.number - 1],
+        **bundle.listed(public),
         "index": 1,
         "name": f"Benchmark {hidden.cycle.number}",
         "description": f"{bundle.task(hidden)['description']} Open without an end.",

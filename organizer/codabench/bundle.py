@@ -19,33 +19,27 @@ from organizer.score.worker import Task
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """A bundle, such as dist/codabench.zip.
-
-    competition: the contents of its competition.yaml. phases: in order of time, each hidden one
-    after its public one.
-    """
-
-    path: Path
-    competition: dict[str, Any]
-    phases: tuple[Phase, ...]
+class Bundle(Competition):
+    """A competition as a zip, such as dist/codabench.zip. keys: of the competition.yaml in it."""
 
     @property
     def hidden_phases(self) -> list[Phase]:
         """The hidden phases. Their submissions come from the phase before."""
         return [phase for phase in self.phases if phase.hidden]
 
-    def phase(self, number: int) -> Phase:
-        """Return the phase with this number. Raises ChallengeError if there is none."""
-        for phase in self.phases:
-            if phase.number == number:
-                return phase
-        raise ChallengeError(f"{self.path}: has no phase {number}, expected 1-{len(self.phases)}")
+    def listed(self, phase: Phase) -> dict[str, Any]:
+        """Return the entry of a phase in competition.yaml."""
+        return self.keys["phases"][phase.number - 1]
 
     def task(self, phase: Phase) -> dict[str, Any]:
         """Return the entry of a phase's task in competition.yaml."""
-        (index,) = self.competition["phases"][phase.number - 1]["tasks"]
-        return next(task for task in self.competition["tasks"] if task["index"] == index)
+        (index,) = self.listed(phase)["tasks"]
+        return next(task for task in self.keys["tasks"] if task["index"] == index)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The keys of the leaderboard's columns."""
+        return tuple(column["key"] for column in self.keys["leaderboards"][0]["columns"])
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a member of the zip. Raises ChallengeError if it is missing."""
@@ -69,13 +63,11 @@ class Bundle:
     def scoring_task(self, phase: Phase, folder: Path, reference: Path | None = None) -> Task:
         """Unpack the scoring task of a phase into `folder`. reference: a zip to use instead."""
         task = self.task(phase)
-        listed = self.competition["phases"][phase.number - 1]
-        columns = self.competition["leaderboards"][0]["columns"]
         return Task(
             scoring_program=self.extract(task["scoring_program"], folder),
             reference_data=reference or self.extract(task["reference_data"], folder),
-            time_limit=listed.get("execution_time_limit", 600),
-            columns=tuple(column["key"] for column in columns),
+            time_limit=self.listed(phase).get("execution_time_limit", 600),
+            columns=self.columns,
         )
 
 

@@ -12,17 +12,19 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from lartpc_challenge.format import METRICS, SubmissionError
+from lartpc_challenge.page.html_parts import STYLE, document
 from lartpc_challenge.reference import Manifest
 from lartpc_challenge.submission.sandbox import read_guarded
 from organizer.codabench.backup import Backup
 from organizer.codabench.local import stored
 from organizer.codabench.state import write_private
-from organizer.codabench.submissions import Submission, read_submission
+from organizer.codabench.submissions import Submission
 from organizer.competition import Phase
 from organizer.leaderboard.boards import Board, Row, boards
 from organizer.leaderboard.boards import Submission as Ranked
@@ -30,12 +32,7 @@ from organizer.leaderboard.tables import as_csv, rank_text
 from organizer.pages.render import to_html
 from organizer.source import Source
 
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .7rem;text"
-    "-align:left;border-bottom:1px solid #8886;font-variant-numeric:tabular-nums}"
-    ":root{color-scheme:light dark}"
-)
+_STYLE = "td, th { padding: .2rem .7rem; text-align: left; border-bottom: 1px solid var(--line); }"
 
 
 @dataclass
@@ -54,7 +51,7 @@ def final_report(
     phases: Sequence[Phase],
     source: Source,
     shown: dict[int, list[Submission]],
-    ends: dict[int, Any],
+    ends: dict[int, datetime],
 ) -> tuple[list[Board], Findings]:
     """Compute all boards from a backup with our scorer, and find irregularities.
 
@@ -70,18 +67,16 @@ def final_report(
             for phase, board in zip((public, hidden), ours):
                 found.differences += _differences(phase, board, shown.get(phase.number, []))
         found.uploads += _uploads(kept, public, hidden, ends)
-    for number, entry in sorted(kept.submissions.items(), key=lambda item: int(item[0])):
+    for submission, entry in kept.read():
         if entry.get("deleted"):
-            submission = read_submission(entry)
             scores = ", ".join(str(value.normalize()) for value in submission.scores.values())
-            who = f"submission {number} of {submission.owner}, {entry['phase_name']}"
+            who = f"submission {submission.id} of {submission.owner}, {entry['phase_name']}"
             found.deleted.append(f"{who}, {scores or 'no scores'}: {entry['deleted']}")
     return made, found
 
 
 def _finished(kept: Backup, phase: Phase) -> Iterator[Submission]:
-    for entry in kept.submissions.values():
-        submission = read_submission(entry)
+    for submission, entry in kept.read():
         is_there = not entry.get("deleted") and kept.path(submission.id)
         if entry["phase_number"] == phase.number and submission.finished and is_there:
             yield submission
@@ -130,24 +125,21 @@ def _differences(phase: Phase, board: Board, shown: Iterable[Submission]) -> Ite
         yield f"{phase.name}: {owner} is only on the server's board"
 
 
-def _uploads(kept: Backup, public: Phase, hidden: Phase, ends: dict[int, Any]) -> Iterator[str]:
+def _uploads(
+    kept: Backup, public: Phase, hidden: Phase, ends: dict[int, datetime]
+) -> Iterator[str]:
     """Yield submissions that were uploaded into a hidden phase, or after their phase's end."""
-    files: dict[str, set] = defaultdict(set)
-    first: dict[tuple, Any] = {}
-    for entry in kept.submissions.values():
+    first: dict[tuple, datetime] = {}  # (owner, sha256) -> first upload to the public phase
+    for submission, entry in kept.read():
         if entry["phase_number"] == public.number:
-            submission, sha256 = read_submission(entry), entry.get("sha256")
-            files[submission.owner].add(sha256)
-            key = (submission.owner, sha256)
+            key = (submission.owner, entry.get("sha256"))
             first[key] = min(first.get(key, submission.created), submission.created)
-    for entry in kept.submissions.values():
-        submission, sha256 = read_submission(entry), entry.get("sha256")
+    for submission, entry in kept.read():
+        key = (submission.owner, entry.get("sha256"))
         who = f"submission {submission.id} of {submission.owner}, {submission.created:%d %b %H:%M}"
-        is_hidden = entry["phase_number"] == hidden.number
-        if is_hidden and sha256 not in files[submission.owner]:
+        if entry["phase_number"] == hidden.number and key not in first:
             yield f"{hidden.name}: {who}, uploaded there"
-        is_public = entry["phase_number"] == public.number
-        if is_public and first[submission.owner, sha256] > ends[public.number]:
+        if entry["phase_number"] == public.number and first[key] > ends[public.number]:
             yield f"{public.name}: {who}, after the phase's end"
 
 
@@ -205,20 +197,11 @@ def _text(value: Any) -> str:
 
 def write_report(folder: Path, title: str, markdown: str, made: Sequence[Board]) -> None:
     """Write close.md, close.html and boards.csv, readable by their owner only."""
-    page = (
-        f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body>{to_html(markdown)}</body></html>\n"
-    )
+    page = document(title, STYLE + _STYLE, to_html(markdown))
     for name, text in (("close.md", markdown), ("close.html", page), ("boards.csv", as_csv(made))):
         write_private(folder / name, text)
 
 
 def fact_sheets(kept: Backup) -> dict[str, dict[str, Any]]:
     """Return the fact sheet of each participant, from the latest submission that has one."""
-    sheets: dict[str, dict[str, Any]] = {}
-    for number in sorted(kept.submissions, key=int):
-        submission = read_submission(kept.submissions[number])
-        if submission.fact_sheet:
-            sheets[submission.owner] = submission.fact_sheet
-    return sheets
+    return {one.owner: one.fact_sheet for one, _ in kept.read() if one.fact_sheet}

@@ -13,7 +13,7 @@ from typing import Any
 
 from organizer.codabench.bundle import Bundle, sha256_of
 from organizer.codabench.client import Server, ServerError
-from organizer.codabench.session import parse_time
+from organizer.codabench.session import in_order, parse_time
 from organizer.competition import Phase
 from organizer.scratch import scratch_folder
 
@@ -74,26 +74,26 @@ def differences(
     shown: the answer of GET competitions/ID/. references: number of a hidden phase -> {key, sha256}
     of the truth that replaced its placeholder.
     """
-    found, held = Findings(), bundle.competition
+    found, keys = Findings(), bundle.keys
     for name, assumed in _COMPETITION.items():
         if name in shown:
-            found.expect(name, held.get(name, assumed), shown[name])
-    found.expect("terms", _text(bundle, held["terms"]), shown["terms"].strip())
-    _compare_pages(found, bundle, shown["pages"])
-    _compare_leaderboard(found, held["leaderboards"][0], shown["leaderboards"])
-    found.expect("number of phases", len(held["phases"]), len(shown["phases"]))
-    seen = sorted(shown["phases"], key=lambda phase: phase["index"])
-    for phase, answer in zip(bundle.phases, seen):
-        _compare_phase(found, held["phases"][phase.number - 1], answer)
-        _compare_files(found, server, bundle, phase, answer, references)
+            found.expect(name, keys.get(name, assumed), shown[name])
+    found.expect("terms", _text(bundle, keys["terms"]), shown["terms"].strip())
+    _compare_pages(found, bundle, in_order(shown["pages"]))
+    _compare_leaderboard(found, keys["leaderboards"][0], shown["leaderboards"])
+    found.expect("number of phases", len(keys["phases"]), len(shown["phases"]))
+    files = _Files(found, server, bundle)
+    for phase, answer in zip(bundle.phases, in_order(shown["phases"])):
+        _compare_phase(found, bundle.listed(phase), answer)
+        files.compare_phase(phase, answer)
+        files.compare_task(phase, answer["tasks"], references.get(str(phase.number)))
     return found
 
 
 def _compare_pages(found: Findings, bundle: Bundle, shown: list[dict]) -> None:
-    listed = bundle.competition["pages"]
-    seen = sorted(shown, key=lambda page: page["index"])
-    found.expect("pages", [page["title"] for page in listed], [page["title"] for page in seen])
-    for page, answer in zip(listed, seen):
+    listed = bundle.keys["pages"]
+    found.expect("pages", [page["title"] for page in listed], [page["title"] for page in shown])
+    for page, answer in zip(listed, shown):
         text = _text(bundle, page["file"])
         found.expect(f"page {page['title']}", text, answer["content"].strip())
 
@@ -109,8 +109,7 @@ def _compare_leaderboard(found: Findings, listed: dict, shown: list[dict]) -> No
         return
     for name, assumed in (("title", ""), ("key", ""), ("submission_rule", "Add")):
         found.expect(f"leaderboard, {name}", listed.get(name, assumed), shown[0][name])
-    columns = sorted(listed["columns"], key=lambda column: column["index"])
-    seen = sorted(shown[0]["columns"], key=lambda column: column["index"])
+    columns, seen = in_order(listed["columns"]), in_order(shown[0]["columns"])
     found.expect("columns", [c["key"] for c in columns], [c["key"] for c in seen])
     for column, answer in zip(columns, seen):
         for name, assumed in _COLUMN.items():
@@ -123,78 +122,75 @@ def _compare_phase(found: Findings, listed: dict, answer: dict) -> None:
     for shown_name, (name, assumed) in _PHASE.items():
         found.expect(f"{place}, {shown_name}", listed.get(name, assumed), answer[shown_name])
     for name in ("start", "end"):
-        ours, theirs = listed.get(name), answer[name]
-        found.expect(
-            f"{place}, {name}",
-            parse_time(ours) if ours else None,
-            parse_time(theirs) if theirs else None,
-        )
+        ours, theirs = (text and parse_time(text) for text in (listed.get(name), answer[name]))
+        found.expect(f"{place}, {name}", ours, theirs)
 
 
-def _compare_files(
-    found: Findings,
-    server: Server,
-    bundle: Bundle,
-    phase: Phase,
-    answer: dict,
-    references: dict[str, dict],
-) -> None:
-    place, listed = f"phase {phase.number}", bundle.competition["phases"][phase.number - 1]
-    for name in ("starting_kit", "public_data"):
-        dataset = answer.get(name)
-        if bool(listed.get(name)) != bool(dataset):
-            found.expect(f"{place}, {name}", listed.get(name), dataset and dataset["name"])
-        elif dataset:
-            _compare_file(found, server, f"{place}, {name}", bundle, listed[name], dataset)
-    found.expect(f"{place}, number of tasks", 1, len(answer["tasks"]))
-    task = bundle.task(phase)
-    for seen in answer["tasks"][:1]:
-        found.expect(f"{place}, task", task["name"], seen["name"])
-        details = server.get(f"tasks/{seen['id']}/")
-        sizes = {dataset["key"]: dataset for dataset in seen.get("public_datasets", ())}
-        for name in ("scoring_program", "reference_data"):
-            dataset = details[name]
-            if dataset is None:
-                found.expect(f"{place}, {name}", task[name], None)
-                continue
-            true = references.get(str(phase.number))
-            if name == "reference_data" and true:
-                found.expect(f"{place}, key of the true reference", true["key"], dataset["key"])
-                continue
-            dataset = {**dataset, **sizes.get(dataset["key"], {})}
-            _compare_file(found, server, f"{place}, {name}", bundle, task[name], dataset)
-        for name in ("input_data", "ingestion_program"):
-            found.expect(f"{place}, {name}", None, details[name])
+@dataclass(frozen=True)
+class _Files:
+    """The comparison of the files of a bundle with those on the server."""
 
+    found: Findings
+    server: Server
+    bundle: Bundle
 
-def _compare_file(
-    found: Findings, server: Server, place: str, bundle: Bundle, member: str, dataset: dict
-) -> None:
-    size = bundle.size(member)
-    if dataset.get("file_size") is not None:
-        found.expect(f"{place}, bytes of {member}", size, int(float(dataset["file_size"])))
-    if size > _FETCHED_BYTES:
-        found.unchecked.append(f"{place}: the bytes of {member}, which is large")
-        return
-    digest = _digest(server, dataset["key"])
-    if digest is None:
-        found.unchecked.append(f"{place}: the bytes of {member}, which can't be downloaded")
-    else:
-        ours = hashlib.sha256(bundle.read(member)).hexdigest()
-        found.expect(f"{place}, sha256 of {member}", ours, digest)
+    def compare_phase(self, phase: Phase, answer: dict) -> None:
+        """Compare the files that a phase offers to participants."""
+        place, listed = f"phase {phase.number}", self.bundle.listed(phase)
+        for name in ("starting_kit", "public_data"):
+            dataset = answer.get(name)
+            if bool(listed.get(name)) != bool(dataset):
+                self.found.expect(f"{place}, {name}", listed.get(name), dataset and dataset["name"])
+            elif dataset:
+                self._compare(f"{place}, {name}", listed[name], dataset)
+
+    def compare_task(self, phase: Phase, shown: list[dict], true: dict | None) -> None:
+        """Compare a phase's task. true: the reference that replaced its placeholder."""
+        place, task, expect = f"phase {phase.number}", self.bundle.task(phase), self.found.expect
+        expect(f"{place}, number of tasks", 1, len(shown))
+        for seen in shown[:1]:
+            expect(f"{place}, task", task["name"], seen["name"])
+            details = self.server.get(f"tasks/{seen['id']}/")
+            sizes = {dataset["key"]: dataset for dataset in seen.get("public_datasets", ())}
+            for name in ("scoring_program", "reference_data"):
+                dataset = details[name]
+                if dataset is None:
+                    expect(f"{place}, {name}", task[name], None)
+                elif name == "reference_data" and true:
+                    expect(f"{place}, key of the true reference", true["key"], dataset["key"])
+                else:
+                    dataset = {**dataset, **sizes.get(dataset["key"], {})}
+                    self._compare(f"{place}, {name}", task[name], dataset)
+            for name in ("input_data", "ingestion_program"):
+                expect(f"{place}, {name}", None, details[name])
+
+    def _compare(self, place: str, member: str, dataset: dict) -> None:
+        """Compare a member of the bundle with a file on the server: its size, then its bytes."""
+        size = self.bundle.size(member)
+        if dataset.get("file_size") is not None:
+            self.found.expect(f"{place}, bytes of {member}", size, int(float(dataset["file_size"])))
+        if size > _FETCHED_BYTES:
+            self.found.unchecked.append(f"{place}: the bytes of {member}, which is large")
+            return
+        digest = _digest(self.server, dataset["key"])
+        if digest is None:
+            why = "which can't be downloaded"
+            self.found.unchecked.append(f"{place}: the bytes of {member}, {why}")
+        else:
+            ours = hashlib.sha256(self.bundle.read(member)).hexdigest()
+            self.found.expect(f"{place}, sha256 of {member}", ours, digest)
 
 
 def _digest(server: Server, key: str) -> str | None:
     """Return the sha256 of a file on the server; None if it can't be downloaded."""
     with scratch_folder("codabench") as folder:
-        path = folder / "file"
         try:
-            server.fetch_file(f"datasets/download/{key}/", path)
+            server.fetch_file(f"datasets/download/{key}/", folder / "file")
         except ServerError as problem:
             if problem.status in (401, 403, 404):
                 return None
             raise
-        return sha256_of(path)
+        return sha256_of(folder / "file")
 
 
 def _short(value: Any) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from organizer.codabench.client import Server, ServerError
-from organizer.codabench.session import Session
+from organizer.codabench.session import Session, in_order
 from organizer.codabench.submissions import list_submissions
 
 
@@ -63,7 +63,7 @@ def leaks(session: Session, participant: Server | None) -> bool:
 def _questions(session: Session, shown: dict[str, Any]) -> Iterator[Question]:
     number = shown["id"]
     yield Question("the competition's pages", f"competitions/{number}/", secret=False)
-    for phase in sorted(shown["phases"], key=lambda item: item["index"]):
+    for phase in in_order(shown["phases"]):
         name = phase["name"]
         task = session.server.get(f"tasks/{phase['tasks'][0]['id']}/")
         for kind, title in (("reference_data", "reference"), ("scoring_program", "program")):

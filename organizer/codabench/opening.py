@@ -28,7 +28,6 @@ from organizer.codabench.submissions import (
     Submission,
     cancel,
     list_submissions,
-    read_submission,
     rerun,
     wait_for,
 )
@@ -82,7 +81,7 @@ def open_phase(session: Session, opening: Opening) -> list[Place]:
         raise ChallengeError(
             f"phase {hidden.number} ({hidden.name}) is not hidden; nothing to open"
         )
-    shown = sorted(session.competition()["phases"], key=lambda phase: phase["index"])
+    shown = session.phases()
     before, after = shown[hidden.number - 2], shown[hidden.number - 1]
     has_ended = before["status"] == "Previous"
     if not has_ended and not opening.early:
@@ -242,10 +241,9 @@ def _origins(
     """
     public = [s for s in list_submissions(session.server, before["id"]) if s.on_board]
     owners = {submission.owner for submission in public}
-    for entry in kept.submissions.values():
-        if entry["phase"] != before["id"] or entry["owner"] in owners:
+    for submission, _ in kept.read():
+        if submission.phase != before["id"] or submission.owner in owners:
             continue
-        submission = read_submission(entry)
         if any(_same_file(kept, submission, moved) for moved in found):
             owners.add(submission.owner)
             public.append(submission)
@@ -352,7 +350,7 @@ def _report(
     session: Session, bundle: Bundle, phase: Phase, shown: dict, places: list[Place]
 ) -> None:
     """Print the table. Raises ChallengeError if a participant is missing or has a wrong score."""
-    columns = [c["key"] for c in bundle.competition["leaderboards"][0]["columns"]]
+    columns = bundle.columns
     wide = max([len(place.owner) for place in places] + [11])
     session.say(f"{'participant':<{wide}}{''.join(f'{c:>14}' for c in columns)}  in {phase.name}")
     for place in places:

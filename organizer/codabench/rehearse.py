@@ -25,7 +25,7 @@ from organizer.codabench.bundle import Bundle, sha256_of
 from organizer.codabench.client import Server, ServerError
 from organizer.codabench.local import local_scorer, stored
 from organizer.codabench.opening import point_task
-from organizer.codabench.session import Session
+from organizer.codabench.session import Session, in_order
 from organizer.codabench.submissions import Submission, list_submissions, wait_for
 from organizer.codabench.transfer import upload_dataset
 from organizer.codabench.upload import send_bundle
@@ -59,8 +59,7 @@ def rehearse(
     wrong = []
     with scratch_folder("rehearsal") as folder, _copy(session, bundle) as copy:
         for phase in bundle.phases:
-            shown = session.server.get(f"competitions/{copy}/")
-            phases = sorted(shown["phases"], key=lambda item: item["index"])
+            phases = in_order(session.server.get(f"competitions/{copy}/")["phases"])
             if phase.hidden:
                 wrong += _hidden_phase(session, bundle, phase, phases, stand_in, folder)
             else:
@@ -181,7 +180,7 @@ def _copy(session: Session, bundle: Bundle) -> Iterator[int]:
     state.rehearsal["competition"] = number
     state.save()
     try:
-        title = f"Rehearsal. {bundle.competition['title']}"[:256]
+        title = f"Rehearsal. {bundle.keys['title']}"[:256]
         session.server.patch(f"competitions/{number}/", {"title": title, "whitelist_emails": []})
         yield number
     finally:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from operator import itemgetter
 from pathlib import Path
 
 from lartpc_challenge.format import ChallengeError
@@ -44,6 +45,15 @@ class Session:
     def competition(self) -> dict:
         """Return the server's present data of the competition."""
         return self.server.get(f"competitions/{self.state.need_competition()}/")
+
+    def phases(self) -> list[dict]:
+        """Return the server's present data of the phases, in order."""
+        return in_order(self.competition()["phases"])
+
+
+def in_order(items: Iterable[dict]) -> list[dict]:
+    """Return the server's phases, pages or columns in the order of their index."""
+    return sorted(items, key=itemgetter("index"))
 
 
 def parse_time(text: str) -> datetime:

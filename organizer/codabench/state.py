@@ -7,14 +7,13 @@ contain addresses, and the state contains the key of an unpublished competition.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from lartpc_challenge.files import write_text
+from lartpc_challenge.files import lock_file, write_text
 from lartpc_challenge.format import ChallengeError
 
 DEFAULT_STATE = Path("build/codabench.json")
@@ -91,12 +90,10 @@ def only_one(state: State) -> Iterator[None]:
     lock = state.path.with_suffix(".lock")
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise ChallengeError(
-            f"{lock}: another command is working on this competition; wait for it, or stop it"
-        ) from None
-    else:
+        if lock_file(descriptor) is False:
+            raise ChallengeError(
+                f"{lock}: another command is working on this competition; wait for it, or stop it"
+            )
         yield
     finally:
         os.close(descriptor)

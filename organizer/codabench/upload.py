@@ -1,4 +1,4 @@
-"""The command upload: upload a bundle, wait until it is unpacked, and compare the result."""
+"""The commands upload and publish: upload a bundle, compare it, make it visible."""
 
 from __future__ import annotations
 
@@ -56,6 +56,17 @@ def report_differences(session: Session, bundle: Bundle) -> None:
     session.say(f"The server agrees with the bundle: {found.n_same} values compared.")
     for sentence in found.unchecked:
         session.say(f"Not compared: {sentence}")
+
+
+def publish(session: Session) -> None:
+    """Compare once more and publish the competition. The server can only toggle this state."""
+    report_differences(session, session.bundle())
+    number = session.state.need_competition()
+    if not session.competition()["published"]:
+        session.server.post(f"competitions/{number}/toggle_publish/")
+    if not session.competition()["published"]:
+        raise ChallengeError(f"{session.server.url}: competition {number} is still not published")
+    session.say(f"{session.server.url}/competitions/{number}/ is published")
 
 
 def send_bundle(session: Session, path: Path, sha256: str, upload: dict, kind: str = "") -> int:

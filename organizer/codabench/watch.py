@@ -33,7 +33,7 @@ def watch(
             if not waiting:
                 session.log("all hidden phases are open")
                 return
-            phases = sorted(session.competition()["phases"], key=lambda phase: phase["index"])
+            phases = session.phases()
             dates = ", ".join(f"{p['name']} ends {p['end']}" for p in phases)
             if dates != shown_before:
                 session.log(dates)
