@@ -869,6 +869,19 @@ def zip_with_two_names_for_its_file(run):
     return path
 
 
+@refused("holds 0 files, expected one file")
+def zip_whose_file_has_no_name(run):
+    content = bytearray(run.zip(("p", run.sparse().read_bytes())).read_bytes())
+    start, end = content.index(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")
+    struct.pack_into("<II", content, end + 12, end - start - 1, start - 1)
+    for header, length, name in ((start, 28, 46), (0, 26, 30)):
+        struct.pack_into("<H", content, header + length, 0)
+        del content[header + name]
+    path = run.root / "nameless.zip"
+    path.write_bytes(content)
+    return path
+
+
 @refused("has a second name, '../ref/predictions.h5'; zip the file itself")
 def zip_with_a_unicode_path_that_leads_out(run):
     """Info-ZIP's extra field 0x7075: newer programs take its name, older ones the directory's."""
@@ -999,6 +1012,7 @@ rowed("long_row", lambda row: [*row, 1], NO_ROW)
 rowed("two_rows_of_uneven_length", lambda row: [*row, "1\n1,2,3,4"], NO_ROW)
 rowed("blank_line", lambda row: [""], NO_ROW)
 rowed("nul", lambda row: [*row[:4], "1\0"], "neither an HDF5 file nor a CSV in plain text")
+rowed("two_carriage_returns", lambda r: [*r[:4], f"{r[4]}\r\r"], NO_ROW + ".*newline=''")
 rowed("html", lambda row: ["<script>"], NO_ROW + r"\\x3cscript\\x3e'")
 rowed("terminal_escape", lambda row: ["\x1b[2J"], NO_ROW + r"\\x1b\[2J'")
 

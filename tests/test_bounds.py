@@ -1,5 +1,7 @@
 """Submissions that would take too long are refused before they are read."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -9,6 +11,9 @@ from forms import Run
 from lartpc_challenge.format import GRID_SHAPE, SubmissionError
 from lartpc_challenge.submission import csv_form, dense_form, h5_guard, sparse_form
 from lartpc_challenge.submission.forms import read_submission
+
+DATA = Path(__file__).parent / "data"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -90,6 +95,18 @@ def test_files_that_others_wrote_are_within_the_limits(tmp_path, n_events, dtype
     assert n_blocks <= dense_form.MAX_EVENT_BLOCKS * n_events
     assert unpacked <= dense_form.MAX_GROWTH * array
     assert min(array, 10_000 * 192**3) <= dense_form.MAX_BLOCK_BYTES
+
+
+def test_chunks_as_the_kit_of_2018_wrote_them_are_within_the_limits():
+    """In the densest events, those of cycle 3."""
+    with h5py.File(DATA / "kit2018_pred.hdf5") as file:
+        chunk = file["pred"].chunks
+    with h5py.File(ROOT / "starting_kit/data/cycle3_test.h5") as events:
+        lengths, coords = np.diff(events["offset"][:]), events["coords"][:]
+    voxels = np.column_stack([np.repeat(np.arange(len(lengths)), lengths), coords])
+    n_steps = (len(lengths), *(-(-np.array(GRID_SHAPE) // chunk[1:])))
+    n_blocks = len(np.unique(np.ravel_multi_index(tuple((voxels // chunk).T), n_steps)))
+    assert n_blocks <= dense_form.MAX_EVENT_BLOCKS * len(lengths)
 
 
 def test_much_lzf_is_refused(run, monkeypatch):

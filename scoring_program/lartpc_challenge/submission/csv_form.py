@@ -177,6 +177,8 @@ def _note_bad_lines(
         advice = "The label is a number too; no column is empty or has signs or spaces."
         if b"tensor(" in block or b"[" in block:
             advice = "Convert tensors and lists to numbers: label.cpu().numpy().ravel()."
+        elif b"\r" in block:
+            advice = r"End each line with \n or \r\n; csv.writer needs open(..., 'w', newline='')."
         advice += f" Lines after {last_line:,} were not read."
         problems.add_cases(f"has malformed lines, expected {_ROW}", cases, advice)
 

