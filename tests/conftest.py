@@ -4,9 +4,11 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from calls import small_process
 from hypothesis import settings
 
 # Containers often set this. Then each of the tests' hundreds of processes compiles all that it
@@ -37,8 +39,8 @@ MARKED = {
 # What takes longest goes first: a worker of pytest-xdist takes whole modules, and a long one at the
 # end would leave the others idle.
 LONGEST = (
-    "faults_by_plan notebook new_cycle simulate physics systems train kit attacks score_program "
-    "bundle score_run commands model predict"
+    "faults_by_plan notebook physics simulate train new_cycle kit systems attacks peers bundle "
+    "predict submission score_run commands score_program bit_flips"
 )
 MARKERS = {f"test_{name}.py": marker for marker, names in MARKED.items() for name in names.split()}
 
@@ -51,6 +53,13 @@ settings.load_profile("repeatable")
 def handlers() -> list:
     """Signals 1 to 31 as they were handled before anything of the product was imported."""
     return HANDLERS
+
+
+@pytest.fixture(scope="session")
+def ask() -> Iterator[Callable]:
+    """Call a function in a small process, whose forks cost little."""
+    with small_process() as ask:
+        yield ask
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import pytest
 import toy
-from calls import call_in_small_process, small_process
+from calls import call_in_small_process
 
 from lartpc_challenge.__main__ import main
 from lartpc_challenge.format import GRID_SHAPE, SubmissionError
@@ -1083,12 +1083,6 @@ def csv_blank_lines_and_more(run):
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return forms.Run(tmp_path, toy.make_events(N_EVENTS, n_voxels=(20, 40)))
-
-
-@pytest.fixture(scope="module")
-def ask():
-    with small_process() as ask:
-        yield ask
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import toy
+from calls import call_in_small_process
 
 from lartpc_challenge.__main__ import main
 from lartpc_challenge.submission.forms import write_submission
@@ -362,13 +363,12 @@ def test_the_submission_in_place_of_the_events(run, capsys):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_advice(run, capsys, mistake):
+def test_advice(run, ask, mistake):
     case = MISTAKES[mistake]
     path = case.make(run)
-    status = main(["check", str(path), "--events", str(run.test)])
-    out, err = capsys.readouterr()
-    told = out if case.status == 0 else err
-    assert status == case.status, err
+    done = ask(call_in_small_process, main, run.root, "check", path, "--events", run.test)
+    told = done.stdout if case.status == 0 else done.stderr
+    assert done.returncode == case.status, done.stderr
     assert re.search(case.advice, told, re.DOTALL), told
     # Each cause is told once.
     told = re.sub("^note: read without limits.*\n", "", told)  # of Windows and macOS

@@ -457,32 +457,46 @@ document.body.textContent = 'LAYOUT' + JSON.stringify(found) + 'END';
 </script>"""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "width"),
-    [
-        ("typical", 1200),
-        ("typical", 980),
-        ("typical", 700),
-        ("typical", 390),
-        ("all right", 390),
-        ("own sixty", 390),
-        ("all right", 1200),
-        ("all wrong", 1200),
-        ("own hold-out", 1200),
-        ("own sixty", 1200),
-    ],
-)
-def test_nothing_overlaps_in_a_browser(pages, tmp_path, name, width):
+# Each page in a frame of its width. The browser prints what they report.
+FRAMES = """<!DOCTYPE html><body><script>
+onload = () => { document.body.textContent = [...document.querySelectorAll('iframe')]
+  .map(frame => frame.contentDocument.body.textContent).join(''); };
+</script></body>"""
+SHOWN = [
+    ("typical", 1200),
+    ("typical", 980),
+    ("typical", 700),
+    ("typical", 390),
+    ("all right", 390),
+    ("own sixty", 390),
+    ("all right", 1200),
+    ("all wrong", 1200),
+    ("own hold-out", 1200),
+    ("own sixty", 1200),
+]
+
+
+@pytest.fixture(scope="module")
+def layouts(pages, tmp_path_factory) -> dict:
+    """Return (name, width) -> what LAYOUT reports in a browser, which starts once for all."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
         pytest.skip("no Chromium to lay the page out")
-    path = tmp_path / "page.html"
-    path.write_text(pages[name].replace("</body>", LAYOUT + "</body>"), encoding="utf-8")
+    folder = tmp_path_factory.mktemp("browser")
+    frames = ""
+    for name, width in SHOWN:
+        text = html.escape(pages[name].replace("</body>", LAYOUT + "</body>"))
+        frames += f'<iframe width="{width}" height="900" frameborder="0" srcdoc="{text}"></iframe>'
+    path = folder / "page.html"
+    path.write_text(FRAMES.replace("<script>", frames + "<script>"), encoding="utf-8")
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
-    dumped = subprocess.run(
-        [*command, path.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    found = re.search(r"LAYOUT(\[.*\])END", dumped.stdout)[1]
-    assert json.loads(html.unescape(found)) == []
+    command += [f"--user-data-dir={folder / 'profile'}", "--window-size=1300,900", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = re.findall(r"LAYOUT(\[.*?\])END", done.stdout)
+    return dict(zip(SHOWN, (json.loads(html.unescape(one)) for one in found), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "width"), SHOWN)
+def test_nothing_overlaps_in_a_browser(layouts, name, width):
+    assert layouts[name, width] == []
