@@ -55,7 +55,7 @@ def handlers() -> list:
     return HANDLERS
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ask() -> Iterator[Callable]:
     """Call a function in a small process, whose forks cost little."""
     with small_process() as ask:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tomllib
 import toy
+from calls import call_in_small_process
 from damage import edited
 from sklearn.metrics import f1_score, jaccard_score
 
@@ -51,13 +52,13 @@ def pred(folder):
         return file["pred"][:]
 
 
-def run(capsys, *arguments) -> tuple[int, str, str]:
-    status = main([str(argument) for argument in arguments])
-    return (status, *capsys.readouterr())
+def run(ask, *arguments) -> tuple[int, str, str]:
+    done = ask(call_in_small_process, main, Path.cwd(), *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
-def test_check_says_what_it_found(folder, pred, capsys):
-    status, out, err = run(capsys, "check", "submission.zip", "--events", "test.h5")
+def test_check_says_what_it_found(folder, pred, ask):
+    status, out, err = run(ask, "check", "submission.zip", "--events", "test.h5")
     assert (status, err) == (0, "")
     first, *classes = out.splitlines()
     assert first == (
@@ -71,7 +72,7 @@ def test_check_says_what_it_found(folder, pred, capsys):
     assert "0 is not a class and is always wrong" in classes[3]  # a fifth of all is empty
 
 
-def test_check_speaks_of_empty_voxels_only_where_there_are_any(folder, pred, capsys):
+def test_check_speaks_of_empty_voxels_only_where_there_are_any(folder, pred, ask):
     events = toy.make_events(40, cycle=1)
     ids, offset = [event.event_id for event in events], toy.offsets(events)
     for path, labels in (
@@ -80,7 +81,7 @@ def test_check_speaks_of_empty_voxels_only_where_there_are_any(folder, pred, cap
     ):
         write_submission(path, ids, offset, labels)
     full, one = (
-        run(capsys, "check", path, "--events", "test.h5")[1].splitlines()
+        run(ask, "check", path, "--events", "test.h5")[1].splitlines()
         for path in ("full.zip", "one.zip")
     )
     assert [line.split()[0] for line in full[1:]] == ["1", "2"]
@@ -88,10 +89,10 @@ def test_check_speaks_of_empty_voxels_only_where_there_are_any(folder, pred, cap
     assert "1 voxels, all wrong" in one[1]
 
 
-def test_check_tells_what_must_be_zipped(folder, pred, capsys):
+def test_check_tells_what_must_be_zipped(folder, pred, ask):
     """The platforms accept only zips."""
     out = {
-        p: run(capsys, "check", p, "--events", "test.h5")[1]
+        p: run(ask, "check", p, "--events", "test.h5")[1]
         for p in ("predictions.h5", "submission.zip")
     }
     assert "Zip it before you upload it" in out["predictions.h5"]
@@ -102,37 +103,37 @@ def test_check_tells_what_must_be_zipped(folder, pred, capsys):
     ("file", "form"),
     [("sparse.zip", "sparse HDF5"), ("dense.h5", "dense HDF5"), ("table.csv", "CSV")],
 )
-def test_check_tells_the_forms_apart(capsys, file, form):
+def test_check_tells_the_forms_apart(ask, file, form):
     submission = ARCHIVE / f"v1_submission_{file}"
-    status, out, _ = run(capsys, "check", submission, "--events", ARCHIVE / "v1_test.h5")
+    status, out, _ = run(ask, "check", submission, "--events", ARCHIVE / "v1_test.h5")
     assert status == 0
     assert f"{file}: {form}, complete: 3 events and 4 voxels" in out
 
 
-def test_check_names_what_is_wrong(folder, pred, capsys):
+def test_check_names_what_is_wrong(folder, pred, ask):
     with h5py.File("predictions.h5", "r+") as file:
         file["pred"][[3, 5]] = 9
-    status, out, err = run(capsys, "check", "predictions.h5", "--events", "test.h5")
+    status, out, err = run(ask, "check", "predictions.h5", "--events", "test.h5")
     assert (status, out) == (1, "")
     assert err.startswith("check: 'predictions.h5': ")
     assert "9 in event" in err
 
 
-def test_check_refuses_a_zip_that_the_platform_would_run(folder, capsys):
+def test_check_refuses_a_zip_that_the_platform_would_run(folder, ask):
     with zipfile.ZipFile("submission.zip", "a") as archive:
         archive.writestr("metadata", "command: python3 mine.py\n")
-    status, _, err = run(capsys, "check", "submission.zip", "--events", "test.h5")
+    status, _, err = run(ask, "check", "submission.zip", "--events", "test.h5")
     assert status == 1
     assert "'metadata'" in err
 
 
-def test_check_serves_events_of_ones_own(folder, capsys):
-    assert run(capsys, "check", "submission.zip", "--events", "train.h5")[0] == 0
+def test_check_serves_events_of_ones_own(folder, ask):
+    assert run(ask, "check", "submission.zip", "--events", "train.h5")[0] == 0
 
 
 @pytest.mark.parametrize(("reference", "decimals"), [("reference.h5", 4), ("hidden.h5", 10)])
-def test_score_prints_what_scores_txt_holds(folder, pred, capsys, reference, decimals):
-    status, out, err = run(capsys, "score", "submission.zip", "--reference", reference)
+def test_score_prints_what_scores_txt_holds(folder, pred, ask, reference, decimals):
+    status, out, err = run(ask, "score", "submission.zip", "--reference", reference)
     assert status == 0
     assert re.fullmatch(r"score: \d+ voxels are predicted to be empty\. Many.*\n", err)
     text = score(read_reference(reference), pred).text
@@ -145,36 +146,36 @@ def test_score_prints_what_scores_txt_holds(folder, pred, capsys, reference, dec
     assert out[len(text) :] == (means if reference == "reference.h5" else "")
 
 
-def test_score_prints_means_over_classes(folder, pred, capsys):
+def test_score_prints_means_over_classes(folder, pred, ask):
     """The values are those of scikit-learn over the true classes, in which 0 is no class."""
     true = toy.labels(toy.make_events(40, cycle=1))
-    out = run(capsys, "score", "submission.zip", "--reference", "train.h5")[1]
+    out = run(ask, "score", "submission.zip", "--reference", "train.h5")[1]
     f1 = f1_score(true, pred, labels=[1, 2], average="macro")
     iou = jaccard_score(true, pred, labels=[1, 2], average="macro")
     assert out.splitlines()[3:] == [f"macro_f1: {f1:.3f}", f"mean_iou: {iou:.3f}"]
 
 
-def test_score_serves_a_hold_out(folder, pred, capsys):
+def test_score_serves_a_hold_out(folder, pred, ask):
     events = toy.make_events(40, cycle=1)
     start = toy.offsets(events)
     accuracy = [np.mean(e.label == pred[a:b]) for e, a, b in zip(events, start, start[1:])]
-    status, out, _ = run(capsys, "score", "submission.zip", "--reference", "train.h5")
+    status, out, _ = run(ask, "score", "submission.zip", "--reference", "train.h5")
     assert status == 0
     assert out.splitlines()[2] == f"acc_mean: {np.mean(accuracy):.4f}"
 
 
-def test_score_writes_the_page(folder, pred, capsys):
+def test_score_writes_the_page(folder, pred, ask):
     command = ["score", "submission.zip", "--reference", "train.h5", "--html", "new/page.html"]
-    status, out, _ = run(capsys, *command)
+    status, out, _ = run(ask, *command)
     assert status == 0
     assert out.splitlines()[-1] == "new/page.html: written, the page of detailed results"
     expected = page(score(read_labelled_events("train.h5"), pred))
     assert Path("new/page.html").read_text(encoding="utf-8") == expected
 
 
-def test_a_page_that_cant_be_written_is_told(folder, capsys):
+def test_a_page_that_cant_be_written_is_told(folder, ask):
     command = ["score", "submission.zip", "--reference", "train.h5", "--html", "test.h5/page.html"]
-    status, out, err = run(capsys, *command)
+    status, out, err = run(ask, *command)
     assert (status, out) == (1, "")
     assert err.startswith("score: test.h5/page.html: can't be written")
 
@@ -209,33 +210,33 @@ BAD_INPUT = {
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_ends_in_a_sentence(folder, pred, capsys, case):
+def test_bad_input_ends_in_a_sentence(folder, pred, ask, case):
     command, expected = BAD_INPUT[case]
-    status, out, err = run(capsys, *shlex.split(command))
+    status, out, err = run(ask, *shlex.split(command))
     assert (status, out) == (1, "")
     assert expected in err
     assert err.startswith(command.split()[0] + ": ")
 
 
-def test_an_organiser_sees_what_is_wrong_with_a_reference(folder, capsys):
+def test_an_organiser_sees_what_is_wrong_with_a_reference(folder, ask):
     damaged_reference()
-    status, out, err = run(capsys, "score", "submission.zip", "--reference", "reference.h5")
+    status, out, err = run(ask, "score", "submission.zip", "--reference", "reference.h5")
     assert (status, out) == (1, "")
     assert err == "score: reference.h5: label holds a class that the cycle does not have\n"
 
 
-def test_a_placeholder_is_told(folder, capsys):
+def test_a_placeholder_is_told(folder, ask):
     toy.make_placeholder("placeholder.h5", phase=2, scale="full")
-    status, _, err = run(capsys, "score", "submission.zip", "--reference", "placeholder.h5")
+    status, _, err = run(ask, "score", "submission.zip", "--reference", "placeholder.h5")
     assert status == 1
     assert err == "score: placeholder.h5: a placeholder, this phase is not open yet\n"
 
 
-def test_truth_without_labels_is_told(folder, capsys):
+def test_truth_without_labels_is_told(folder, ask):
     events = toy.make_events(40, cycle=1)
     blank = [replace(event, label=np.zeros_like(event.label)) for event in events]
     toy.make_reference(Path("blank.h5"), blank, phase=1)
-    status, _, err = run(capsys, "score", "submission.zip", "--reference", "blank.h5")
+    status, _, err = run(ask, "score", "submission.zip", "--reference", "blank.h5")
     assert status == 1
     assert "no event holds a labelled voxel" in err
 

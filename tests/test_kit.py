@@ -17,8 +17,8 @@ from lartpc_challenge.reference import Manifest, read_labelled_events
 from lartpc_challenge.submission.forms import read_submission
 
 README = (ROOT / "starting_kit/README.md").read_text(encoding="utf-8")
-# 60 events, a small network and one thread: the commands run, but only the notebook's test learns.
-N_EVENTS = 60
+# 30 events, a small network and one thread: the commands run, but only the notebook's test learns.
+N_EVENTS = 30
 SHORTER = {
     "baseline.train": "--epochs 1 --views 1 --filters 4 --blocks 1 --threads 1",
     "baseline.predict": "--threads 1",
