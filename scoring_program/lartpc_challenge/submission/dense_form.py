@@ -131,9 +131,7 @@ def _look_up(pred: GuardedDataset, place: _Place, manifest: Manifest, out: np.nd
 
     Raises SubmissionError at the first block with a value that is not a label.
     """
-    stops = [*place.bounds[1:].tolist(), len(place.order)]
-    for first, stop, corner in zip(place.bounds.tolist(), stops, place.spots.tolist()):
-        mine = place.order[first:stop]
+    for mine, corner in zip(np.split(place.order, place.bounds[1:]), place.spots.tolist()):
         voxels = place.voxels[mine]
         values = pred.read_block(tuple(corner))[tuple((voxels - corner).T)]
         wrong = find_not_labels(values, manifest.cycle)

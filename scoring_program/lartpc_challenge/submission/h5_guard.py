@@ -171,19 +171,17 @@ class GuardedFile:
                 elif missing == ["pred"]:
                     advice = "Write the labels of all voxels as the data set pred, outside groups."
                 problems.add(f"holds no data set {' and '.join(missing)}, {found}", advice)
-            opened = [self._open(name) for name in names if name not in missing]
-            for unfit in opened:
-                if isinstance(unfit, str):
-                    problems.add(unfit)
-        return [dataset for dataset in opened if isinstance(dataset, GuardedDataset)]
+            opened = [self._open(name, problems) for name in names if name not in missing]
+        return [dataset for dataset in opened if dataset]
 
-    def _open(self, name: str) -> GuardedDataset | str:
-        """Return the data set /`name`, or a clause that says what is wrong with it."""
+    def _open(self, name: str, problems: Problems) -> GuardedDataset | None:
+        """Return the data set /`name`, or None and add the problem if it can't be used."""
         with _reading(f"{self.name}: {name}"):
             found = h5o.open(self._root, name.encode())
             reason = _unfit(found, is_pred=name == "pred")
             if reason:
-                return f"{name} {reason}"
+                problems.add(f"{name} {reason}")
+                return None
             plist, shape = found.get_create_plist(), found.shape or ()
             is_chunked = plist.get_layout() == h5d.CHUNKED
             return GuardedDataset(

@@ -25,33 +25,29 @@ def read_sparse(
     Raises SubmissionError for other events, lengths or values than expected.
     """
     event_id, offset = file.datasets("event_id", "offset")
-    _check_length(file.name, event_id, offset, pred, manifest)
-    _check_chunks(file.name, event_id, offset)
+    _check_length(event_id, offset, pred, manifest)
+    _check_chunks(event_id, offset)
     event_id, offset = event_id.read_all(), offset.read_all().astype(np.int64)
     rows = _find_events(event_id, manifest, file.name)
     _check_offset(event_id, offset, rows, pred.shape[0], manifest, file.name)
-    _check_chunks(file.name, pred)
+    _check_chunks(pred)
 
     def word(place: int, value: int) -> str:
         event = int(np.searchsorted(offset, place, side="right")) - 1
         return f"{value} in event {event_id[event]}, voxel {place - offset[event]}"
 
-    labels = _read_labels(pred, manifest, word, file.name)
+    labels = _read_labels(pred, manifest, word)
     starts = manifest.offset[rows]
     for start, first, last in zip(starts.tolist(), offset[:-1].tolist(), offset[1:].tolist()):
         out[start : start + last - first] = labels[first:last]
 
 
 def _check_length(
-    where: str,
-    event_id: GuardedDataset,
-    offset: GuardedDataset,
-    pred: GuardedDataset,
-    manifest: Manifest,
+    event_id: GuardedDataset, offset: GuardedDataset, pred: GuardedDataset, manifest: Manifest
 ) -> None:
     """Raise SubmissionError unless the numbers of events and offsets are as in the test file."""
     title, n_events = file_title(manifest), manifest.n_events
-    with Problems(where) as problems:
+    with Problems(pred.file_name) as problems:
         if event_id.shape == (manifest.n_voxels,) != (n_events,):
             problems.add(
                 f"event_id has a number per voxel, {pred.shape[0]:,}, expected one per event, "
@@ -73,8 +69,8 @@ def _check_length(
                     )
 
 
-def _check_chunks(where: str, *columns: GuardedDataset) -> None:
-    with Problems(where) as problems:
+def _check_chunks(*columns: GuardedDataset) -> None:
+    with Problems(columns[0].file_name) as problems:
         for column in columns:
             if column.shape[0] > MAX_CHUNKS * column.block_shape[0]:
                 problems.add(
@@ -147,7 +143,7 @@ def _check_offset(
 
 
 def _read_labels(
-    pred: GuardedDataset, manifest: Manifest, word: Callable[[int, int], str], where: str
+    pred: GuardedDataset, manifest: Manifest, word: Callable[[int, int], str]
 ) -> np.ndarray:
     """Read all of `pred` as (M,) uint8; word(place, value) describes a wrong value.
 
@@ -160,6 +156,6 @@ def _read_labels(
             lambda i, block=block, start=start: word(start + i, block[i]),
         )
         labels[start : start + len(block)] = block
-    with Problems(where) as problems:
+    with Problems(pred.file_name) as problems:
         add_not_labels(problems, bad, manifest.cycle)
     return labels

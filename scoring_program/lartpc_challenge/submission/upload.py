@@ -14,7 +14,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -235,39 +235,36 @@ def _only_file(where: str, entries: Iterable[_Entry], ignored: Collection[str] =
 
 def _note_unfit(entries: list[_Entry], problems: Problems) -> None:
     """Add a problem for each kind of entry that an upload must not hold."""
-    for what, wrong, advice in (
-        (
-            "links or special files",
-            [e for e in entries if e.kind not in ("file", "folder")],
-            "Zip the file itself.",
-        ),
-        (
-            "paths outside the upload, or with a backslash or colon",
-            [e for e in entries if _leads_out(e.name)],
-            "Zip the file without its folder.",
-        ),
-        (
-            "names of more than 255 bytes",
-            [
-                e
-                for e in entries
-                if any(len(part.encode("utf-8", "replace")) > 255 for part in e.parts)
-            ],
-            "Give the file a short name.",
-        ),
-        (
-            "folders in folders",
-            [e for e in entries if len(e.parts) + (e.kind == "folder") > 2],
-            "Zip only the file.",
-        ),
-        (
-            "files that a platform would run as a program",
-            [e for e in entries if e.base in _PLATFORM_FILES],
-            "Remove them.",
-        ),
-    ):
-        cases = Cases(shown(e.name) for e in wrong)
+
+    def note(what: str, wrong: Callable[[_Entry], bool], advice: str) -> None:
+        cases = Cases(shown(e.name) for e in entries if wrong(e))
         problems.add_cases(f"holds {what}, {_EXPECTED}; found", cases, advice)
+
+    note(
+        "links or special files",
+        lambda e: e.kind not in ("file", "folder"),
+        "Zip the file itself.",
+    )
+    note(
+        "paths outside the upload, or with a backslash or colon",
+        lambda e: _leads_out(e.name),
+        "Zip the file without its folder.",
+    )
+    note(
+        "names of more than 255 bytes",
+        lambda e: any(len(part.encode("utf-8", "replace")) > 255 for part in e.parts),
+        "Give the file a short name.",
+    )
+    note(
+        "folders in folders",
+        lambda e: len(e.parts) + (e.kind == "folder") > 2,
+        "Zip only the file.",
+    )
+    note(
+        "files that a platform would run as a program",
+        lambda e: e.base in _PLATFORM_FILES,
+        "Remove them.",
+    )
 
 
 def _too_many(where: str) -> SubmissionError:
