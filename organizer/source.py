@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from lartpc_challenge.cycles import Cycle
+from lartpc_challenge.format import ChallengeError
 from organizer.competition import ROOT, Competition, Phase, add_competition
 
 
@@ -28,6 +30,18 @@ def reference_file(folder: Path, phase: int) -> Path:
 def public_files(folder: Path, cycle: Cycle) -> list[Path]:
     """Return the paths of a cycle's files for participants in `folder`."""
     return [train_file(folder, cycle), test_file(folder, cycle)]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as reason:
+        raise ChallengeError(f"{path}: can't be read: {reason.strerror}") from reason
+    return digest.hexdigest()
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:

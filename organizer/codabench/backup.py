@@ -23,12 +23,13 @@ from typing import Any
 from urllib.parse import quote
 
 from lartpc_challenge.format import ChallengeError
-from organizer.codabench.bundle import Bundle, sha256_of
+from organizer.codabench.bundle import Bundle
 from organizer.codabench.client import ServerError
 from organizer.codabench.session import Session
 from organizer.codabench.state import private_folder, write_private
 from organizer.codabench.submissions import Submission, file_urls, read_submission
 from organizer.competition import Phase
+from organizer.source import sha256_of
 
 DEFAULT_FOLDER = Path("build/backup")
 _OURS = ("file", "sha256")  # keys that the index adds to the server's

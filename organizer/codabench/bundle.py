@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,18 +105,6 @@ def _benchmark_phases(competition: dict[str, Any]) -> tuple[Phase, ...]:
     cycles = [find_cycle(task["cycle"]) for task in competition["tasks"]]
     listed = enumerate(zip(competition["phases"], cycles), start=1)
     return tuple(Phase(n, phase["name"], cycle, hidden=False) for n, (phase, cycle) in listed)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as reason:
-        raise ChallengeError(f"{path}: can't be read: {reason.strerror}") from reason
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

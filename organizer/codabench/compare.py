@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from organizer.codabench.bundle import Bundle, sha256_of
+from organizer.codabench.bundle import Bundle
 from organizer.codabench.client import Server, ServerError
 from organizer.codabench.session import in_order, parse_time
 from organizer.competition import Phase
 from organizer.scratch import scratch_folder
+from organizer.source import sha256_of
 
 # Key in the yaml and in the server's answer, and the server's default value.
 _COMPETITION = {

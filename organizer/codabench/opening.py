@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lartpc_challenge.format import ChallengeError
 from organizer.codabench.backup import Backup, backup
-from organizer.codabench.bundle import Bundle, sha256_of
+from organizer.codabench.bundle import Bundle
 from organizer.codabench.local import Scorer, local_scorer
 from organizer.codabench.session import Session, parse_time
 from organizer.codabench.submissions import (
@@ -33,6 +33,7 @@ from organizer.codabench.submissions import (
 )
 from organizer.codabench.transfer import upload_dataset
 from organizer.competition import Phase
+from organizer.source import sha256_of
 
 MOST_RUNS = 4
 _GRACE = timedelta(minutes=1)  # a submission of the last second arrives a little later

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lartpc_challenge.format import ChallengeError
-from organizer.codabench.bundle import Bundle, sha256_of
+from organizer.codabench.bundle import Bundle
 from organizer.codabench.client import Server, ServerError
 from organizer.codabench.local import local_scorer, stored
 from organizer.codabench.opening import point_task
@@ -32,6 +32,7 @@ from organizer.codabench.upload import send_bundle
 from organizer.competition import Phase
 from organizer.score.worker import Run
 from organizer.scratch import scratch_folder
+from organizer.source import sha256_of
 
 PATIENCE = timedelta(minutes=30)
 

@@ -10,10 +10,11 @@ from operator import itemgetter
 from pathlib import Path
 
 from lartpc_challenge.format import ChallengeError
-from organizer.codabench.bundle import Bundle, read_bundle, sha256_of
+from organizer.codabench.bundle import Bundle, read_bundle
 from organizer.codabench.client import Server
 from organizer.codabench.state import State
 from organizer.competition import read_competition
+from organizer.source import sha256_of
 
 
 @dataclass

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from lartpc_challenge.format import ChallengeError
-from organizer.codabench.bundle import Bundle, read_bundle, sha256_of
+from organizer.codabench.bundle import Bundle, read_bundle
 from organizer.codabench.client import ServerError
 from organizer.codabench.compare import differences
 from organizer.codabench.session import Session
 from organizer.codabench.transfer import check_quota, find_dataset, new_dataset, progress_bar
 from organizer.competition import Competition
+from organizer.source import sha256_of
 
 UNPACKING_SECONDS = 3600
 POLL_SECONDS = 3

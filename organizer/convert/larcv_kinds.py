@@ -18,7 +18,13 @@ FIVE_TYPES, SPINE = "fivetypes", "spine"
 TAXONOMIES = (FIVE_TYPES, SPINE)
 MM_PER_CM = 10.0
 _BLOCK_EVENTS = 100
-_PARTS = ("energy", "label", "clusters", "particles")
+# Part of an event -> kind of its product.
+_PARTS = {
+    "energy": "sparse3d",
+    "label": "sparse3d",
+    "clusters": "cluster3d",
+    "particles": "particle",
+}
 
 
 def producers_in(names: Iterable[str], ending: str) -> dict[str, list[str]]:
@@ -97,13 +103,8 @@ class Products:
     @property
     def names(self) -> dict[str, str]:
         """The product of each part that is read."""
-        found = {
-            "energy": self.energy and f"sparse3d_{self.energy}",
-            "label": self.label and f"sparse3d_{self.label}",
-            "clusters": self.clusters and f"cluster3d_{self.clusters}",
-            "particles": self.particles and f"particle_{self.particles}",
-        }
-        return {part: name for part, name in found.items() if name}
+        named = {part: getattr(self, part) for part in _PARTS}
+        return {part: f"{_PARTS[part]}_{name}" for part, name in named.items() if name}
 
     @property
     def remark(self) -> str:
@@ -152,19 +153,11 @@ def _pair(
 ) -> tuple[str, str | None]:
     energies = [options.energy] if options.energy else _energies(sparse)
     labels = [options.labels] if options.labels else [n for n in sparse if _is_label(n)]
-    if options.energy and options.labels:
-        return options.energy, options.labels
-    if options.labels:
-        pairs = [(e, options.labels) for e in energies if _belong(e, options.labels)]
-        pairs = pairs or [(e, options.labels) for e in energies]
-    else:
-        pairs = [(e, label) for e in energies for label in labels if _belong(e, label)]
+    pairs = [(e, label) for e in energies for label in labels if _belong(e, label)]
     if len(pairs) == 1:
         return pairs[0]
-    if not pairs and len(energies) == 1 and not labels:
-        return energies[0], None
-    if not pairs and len(energies) == 1 and len(labels) == 1:
-        return energies[0], labels[0]
+    if not pairs and len(energies) == 1 and len(labels) <= 1:
+        return energies[0], next(iter(labels), None)
     raise ChallengeError(
         f"{path}: which of its tensors hold energy and classes is not clear; "
         f"{_found(sparse, clusters)}; choose with --energy-from PRODUCER --labels-from PRODUCER"
@@ -232,12 +225,10 @@ def kinds_of_particles(pdg: np.ndarray, process: list[str] | None) -> np.ndarray
 
 def with_particles(kind: np.ndarray, particle_kind: np.ndarray) -> np.ndarray:
     """Return `kind` (n,) uint8, with tracks replaced by their particles' kinds (n,) if known."""
-    is_track = kind == Kind.TRACK
     is_proton = np.isin(particle_kind, (Kind.PROTON, Kind.ION))
-    told = np.where(
-        particle_kind == Kind.NO_CLASS, kind, np.where(is_proton, particle_kind, Kind.MIP)
-    )
-    return np.where(is_track, told, kind).astype(np.uint8)
+    of_track = np.where(is_proton, particle_kind, Kind.MIP)
+    is_known = (kind == Kind.TRACK) & (particle_kind != Kind.NO_CLASS)
+    return np.where(is_known, of_track, kind).astype(np.uint8)
 
 
 def strongest(

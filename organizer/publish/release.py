@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +16,7 @@ from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.reference import read_truth
 from organizer.bundle.contents import source_problems
 from organizer.competition import ROOT
-from organizer.source import Source, public_files
+from organizer.source import Source, public_files, sha256_of
 
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
 
@@ -128,12 +127,8 @@ def _author(entry: dict[str, str]) -> str:
 
 
 def _file(path: Path, name: str, what: str, n_events: int, n_voxels: int = 0) -> PublishedFile:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
     n_bytes = path.stat().st_size
-    return PublishedFile(path, name, what, n_bytes, digest.hexdigest(), n_events, n_voxels)
+    return PublishedFile(path, name, what, n_bytes, sha256_of(path), n_events, n_voxels)
 
 
 def copy(path: Path, target: Path) -> None:

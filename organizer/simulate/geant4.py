@@ -81,6 +81,12 @@ class Tracks:
     vertex_mm: np.ndarray  # (T, 3) float64
     creator: np.ndarray  # (T,) str, Geant4's process name, "" for primaries
 
+    def rows(self, track_id: np.ndarray) -> np.ndarray:
+        """Return the index of each track: (n,) int64. track_id: (n,) integers; 0 gives 0."""
+        row_of_id = np.zeros(self.track_id.max(initial=0) + 1, np.int64)
+        row_of_id[self.track_id] = np.arange(len(self.track_id))
+        return row_of_id[track_id]
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -251,9 +257,7 @@ def _as_steps(
         creator=np.array(creators, dtype=str),
     )
     step_table = np.array(step_values).reshape(-1, 10)
-    row_of_id = np.zeros(tracks.track_id.max(initial=0) + 1, np.int64)
-    row_of_id[tracks.track_id] = np.arange(len(tracks.track_id))
-    track = row_of_id[step_table[:, 9].astype(np.int64)]
+    track = tracks.rows(step_table[:, 9].astype(np.int64))
     energy, recoil, length = step_table[:, 6:9].T
     return Steps(
         start_mm=step_table[:, 0:3],

@@ -117,18 +117,14 @@ def arriving_electrons(
     deposits: Deposits, detector: Detector, conditions: Conditions
 ) -> np.ndarray:
     """Return the number of electrons of each deposit that arrive at the anode: (P,)."""
-    escaping = _escaping(deposits) if conditions.recombines else recombination(MIP_DEDX_MEV_CM)
+    escaping = recombination(MIP_DEDX_MEV_CM)
+    if conditions.recombines:
+        with np.errstate(divide="ignore"):
+            dedx = deposits.energy_mev / (deposits.length_mm / 10)
+        of_nuclei = recombination(dedx, NUCLEUS_DEDX_MEV_CM)
+        escaping = np.where(deposits.is_nucleus, of_nuclei, recombination(dedx))
     free = deposits.energy_mev / MEV_PER_ELECTRON * escaping
     return free * np.exp(-_drift_time_us(deposits, detector, conditions) / detector.lifetime_us)
-
-
-def _escaping(deposits: Deposits) -> np.ndarray:
-    """Return the share of each deposit's electrons that escape recombination: (P,)."""
-    with np.errstate(divide="ignore"):
-        dedx = deposits.energy_mev / (deposits.length_mm / 10)
-    return np.where(
-        deposits.is_nucleus, recombination(dedx, NUCLEUS_DEDX_MEV_CM), recombination(dedx)
-    )
 
 
 def _drift_time_us(deposits: Deposits, detector: Detector, conditions: Conditions) -> np.ndarray:

@@ -67,10 +67,8 @@ class TrackFacts:
     @cached_property
     def parent(self) -> np.ndarray:
         """(T,) int64: index of the track's parent; of the track itself for a primary."""
-        row_of_id = np.zeros(self.tracks.track_id.max(initial=0) + 1, np.int64)
-        row_of_id[self.tracks.track_id] = np.arange(len(self.pdg))
-        is_primary = self.tracks.parent_id == 0
-        return np.where(is_primary, np.arange(len(self.pdg)), row_of_id[self.tracks.parent_id])
+        parent_id = self.tracks.parent_id
+        return np.where(parent_id == 0, np.arange(len(self.pdg)), self.tracks.rows(parent_id))
 
     @cached_property
     def primary(self) -> np.ndarray:
@@ -90,12 +88,10 @@ class TrackFacts:
         rows = zip(self.parent.tolist(), self.pdg.tolist(), self.tracks.creator.tolist())
         # Geant4 tracks a parent before its children, so one pass is enough.
         for row, (parent, pdg, creator) in enumerate(rows):
-            is_primary = parent == row
-            origins[row] = (
-                Origin.PRIMARY
-                if is_primary
-                else _origin(pdg, creator, int(self.pdg[parent]), Origin(origins[parent]))
-            )
+            origins[row] = Origin.PRIMARY
+            if parent != row:
+                of_parent = int(self.pdg[parent]), Origin(origins[parent])
+                origins[row] = _origin(pdg, creator, *of_parent)
         return origins
 
     @cached_property
