@@ -192,13 +192,20 @@ def _texts(competition: dict, request: BundleRequest, problems: list[str]) -> di
     # The tables in the tracked pages are those of the demonstration data.
     edit = partial(filled, source=request.source) if request.data else str
     for name in texts:
-        try:
+        with _noting(problems):
             texts[name] = read_page(request.file(name), edit)
-        except ChallengeError as problem:
-            problems.append(str(problem))
     if request.demonstration:
         texts[terms] = f"**{DEMONSTRATION}.**\n\n{texts[terms]}"
     return texts
+
+
+@contextlib.contextmanager
+def _noting(problems: list[str]) -> Iterator[None]:
+    """Append a ChallengeError of the block to `problems`."""
+    try:
+        yield
+    except ChallengeError as problem:
+        problems.append(str(problem))
 
 
 def _parts(request: BundleRequest, contact: str, problems: list[str]) -> dict[str, Part]:
@@ -206,14 +213,10 @@ def _parts(request: BundleRequest, contact: str, problems: list[str]) -> dict[st
     root, source = request.root, request.source
     program: dict[str, Content] = {}
     kit: dict[str, Content] = {}
-    try:
+    with _noting(problems):
         program = folder_members(root / "scoring_program", "scoring_program")
-    except ChallengeError as problem:
-        problems.append(str(problem))
-    try:
+    with _noting(problems):
         kit = kit_members(root, contact, weights=request.weights)
-    except ChallengeError as problem:
-        problems.append(str(problem))
     parts = {
         "scoring_program.zip": Part("scoring_program", program),
         "starting_kit.zip": Part("starting_kit", kit, FOLDER, request.date),

@@ -26,9 +26,9 @@ from organizer.codabench.local import stored
 from organizer.codabench.state import write_private
 from organizer.codabench.submissions import Submission
 from organizer.competition import Phase
-from organizer.leaderboard.boards import Board, Row, boards
+from organizer.leaderboard.boards import Board, boards
 from organizer.leaderboard.boards import Submission as Ranked
-from organizer.leaderboard.tables import as_csv, rank_text
+from organizer.leaderboard.tables import as_csv, board_table
 from organizer.pages.render import to_html
 from organizer.source import Source
 
@@ -170,23 +170,11 @@ def as_markdown(
 
 
 def _board(board: Board) -> str:
-    ranked_by, *others = METRICS
-    heads = ["#", "Participant", ranked_by, "95 %", *others, "lead on the next", "p"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for row in board.rows:
-        low, high = row.intervals[ranked_by]
-        cells = [rank_text(row), _text(row.participant), f"{row.scores[ranked_by]:.4f}"]
-        cells += [f"{low:.4f}-{high:.4f}", *(f"{row.scores[name]:.4f}" for name in others)]
-        lines.append(f"| {' | '.join([*cells, *_lead(row)])} |")
-    table = "\n".join(lines)
-    return f"## {_text(board.phase.name)}\n\n{board.n_events:,} events\n\n{table}\n"
-
-
-def _lead(row: Row) -> tuple[str, str]:
-    if row.p is None or row.lead_interval is None or row.lead is None:
-        return "", ""
-    low, high = row.lead_interval
-    return f"{row.lead:+.4f} ({low:+.4f} to {high:+.4f})", f"{row.p:.2g}"
+    table = board_table(board)
+    table["participant"] = table["participant"].map(_text)
+    rows = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"## {_text(board.phase.name)}\n\n{board.n_events:,} events\n\n{lines}\n"
 
 
 def _text(value: Any) -> str:

@@ -22,10 +22,17 @@ def as_text(boards: Sequence[Board], refused: Sequence[str]) -> str:
 
 
 def _board_text(board: Board) -> str:
-    wide = max(len(row.participant) for row in board.rows)
+    table, wide = board_table(board), max(len(row.participant) for row in board.rows)
+    table["participant"] = table["participant"].str.ljust(wide)
+    table.columns = ["", " " * wide, *table.columns[2:]]
+    return f"{board.phase.name}, {board.n_events:,} events\n{table.to_string(index=False)}"
+
+
+def board_table(board: Board) -> pd.DataFrame:
+    """Return a board as texts: rank, participant, each score with its interval, lead."""
     columns = [
-        ("", [rank_text(row) for row in board.rows]),
-        ("".ljust(wide), [row.participant.ljust(wide) for row in board.rows]),
+        ("#", [rank_text(row) for row in board.rows]),
+        ("participant", [row.participant for row in board.rows]),
     ]
     for name in METRICS:
         columns.append((name, [f"{row.scores[name]:.4f}" for row in board.rows]))
@@ -33,8 +40,7 @@ def _board_text(board: Board) -> str:
         columns.append(("95 %", [f"{low:.4f}-{high:.4f}" for low, high in intervals]))
     columns.append(("lead on the next", [_lead_text(row) for row in board.rows]))
     names, values = zip(*columns)
-    table = pd.DataFrame(zip(*values), columns=names)
-    return f"{board.phase.name}, {board.n_events:,} events\n{table.to_string(index=False)}"
+    return pd.DataFrame(zip(*values), columns=names)
 
 
 def rank_text(row: Row) -> str:
