@@ -23,7 +23,7 @@ from organizer.data.seeds import fixed_seeds
 from organizer.phases.split import published
 from organizer.simulate import chunks
 from organizer.simulate.__main__ import main
-from organizer.simulate.chunks import Chunk, SimulationRequest, simulate_here
+from organizer.simulate.chunks import SimulationRequest, chunk_file, simulate_here
 from organizer.simulate.store import iter_particles
 
 needs_geant4 = pytest.mark.skipif(
@@ -136,10 +136,10 @@ def test_one_and_two_processes_write_the_same_bytes(whole, tmp_path, monkeypatch
 
 @needs_geant4
 def test_an_event_alone_is_the_same_as_among_others(whole, tmp_path):
-    alone = Chunk(36, 37)
+    alone = range(36, 37)
     request = SimulationRequest(1, EVENTS, SEED, "demonstration")
     simulate_here(request, [alone], tmp_path, jobs=1, progress=lambda events: None)
-    with EventFile(whole) as events, EventFile(alone.file_in(tmp_path)) as file:
+    with EventFile(whole) as events, EventFile(chunk_file(tmp_path, alone)) as file:
         expected, found = events[36], file[0]
     assert found.event_id == 36
     for column in ("coords", "energy", "label"):
@@ -151,11 +151,11 @@ def test_an_event_alone_is_the_same_as_among_others(whole, tmp_path):
 def test_the_shipped_train_events_come_again(tmp_path, cycle):
     """If settings of the simulation change, the demonstration data must be made again."""
     seed = int.from_bytes(fixed_seeds(f"cycle{cycle} train"), "big")
-    request, chunk = SimulationRequest(cycle, 300, seed, "demonstration"), Chunk(0, 3)
+    request, chunk = SimulationRequest(cycle, 300, seed, "demonstration"), range(3)
     simulate_here(request, [chunk], tmp_path, jobs=1, progress=lambda events: None)
     with EventFile(ROOT / f"starting_kit/data/cycle{cycle}_train.h5") as file:
         shipped = {event.coords.tobytes(): event for event in file}
-    with EventFile(chunk.file_in(tmp_path)) as events:
+    with EventFile(chunk_file(tmp_path, chunk)) as events:
         for event in (published(event, 1) for event in events):
             found = shipped.get(event.coords.tobytes())
             assert found is not None
@@ -397,7 +397,7 @@ def test_two_runs_do_not_work_on_the_same_file(tmp_path):
 
 def test_chunks_cover_the_events_once(monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_EVENTS", 4)
-    spans = [(chunk.first, chunk.last) for chunk in SimulationRequest(1, 10, 0, "full").chunks()]
+    spans = [(chunk.start, chunk.stop) for chunk in SimulationRequest(1, 10, 0, "full").chunks()]
     assert spans == [(0, 4), (4, 8), (8, 10)]
 
 

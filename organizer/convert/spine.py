@@ -77,15 +77,15 @@ def _choose(path: Path, names: list[str], options: ReadOptions) -> tuple[str, st
     for name in (options.energy, options.labels):
         if name is not None and name not in names:
             raise ChallengeError(f"{path}: has no product {name}, but {', '.join(names)}")
-    energies = [n for n in _ENERGY_NAMES if n in names] or [n for n in [_CLUSTER] if n in names]
-    labels = [n for n in (_CLUSTER, *_LABEL_NAMES) if n in names]
-    energy = options.energy or (energies[0] if energies else None)
+    energies = [name for name in (*_ENERGY_NAMES, _CLUSTER) if name in names]
+    labels = [name for name in (_CLUSTER, *_LABEL_NAMES) if name in names]
+    energy = options.energy or next(iter(energies), None)
     if energy is None:
         raise ChallengeError(
             f"{path}: which product holds voxels and energies is not known; it has "
             f"{', '.join(names)}; choose with --energy-from and --labels-from"
         )
-    return energy, options.labels or (labels[0] if labels else None)
+    return energy, options.labels or next(iter(labels), None)
 
 
 class _Product:

@@ -47,36 +47,25 @@ class SimulationRequest:
     seed: int
     scale: str
 
-    def chunks(self) -> list[Chunk]:
-        """Return the chunks of the request, in order."""
-        firsts = range(0, self.events, CHUNK_EVENTS)
-        return [Chunk(first, min(first + CHUNK_EVENTS, self.events)) for first in firsts]
+    def chunks(self) -> list[range]:
+        """Return the chunks of the request, in order. A chunk is a range of event ids."""
+        events = range(self.events)
+        return [events[first : first + CHUNK_EVENTS] for first in events[::CHUNK_EVENTS]]
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk: the events first..last - 1."""
+def chunk_file(directory: Path, chunk: range) -> Path:
+    """Return the path of a chunk's file in `directory`."""
+    return directory / f"{chunk.start:08d}-{chunk.stop:08d}.h5"
 
-    first: int
-    last: int
 
-    def file_in(self, directory: Path) -> Path:
-        """Return the path of the chunk's file in `directory`."""
-        return directory / f"{self.first:08d}-{self.last:08d}.h5"
-
-    def is_in(self, directory: Path) -> bool:
-        """Return whether the directory contains the chunk, complete and readable."""
-        path = self.file_in(directory)
-        if not path.exists():
-            return False
-        try:
-            with EventFile(path, kind="simulation") as events:
-                return events.event_id.tolist() == list(range(self.first, self.last))
-        except ChallengeError:
-            return False
-
-    def __len__(self) -> int:
-        return self.last - self.first
+def is_finished(directory: Path, chunk: range) -> bool:
+    """Return whether the directory contains the chunk, complete and readable."""
+    path = chunk_file(directory, chunk)
+    try:
+        with EventFile(path, kind="simulation") as events:
+            return events.event_id.tolist() == list(chunk)
+    except ChallengeError:
+        return False
 
 
 def simulate(
@@ -95,7 +84,7 @@ def simulate(
         try:
             with _locked(parts, request):
                 chunks = request.chunks()
-                missing = [chunk for chunk in chunks if not chunk.is_in(parts)]
+                missing = [chunk for chunk in chunks if not is_finished(parts, chunk)]
                 progress(sum(map(len, chunks)) - sum(map(len, missing)))
                 if dask is None:
                     simulate_here(request, missing, parts, jobs, progress)
@@ -103,7 +92,7 @@ def simulate(
                     simulate_on_dask(dask, request, missing, parts, progress)
                 with SimulationWriter(out, request.cycle, request.scale, request.seed) as writer:
                     for chunk in chunks:
-                        writer.append_file(chunk.file_in(parts))
+                        writer.append_file(chunk_file(parts, chunk))
         except OSError as reason:
             raise ChallengeError(f"{parts}: can't be written: {reason}") from reason
     shutil.rmtree(parts, ignore_errors=True)
@@ -171,7 +160,7 @@ def _unusable(parts: Path) -> ChallengeError:
 
 def simulate_here(
     request: SimulationRequest,
-    missing: Sequence[Chunk],
+    missing: Sequence[range],
     directory: Path,
     jobs: int,
     progress: Progress,
@@ -193,16 +182,16 @@ def simulate_here(
     except ProcessDied as death:
         chunk = death.task[1]
         raise ChallengeError(
-            f"the simulation of events {chunk.first} to {chunk.last - 1} {death.how}"
+            f"the simulation of events {chunk.start} to {chunk.stop - 1} {death.how}"
         ) from death
 
 
-def simulate_chunk(request: SimulationRequest, chunk: Chunk, directory: Path) -> None:
+def simulate_chunk(request: SimulationRequest, chunk: range, directory: Path) -> None:
     """Simulate a chunk and write its file. Its process can simulate only one Geant4 world."""
     argon = _argon(PRODUCTIONS[request.cycle].world, directory / "geant4_data")
-    path = chunk.file_in(directory)
+    path = chunk_file(directory, chunk)
     with SimulationWriter(path, request.cycle, request.scale, request.seed) as out:
-        for event_id in range(chunk.first, chunk.last):
+        for event_id in chunk:
             out.append_simulated(simulate_event(argon, request.cycle, request.seed, event_id))
 
 
@@ -217,7 +206,7 @@ def _argon(world: Settings, data_directory: Path) -> LiquidArgon:
 def simulate_on_dask(
     address: str,
     request: SimulationRequest,
-    missing: Sequence[Chunk],
+    missing: Sequence[range],
     directory: Path,
     progress: Progress,
 ) -> None:
@@ -228,7 +217,7 @@ def simulate_on_dask(
 
     def keep(task: Task, contents: list[bytes]) -> None:
         for chunk, content in zip(task[1], contents):
-            with replacing(chunk.file_in(directory), private=True) as temporary:
+            with replacing(chunk_file(directory, chunk), private=True) as temporary:
                 temporary.write_bytes(content)
             progress(len(chunk))
 
@@ -240,8 +229,8 @@ def simulate_on_dask(
         run_on_dask(client, simulate_task, [(request, group) for group in groups], keep)
 
 
-def simulate_task(request: SimulationRequest, chunks: Sequence[Chunk]) -> list[bytes]:
+def simulate_task(request: SimulationRequest, chunks: Sequence[range]) -> list[bytes]:
     """Simulate chunks in a child process of a Dask worker; return the contents of their files."""
     with scratch_folder("simulation") as folder:
         simulate_here(request, chunks, folder, jobs=1, progress=lambda events: None)
-        return [chunk.file_in(folder).read_bytes() for chunk in chunks]
+        return [chunk_file(folder, chunk).read_bytes() for chunk in chunks]
