@@ -260,6 +260,7 @@ def _platform_problems(
 def _notes(
     request: BundleRequest, competition: dict, baselines: Collection[Path], out: Path
 ) -> list[str]:
+    """Return sentences about the bundles for the organiser."""
     phases = competition["phases"]
     notes = [f"The first phase opens on {parse_date(phases[0]['start']):%A, %Y-%m-%d, %H:%M} UTC."]
     if request.demonstration:

@@ -95,6 +95,7 @@ def _extras(file: h5py.File, kind: str) -> list[str]:
 
 
 def _reference_problems(source: Source, cycle: Cycle, test: Manifest, scales: set) -> Iterator[str]:
+    """Yield the problems of a cycle's two references; add their scales to `scales`."""
     references = []
     for phase in source.competition.phases_of(cycle):
         path = source.reference(phase)

@@ -61,6 +61,7 @@ def leaks(session: Session, participant: Server | None) -> bool:
 
 
 def _questions(session: Session, shown: dict[str, Any]) -> Iterator[Question]:
+    """Yield what others may try to read. shown: the server's data of the competition."""
     number = shown["id"]
     yield Question("the competition's pages", f"competitions/{number}/", secret=False)
     for phase in in_order(shown["phases"]):

@@ -74,6 +74,7 @@ def rehearse(
 def _public_phase(
     session: Session, bundle: Bundle, phase: Phase, phases: list[dict], tries: list[Try]
 ) -> Iterator[str]:
+    """Open a public phase of the copy, upload the tries, and yield differences."""
     server, shown = session.server, phases[phase.number - 1]
     now = session.now()
     opened = {"start": (now - timedelta(hours=1)).isoformat()}
@@ -102,6 +103,7 @@ def _hidden_phase(
     stand_in: Callable[[Phase, Path], Path | None],
     folder: Path,
 ) -> Iterator[str]:
+    """Move the submissions into a hidden phase of the copy, and yield differences."""
     server, before, after = session.server, phases[phase.number - 2], phases[phase.number - 1]
     reference = stand_in(phase, folder)
     if reference:

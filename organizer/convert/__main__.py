@@ -76,6 +76,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _from_source(reader: str, options: argparse.Namespace) -> None:
+    """Write the events of another format as an event file of ours; print a summary."""
     source, cycle = options.source_file, options.cycle
     production = production_of(cycle)
     threshold_mev = options.threshold_mev
@@ -102,7 +103,7 @@ def _from_source(reader: str, options: argparse.Namespace) -> None:
                 writer.append(item.event)
                 rows.append(item)
         if not rows:
-            raise ChallengeError(_nothing(source, counts, settings))
+            raise ChallengeError(_why_nothing(source, counts, settings))
         write_source(writer.file, source, reader, read_options, settings, rows)
     print(
         f"{options.out}: {counts.events:,} events, {counts.voxels:,} voxels ({kind}, cycle "
@@ -123,7 +124,8 @@ def _up_to_first_deposit(events: Iterator[SourceEvent]) -> Iterator[SourceEvent]
             return
 
 
-def _nothing(source: Path, counts: Counts, settings: Settings) -> str:
+def _why_nothing(source: Path, counts: Counts, settings: Settings) -> str:
+    """Return the sentence for a source without any voxel to keep."""
     if not counts.source_events:
         return f"{source}: holds no events; nothing was written"
     if not counts.read_mev:
@@ -145,6 +147,7 @@ def _converted(
     settings: Settings,
     counts: Counts,
 ) -> Iterator[Converted]:
+    """Yield our events, show a progress bar, and add the file's name to errors."""
     with tqdm(desc=path.name, unit=" events", disable=None, leave=False) as bar:
         for event in events:
             if event.n_events is not None:

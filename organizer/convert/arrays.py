@@ -112,6 +112,7 @@ def _events(
     entry: int = 0,
     n_events: int | None = None,
 ) -> Iterator[SourceEvent]:
+    """Check the arrays of a file and yield its events. entry: of the first one."""
     found = {ours: arrays[theirs] for ours, theirs in known_names(arrays, NAMES).items()}
     coords, energy = found.get("coords"), found.get("energy")
     if coords is None or energy is None:
@@ -151,6 +152,7 @@ def _events(
 def _kinds(
     path: Path, flat: Mapping[str, np.ndarray], options: ReadOptions
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the kinds (N,) uint8 of the voxels, or None without labels, and remarks."""
     types = flat.get("fivetypes")
     if types is None and options.taxonomy == FIVE_TYPES:
         types = flat.get("semantic")

@@ -89,6 +89,7 @@ def _source_events(path: Path, source: SourceGroup) -> Iterator[SourceEvent]:
 def _labelled(
     file: EventFile, source: SourceGroup, scores: np.ndarray, events: Iterable[SourceEvent]
 ) -> Iterator[Labelled]:
+    """Yield the source's events with the scores of all tiles that they became."""
     of_parent: dict[int, list[int]] = {}
     for row, parent in enumerate(source.parent.tolist()):
         of_parent.setdefault(parent, []).append(row)

@@ -41,6 +41,7 @@ def read_rows(path: Path, n_columns: int) -> Iterator[np.ndarray]:
 
 
 def _numbers(path: Path, first_line: int, lines: list[bytes], n_columns: int) -> np.ndarray:
+    """Return the numbers of lines. Raises ChallengeError with the first wrong line."""
     table = _parse([line for line in lines if line.strip()], n_columns)
     if table is not None:
         return table

@@ -114,6 +114,7 @@ def voxel_cm(path: Path) -> float:
 def _clusters(
     event: Event, of_labels: np.ndarray, particles: dict[str, np.ndarray] | None
 ) -> Clusters:
+    """Return the clusters of an event. of_labels: `semantics` of its cycle."""
     label = event.label.astype(np.int64) if event.label is not None else np.zeros(0, np.int64)
     particle = np.full(len(event), NOT_KNOWN, np.int64)
     if event.particle is not None and particles is not None and len(particles["pdg"]):

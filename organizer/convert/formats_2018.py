@@ -260,6 +260,7 @@ def _event(
     energy: np.ndarray,
     label: np.ndarray | None = None,
 ) -> Event:
+    """Return an event without its empty voxels. Raises ChallengeError for wrong values."""
     if not np.isfinite(energy).all():
         raise ChallengeError(f"{path}: event {event_id} has an energy that is not a number")
     place = np.asarray(np.ravel_multi_index(tuple(coords.T.astype(int)), GRID_SHAPE))

@@ -76,6 +76,7 @@ class _Product(Tree):
         return list(zip(map(tuple, counts.tolist()), grids))
 
     def _grids_in_file(self, start: int, stop: int) -> list[Grid]:
+        """Return the grids of the entries, in cm in the file."""
         if not self.has(*_SIZES):
             raise ChallengeError(f"{self.path}: has no voxel size; give it with --source-voxel-mm")
         unit = self.columns(["_meta._unit"], start, stop)[0] if self.has("_meta._unit") else [2]

@@ -79,6 +79,7 @@ class _Table:
         return [self._grid(entry, options) for entry in range(start, stop)]
 
     def _grid(self, entry: int, options: ReadOptions) -> tuple[tuple[int, ...], Grid]:
+        """Return the numbers of voxels (nx, ny, nz) and the grid of an event."""
         extent = self._extents[entry]
         if self._meta is None or not extent["N"] or extent["first"] >= len(self._meta):
             return (1, 1, 1), Grid(np.ones(3), np.zeros(3))

@@ -151,6 +151,7 @@ def choose_products(path: Path, found: dict[str, list[str]], options: ReadOption
 def _pair(
     path: Path, sparse: list[str], clusters: list[str], options: ReadOptions
 ) -> tuple[str, str | None]:
+    """Return the producers of energies and of classes (None without classes)."""
     energies = [options.energy] if options.energy else _energies(sparse)
     labels = [options.labels] if options.labels else [n for n in sparse if _is_label(n)]
     pairs = [(e, label) for e in energies for label in labels if _belong(e, label)]

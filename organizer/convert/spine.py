@@ -74,6 +74,7 @@ def _root(file: h5py.File) -> h5py.Group:
 
 
 def _choose(path: Path, names: list[str], options: ReadOptions) -> tuple[str, str | None]:
+    """Return the names of the products with energies and with classes (None without)."""
     for name in (options.energy, options.labels):
         if name is not None and name not in names:
             raise ChallengeError(f"{path}: has no product {name}, but {', '.join(names)}")
@@ -124,6 +125,7 @@ def _event(
     label: str | None,
     options: ReadOptions,
 ) -> SourceEvent:
+    """Return one event of the file. energy, label: names of products."""
     where = f"{path}: event {entry}"
     coords, values = _tensor(where, energy, products[energy], entry)
     deposit = values[:, 0].astype(np.float64)

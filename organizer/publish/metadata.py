@@ -73,6 +73,7 @@ def _file_object(file: PublishedFile, url: str) -> dict[str, str]:
 
 
 def _responsible(release: Release) -> dict[str, Any]:
+    """Return the fields of Croissant's Responsible-AI extension."""
     hidden = (
         "The labels of the test events are part of the release."
         if release.with_references

@@ -247,6 +247,7 @@ def _user_classes(g4: Any, settings: Settings) -> Any:
 def _as_steps(
     step_values: array, track_values: array, creators: list[str], *, quenching: bool
 ) -> Steps:
+    """Return the steps from the flat lists that the actions have recorded."""
     track_table = np.array(track_values).reshape(-1, 7)
     tracks = Tracks(
         track_id=track_table[:, 0].astype(np.int32),

@@ -108,6 +108,7 @@ def iter_particles(file: h5py.File) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _particle_table(particles: Iterable[Particle]) -> dict[str, np.ndarray]:
+    """Return the columns of the particles as they are stored, except `offset`."""
     rows = [
         (
             p.pdg,

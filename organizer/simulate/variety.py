@@ -72,6 +72,7 @@ class Variety:
         )
 
     def _draw_detector(self, rng: np.random.Generator) -> Detector:
+        """Draw diffusion, noise and dead planes."""
         usual = Detector()
         drifts = rng.uniform() < self.drift_odds
         time_us = SPREAD_AFTER_MM / usual.drift_speed_mm_us
