@@ -22,16 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import yaml
 
 from lartpc_challenge import metrics
 from lartpc_challenge.command import at_least, new_parser
 from lartpc_challenge.format import METRICS
+from organizer.competition import read_competition
 
-ROOT = Path(__file__).resolve().parents[1]
 UNDECIDED = 0.06  # of the voxels: half of them wrong gives the baseline's accuracy of 0.97
 
 
@@ -57,12 +55,15 @@ class Phase:
     place: np.ndarray
     truth: np.ndarray
 
+    def accuracy(self, choice: np.ndarray) -> np.ndarray:
+        """Return the accuracy of a choice in each event: (N,)."""
+        right = np.ones(self.offset[-1], np.uint8)
+        right[self.place] = choice == self.truth
+        return metrics.accuracy(*metrics.count_correct(np.ones_like(right), right, self.offset))
+
     def scores(self, choice: np.ndarray) -> dict[str, float]:
         """Return the exact scores of a choice: name of METRICS -> value."""
-        wrong = np.zeros(self.offset[-1], np.uint8)
-        wrong[self.place] = choice != self.truth
-        true = np.ones(len(wrong), np.uint8)
-        return metrics.evaluate(true, true - wrong, self.offset)
+        return metrics.leaderboard(self.accuracy(choice))
 
     def board(self, choice: np.ndarray) -> tuple[float, ...]:
         """Return the rounded scores of the public board, in the order in which it ranks."""
@@ -134,17 +135,14 @@ def chance(task: Task, seed: int) -> float:
     rng = np.random.default_rng(seed)
     phase = make_phase(task, rng)
     first = rng.integers(0, 2, len(phase.place), np.uint8)
-    wrong = np.zeros(phase.offset[-1])
-    wrong[phase.place] = first != phase.truth
-    accuracy = 1 - np.add.reduceat(wrong, phase.offset[:-1]) / np.diff(phase.offset)
-    drawn = rng.choice(accuracy, (1000, task.n_events))
+    drawn = rng.choice(phase.accuracy(first), (1000, task.n_events))
     return float(100 * np.diff(np.percentile(np.percentile(drawn, 80, axis=1), (2.5, 97.5)))[0] / 2)
 
 
 def tasks() -> list[Task]:
     """Return the competition's limits at demonstration scale and at full scale."""
-    competition = yaml.safe_load((ROOT / "competition.yaml").read_text(encoding="utf-8"))
-    public = [phase for phase in competition["phases"] if phase["max_submissions"] > 1]
+    phases = read_competition().keys["phases"]
+    public = [phase for phase in phases if phase["max_submissions"] > 1]
     return [
         Task(f"{phase['name']}, {scale}", n_events, n_voxels, *limits)
         for phase, n_voxels, n_full in zip(public, (800, 750, 2500), (2000, 5000, 5000))

@@ -76,12 +76,13 @@ def read_folder(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
             except (*READ_ERRORS, tokenize.TokenError) as reason:
                 raise ChallengeError(f"{file}: not a readable .npy file") from reason
         segment = arrays.pop("segment", None) if names is not None else None
-        (event,) = _events(folder, arrays, options, entry, len(events))
+        (event,) = _events(folder, arrays, options)
         if names is not None and segment is not None:
             event = replace(event, kind=_kinds_of_names(folder, segment, names))
         digits = folder.name.rpartition("_")[2]
-        number = int(digits) if digits.isdigit() else entry
-        yield replace(event, event_id=number, number=(NOT_KNOWN, NOT_KNOWN, number))
+        event_id = int(digits) if digits.isdigit() else entry
+        number = (NOT_KNOWN, NOT_KNOWN, event_id)
+        yield replace(event, entry=entry, event_id=event_id, number=number, n_events=len(events))
 
 
 def _class_names(path: Path) -> list[str] | None:
@@ -106,13 +107,9 @@ def event_folders(path: Path) -> list[Path]:
 
 
 def _events(
-    path: Path,
-    arrays: Mapping[str, np.ndarray],
-    options: ReadOptions,
-    entry: int = 0,
-    n_events: int | None = None,
+    path: Path, arrays: Mapping[str, np.ndarray], options: ReadOptions
 ) -> Iterator[SourceEvent]:
-    """Check the arrays of a file and yield its events. entry: of the first one."""
+    """Check the arrays of a file and yield its events."""
     found = {ours: arrays[theirs] for ours, theirs in known_names(arrays, NAMES).items()}
     coords, energy = found.get("coords"), found.get("energy")
     if coords is None or energy is None:
@@ -126,26 +123,23 @@ def _events(
         raise ChallengeError(f"{path}: expected coords (N, 3) and N values in every other array")
     if not (np.abs(coords) < 1e6).all():
         raise ChallengeError(f"{path}: a coordinate is not a number, or beyond 1e6")
-    number = flat.get("event")
-    if number is None:
-        events = [(entry, entry, np.arange(len(coords)))]
-    else:
-        ids, first = np.unique(number, return_index=True)
-        ids = ids[np.argsort(first)]
-        events = [(i, int(one), np.flatnonzero(number == one)) for i, one in enumerate(ids)]
+    rows_of = {0: np.arange(len(coords))}
+    if "event" in flat:
+        ids, first = np.unique(flat["event"], return_index=True)
+        rows_of = {int(one): np.flatnonzero(flat["event"] == one) for one in ids[np.argsort(first)]}
     kind, remarks = _kinds(path, flat, options)
     if options.voxel_mm is None:
         remarks = (*remarks, NO_SIZE.format(f"{grid(options).voxel_mm[0]:g}"))
-    for i, event_id, rows in events:
+    for entry, (event_id, rows) in enumerate(rows_of.items()):
         yield SourceEvent(
-            i,
+            entry,
             event_id,
             (NOT_KNOWN, NOT_KNOWN, event_id),
             Voxels(np.floor(coords[rows]).astype(np.int64), grid(options)),
             flat["energy"][rows].astype(np.float64),
             None if kind is None else kind[rows],
             remarks=remarks,
-            n_events=len(events) if n_events is None else n_events,
+            n_events=len(rows_of),
         )
 
 

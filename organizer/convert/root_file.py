@@ -27,15 +27,13 @@ def import_uproot() -> Any:
 
 
 @contextlib.contextmanager
-def reading_root(what: str) -> Iterator[None]:
+def reading_root(what: str, problem: str = "damaged, it can't be read") -> Iterator[None]:
     """Turn the exceptions of uproot and numpy for damaged bytes into one ChallengeError."""
     uproot = import_uproot()
     try:
         yield
     except (*READ_ERRORS, *_MORE_READ_ERRORS, uproot.DeserializationError) as reason:
-        raise ChallengeError(
-            f"{what}: damaged, it can't be read; download or make it again"
-        ) from reason
+        raise ChallengeError(f"{what}: {problem}; download or make it again") from reason
 
 
 @contextlib.contextmanager
@@ -43,13 +41,9 @@ def open_root(path: Path) -> Iterator[Any]:
     """Yield an open ROOT file of uproot. Raises ChallengeError if it can't be opened."""
     uproot = import_uproot()
     check_file(path)
-    try:
+    problem = "not a readable ROOT file (damaged, cut short or of another kind)"
+    with reading_root(str(path), problem):
         file = uproot.open(path, handler=uproot.MemmapSource)  # no threads, twice as fast
-    except (*READ_ERRORS, *_MORE_READ_ERRORS, uproot.DeserializationError) as reason:
-        raise ChallengeError(
-            f"{path}: not a readable ROOT file (damaged, cut short or of another kind); download "
-            "or make it again"
-        ) from reason
     with file:
         yield file
 
