@@ -29,7 +29,7 @@ score: .venv/scoring  ## scores the baseline in all phases as a platform's worke
 	@$(VENV) -m organizer.score $(OF_COMPETITION) $(if $(SUBMISSIONS),--submissions '$(SUBMISSIONS)') \
 		$(if $(DATA),--data '$(DATA)')
 
-test: .venv/everything  ## ruff, types and all tests, no GPU needed (6 min)
+test: .venv/everything  ## ruff, types and all tests, no GPU needed (4 min)
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
 	$(VENV) -m pyright
