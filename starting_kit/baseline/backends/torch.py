@@ -51,7 +51,7 @@ class PlainTorch:
         return sys.maxsize // (side + 1) ** 3
 
     def allow_tf32(self, allowed: bool) -> None:
-        """Nothing to do: torch's own switch rules all of its products."""
+        """Do nothing: PyTorch's own switch applies to all products of this backend."""
 
 
 @dataclass(frozen=True)
