@@ -60,13 +60,13 @@ def can_guard() -> bool:
 
 
 def call_guarded(
-    function: Callable[[], bytes],
+    function: Callable[[], bytes | memoryview],
     *,
     memory_limit: int = MEMORY_LIMIT,
     time_limit: float = TIME_LIMIT,
     most_bytes: int,
-) -> bytes:
-    """Call `function` in a child process and return its result.
+) -> memoryview:
+    """Call `function` in a child process and return the bytes of its result, which can be changed.
 
     memory_limit: bytes. time_limit: seconds. most_bytes: the length of the longest result. Raises
     the ChallengeError that `function` raises, or LimitError. Call it only if `can_guard()`.
@@ -81,7 +81,8 @@ def call_guarded(
     finally:
         os.close(receiver)
         status = _end(child)
-    kind, _, rest = report.partition(b"\n")
+    end = max(report.find(b"\n"), 0)  # of an empty report, too: the child died
+    kind, rest = bytes(report[:end]), memoryview(report)[end + 1 :]
     if kind == _DONE:
         return rest
     if kind in _ERRORS:
@@ -111,9 +112,9 @@ def read_in_child(
         raise error(f"{path}: can't be read: {limit}") from limit
 
 
-def _text(report: bytes) -> str:
+def _text(report: memoryview) -> str:
     # A path may not be valid UTF-8.
-    return report[:_MOST_TEXT_BYTES].decode("utf-8", "surrogateescape")
+    return bytes(report[:_MOST_TEXT_BYTES]).decode("utf-8", "surrogateescape")
 
 
 def _fork() -> int:
@@ -135,7 +136,7 @@ def _end(child: int) -> int:
         return 0
 
 
-def _receive(receiver: int, time_limit: float, most_bytes: int) -> bytes:
+def _receive(receiver: int, time_limit: float, most_bytes: int) -> bytearray:
     """Return the child's report. Raises TimeLimitError if it takes too long."""
     deadline = time.monotonic() + time_limit
     poll, report = select.poll(), bytearray()
@@ -147,7 +148,8 @@ def _receive(receiver: int, time_limit: float, most_bytes: int) -> bytes:
         if not part:
             break
         report += part
-    return bytes(report[:most_bytes])
+    del report[most_bytes:]
+    return report
 
 
 def _death(status: int) -> str:
@@ -160,29 +162,33 @@ def _death(status: int) -> str:
 
 
 def _work(
-    sender: int, function: Callable[[], bytes], memory_limit: int, time_limit: float
+    sender: int, function: Callable[[], bytes | memoryview], memory_limit: int, time_limit: float
 ) -> NoReturn:
     """Call `function`, send the report and end the process in every case."""
     try:
         with open(sender, "wb", buffering=0) as pipe:
-            rest = memoryview(_report(function, memory_limit, time_limit))
-            while rest:
-                rest = rest[pipe.write(rest) :]
+            for rest in map(memoryview, _report(function, memory_limit, time_limit)):
+                while rest:
+                    rest = rest[pipe.write(rest) :]
     finally:
         os._exit(1)
 
 
-def _report(function: Callable[[], bytes], memory_limit: int, time_limit: float) -> bytes:
+def _report(
+    function: Callable[[], bytes | memoryview], memory_limit: int, time_limit: float
+) -> list[bytes | memoryview]:
+    """Return the parts of the report: its kind, the end of that line, and the result or a text."""
     try:
         _silence()
         _limit(memory_limit, time_limit)
-        return _DONE + b"\n" + function()
+        return [_DONE, b"\n", function()]
     except ChallengeError as problem:
-        return f"{type(problem).__name__}\n{problem}".encode("utf-8", "surrogateescape")
+        kind = type(problem).__name__.encode()
+        return [kind, b"\n", str(problem).encode("utf-8", "surrogateescape")]
     except MemoryError:
-        return _NO_MEMORY
+        return [_NO_MEMORY, b"\n"]
     except BaseException as reason:  # a hostile file can cause any error, with any text
-        return _FAILED + f"\n{type(reason).__name__}".encode()
+        return [_FAILED, b"\n", type(reason).__name__.encode()]
 
 
 def _silence() -> None:

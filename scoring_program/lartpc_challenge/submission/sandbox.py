@@ -61,9 +61,9 @@ def read_guarded(
         if is_slow:
             limit_time(time_limit)
 
-    def read() -> bytes:
+    def read() -> memoryview:
         limit_time(SHORT_SECONDS + EVENT_SECONDS * manifest.n_events)
-        return read_submission(path, manifest, lock).tobytes()
+        return read_submission(path, manifest, lock).data
 
     try:
         labels = call_guarded(
@@ -78,4 +78,4 @@ def read_guarded(
         if type(limit) in _ADVICE:
             what = f"it {limit}. It is damaged, or {_ADVICE[type(limit)]}."
         raise SubmissionError(f"{title(path)}: can't be read: {what}") from limit
-    return np.frombuffer(labels, np.uint8, manifest.n_voxels).copy()  # else it is read-only
+    return np.frombuffer(labels, np.uint8, manifest.n_voxels)

@@ -37,8 +37,10 @@ def read_sparse(
         return f"{value} in event {event_id[event]}, voxel {place - offset[event]}"
 
     labels = _read_labels(pred, manifest, word)
-    starts = manifest.offset[rows]
-    for start, first, last in zip(starts.tolist(), offset[:-1].tolist(), offset[1:].tolist()):
+    # Copy events together that follow one another in both files: mostly these are all.
+    begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+    bounds = offset[np.append(begins, len(rows))]
+    for start, first, last in zip(manifest.offset[rows[begins]], bounds, bounds[1:]):
         out[start : start + last - first] = labels[first:last]
 
 
