@@ -210,7 +210,7 @@ class _Grid:
         return _Halving(fine.split(counts), parent.split(counts), counts, bags, grid)
 
 
-# Threads that share products while torch itself uses one; 0: as many as torch uses.
+# The number of threads that share products. 0: as many as torch uses for all its operations.
 _sharing = 0
 
 
@@ -352,7 +352,7 @@ def _weight_gradient(
 
 
 def _to_coarse(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
-    """Sum, for each coarse voxel, its fine ones' rows times the kernel (in, out) of their place."""
+    """Return coarse rows: each sums its fine rows times the kernels (in, out) of their places."""
     products = x.new_empty(len(x), kernels[0].shape[1])
     for kernel, fine, part in zip(kernels, halving.fine, products.split(halving.counts)):
         torch.mm(x.index_select(0, fine), kernel, out=part)
@@ -360,7 +360,7 @@ def _to_coarse(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
 
 
 def _to_fine(x: torch.Tensor, kernels, halving: _Halving) -> torch.Tensor:
-    """Multiply, for each fine voxel, its coarse one's row by the kernel (in, out) of its place."""
+    """Return fine rows: each is its coarse row times the kernel (in, out) of its place."""
     out = x.new_empty(sum(halving.counts), kernels[0].shape[1])
     for kernel, fine, parent in zip(kernels, halving.fine, halving.parent):
         out.index_copy_(0, fine, x.index_select(0, parent) @ kernel)
