@@ -78,11 +78,7 @@ def main() -> None:
     # One batch holds all events, and one view: a step and a pass see each of them once.
     # AdamW, like the other networks' steps: the comparison is of layers.
     config = Config(
-        filters=options.filters,
-        batch_events=len(events),
-        optimizer="adamw",
-        holdout=0,
-        views=1,
+        filters=options.filters, batch_events=len(events), optimizer="adamw", holdout=0, views=1
     )
     task = Task("", True, events, config, cycle, device, options.side, options.seconds)
     print(

@@ -218,9 +218,8 @@ class Results:
 
 
 def _scores(row: Row) -> dict[str, str]:
-    mean = f"{row.acc_mean:.4f} ± {row.error_se:.4f}"
     return {
-        "acc_mean": mean,
+        "acc_mean": f"{row.acc_mean:.4f} ± {row.error_se:.4f}",
         "acc_at_50": f"{row.acc_at_50:.4f}",
         "acc_at_80": f"{row.acc_at_80:.4f}",
     }

@@ -100,7 +100,6 @@ class EventNetwork(Peer):
         found, rows = [], []
         for index in batches_by_size(events.length, self.batch_voxels, len(events)):
             found.append(self.network(events.select(index)))
-            spans = zip(events.offset[index].tolist(), events.length[index].tolist())
-            rows += [torch.arange(start, start + n) for start, n in spans]
+            rows.append(events.rows(index))
         logits = torch.cat(found)
         return torch.empty_like(logits).index_copy_(0, torch.cat(rows), logits)

@@ -24,13 +24,7 @@ from organizer.codabench.backup import Backup, backup
 from organizer.codabench.bundle import Bundle
 from organizer.codabench.local import Scorer, local_scorer
 from organizer.codabench.session import Session, parse_time
-from organizer.codabench.submissions import (
-    Submission,
-    cancel,
-    list_submissions,
-    rerun,
-    wait_for,
-)
+from organizer.codabench.submissions import Submission, cancel, list_submissions, rerun, wait_for
 from organizer.codabench.transfer import upload_dataset
 from organizer.competition import Phase
 from organizer.source import sha256_of

@@ -141,11 +141,7 @@ def _why_nothing(source: Path, counts: Counts, settings: Settings) -> str:
 
 
 def _converted(
-    path: Path,
-    events: Iterable[SourceEvent],
-    is_labelled: bool,
-    settings: Settings,
-    counts: Counts,
+    path: Path, events: Iterable[SourceEvent], is_labelled: bool, settings: Settings, counts: Counts
 ) -> Iterator[Converted]:
     """Yield our events, show a progress bar, and add the file's name to errors."""
     with tqdm(desc=path.name, unit=" events", disable=None, leave=False) as bar:

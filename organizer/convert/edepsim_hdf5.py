@@ -17,13 +17,7 @@ import numpy as np
 
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.deposits import (
-    NOT_KNOWN,
-    ReadOptions,
-    Segments,
-    SourceEvent,
-    known_names,
-)
+from organizer.convert.deposits import NOT_KNOWN, ReadOptions, Segments, SourceEvent, known_names
 from organizer.convert.edepsim_tracks import (
     NO_PROCESS,
     NO_TRAJECTORIES,

@@ -137,10 +137,7 @@ def _clusters(
 
 
 def _of_particles(
-    row: np.ndarray,
-    semantic: np.ndarray,
-    pid: np.ndarray,
-    particles: dict[str, np.ndarray] | None,
+    row: np.ndarray, semantic: np.ndarray, pid: np.ndarray, particles: dict[str, np.ndarray] | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return pid (K,), extra (K, 6), interaction (K,) of the clusters of particles `row` (K,)."""
     extra = np.full((len(row), 6), NOT_KNOWN, np.float32)

@@ -97,8 +97,9 @@ def evaluate(true: np.ndarray, pred: np.ndarray, offset: np.ndarray) -> dict[str
 
 def count_classes(labels: np.ndarray, offset: np.ndarray, n_labels: int) -> np.ndarray:
     """Count the voxels of each label in each event: (N, n_labels) int64."""
-    counts = np.zeros((len(offset) - 1, n_labels), np.int64)
-    for event, (start, stop) in zip(counts, zip(offset[:-1].tolist(), offset[1:].tolist())):
+    bounds = offset.tolist()
+    counts = np.zeros((len(bounds) - 1, n_labels), np.int64)
+    for event, start, stop in zip(counts, bounds, bounds[1:]):
         event += np.bincount(labels[start:stop], minlength=n_labels)
     return counts
 

@@ -64,17 +64,16 @@ class Config:
 
     def __post_init__(self):
         for item in fields(self):
-            value, limit = getattr(self, item.name), item.metadata
-            known = limit["choices"]
-            kind = type(item.default)
+            value, kind = getattr(self, item.name), type(item.default)
+            known, low, high = (item.metadata[limit] for limit in ("choices", "least", "most"))
             if type(value) is not kind and (kind, type(value)) != (float, int):
                 raise ChallengeError(f"{item.name} must be {kind.__name__}, found {value!r}")
-            low, high = limit["least"], limit["most"]
             if known and value not in known:
                 raise ChallengeError(f"{item.name} must be one of {known}, found {value!r}")
-            if (low is not None and not value >= low) or (high is not None and not value <= high):
-                upper = "" if high is None else f" and at most {high}"
-                raise ChallengeError(f"{item.name} must be at least {low}{upper}, found {value}")
+            if low is not None and not low <= value <= high:  # NaN too
+                raise ChallengeError(
+                    f"{item.name} must be at least {low} and at most {high}, found {value}"
+                )
 
     def to_dict(self) -> dict:
         return asdict(self)

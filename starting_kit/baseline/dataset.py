@@ -78,12 +78,16 @@ class Ragged:
                 digest.update(column.cpu().numpy().data)
         return digest.hexdigest()
 
-    def select(self, index: torch.Tensor) -> Ragged:
-        """Return the events `index` (n,) int64, in that order."""
+    def rows(self, index: torch.Tensor) -> torch.Tensor:
+        """Return the rows (m,) int64 of the voxels of the events `index` (n,), in that order."""
         length = self.length[index]
         event = torch.repeat_interleave(length)
         skipped = self.offset[index] - (length.cumsum(0) - length)
-        return self._rows(torch.arange(len(event), device=event.device) + skipped[event], length)
+        return torch.arange(len(event), device=event.device) + skipped[event]
+
+    def select(self, index: torch.Tensor) -> Ragged:
+        """Return the events `index` (n,) int64, in that order."""
+        return self._take(self.rows(index), self.length[index])
 
     def charged(self) -> Ragged:
         """Return the events that have voxels: others can't be used for training."""
@@ -91,9 +95,9 @@ class Ragged:
 
     def keep(self, mask: torch.Tensor) -> Ragged:
         """Return the voxels where `mask` (M,) bool is true; events without voxels stay."""
-        return self._rows(mask, torch.bincount(self.event[mask], minlength=len(self)))
+        return self._take(mask, torch.bincount(self.event[mask], minlength=len(self)))
 
-    def _rows(self, rows: torch.Tensor, length: torch.Tensor) -> Ragged:
+    def _take(self, rows: torch.Tensor, length: torch.Tensor) -> Ragged:
         label = None if self.label is None else self.label[rows]
         return Ragged(self.coords[rows], self.energy[rows], length, label)
 

@@ -65,9 +65,6 @@ def joined_processes(device: torch.device) -> Iterator[torch.device]:
     dist.destroy_process_group()
 
 
-_SIGNS_OF_MEMORY = ("can't allocate memory", "out of memory", "cudaMalloc")
-
-
 def rank() -> int:
     """Return this process's number among the joined ones, 0 without others."""
     return dist.get_rank() if dist.is_initialized() else 0
@@ -78,14 +75,20 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+# In the texts of torch's allocator for CPUs and of spconv, which have no class for this error.
+_SIGNS_OF_MEMORY = ("can't allocate memory", "out of memory", "cudaMalloc")
+
+
 @contextlib.contextmanager
 def explaining_memory(what_to_lower: str) -> Iterator[None]:
-    """Raise ChallengeError if the memory of the GPU or of the machine is not sufficient."""
+    """Raise ChallengeError if the memory of the GPU or of the machine is not sufficient.
+
+    what_to_lower: the advice in the message, for example an option that needs less memory.
+    """
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as reason:
-        raise ChallengeError(f"out of memory: lower {what_to_lower}") from reason
-    except RuntimeError as reason:  # torch's allocator for CPUs and spconv's have no class for it
-        if not any(sign in str(reason) for sign in _SIGNS_OF_MEMORY):
+    except (MemoryError, RuntimeError) as reason:
+        known = isinstance(reason, (MemoryError, torch.OutOfMemoryError))
+        if not known and not any(sign in str(reason) for sign in _SIGNS_OF_MEMORY):
             raise
         raise ChallengeError(f"out of memory: lower {what_to_lower}") from reason

@@ -12,8 +12,6 @@ if __name__ == "__main__":
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -28,6 +26,7 @@ from tqdm import tqdm
 from baseline import checkpoint
 from baseline.augment import fixed_view
 from baseline.backends import open_backend
+from baseline.backends.torch import one_thread_per_operation, thread_pool
 from baseline.config import Config
 from baseline.dataset import Ragged, batches_by_size, read_events
 from baseline.device import choose_device, describe, explaining_memory
@@ -53,50 +52,34 @@ def class_probabilities(
     threads as torch uses share the batches; the result is the same, bit by bit, for any number.
     """
     device = model.head.weight.device
-    offset, length = events.offset.cpu(), events.length.cpu()
     result = torch.zeros(events.n_voxels, model.head.out_features)
 
     @torch.inference_mode()  # which is a thread's own
     def fill(index: torch.Tensor) -> int:
         """Put the probabilities of some events into the result; return the number of voxels."""
-        batch = events.select(index.to(events.coords.device)).to(device)
+        index = index.to(events.coords.device)
+        batch = events.select(index).to(device)
         total = torch.zeros(batch.n_voxels, result.shape[1], device=device)
         for view in range(n_views):
             logits = model(fixed_view(batch, view, n_views, model.period))
             total += logits.float().softmax(1)
-        spans = zip(offset[index].tolist(), length[index].tolist())
-        rows = torch.cat([torch.arange(start, start + n) for start, n in spans])
-        result[rows] = (total / n_views).cpu()
+        result[events.rows(index).cpu()] = (total / n_views).cpu()
         return batch.n_voxels
 
     # The largest first, so that no thread is left with a large one at the end.
-    batches = list(batches_by_size(length, _BATCH_VOXELS[device.type], model.most_events))[::-1]
+    most_voxels, length = _BATCH_VOXELS[device.type], events.length.cpu()
+    batches = list(batches_by_size(length, most_voxels, model.most_events))[::-1]
+    one_each = one_thread_per_operation() if device.type == "cpu" else contextlib.nullcontext(1)
     with (
         tqdm(total=events.n_voxels, unit="voxel", unit_scale=True, disable=not progress) as bar,
         arithmetic(model, config.precision),
-        _mapping(torch.get_num_threads() if device.type == "cpu" else 1) as spread,
+        one_each as n_threads,
     ):
+        # After Ctrl-C, `map` of the pool cancels the rest.
+        spread = thread_pool(n_threads).map if n_threads > 1 else map
         for n_voxels in spread(fill, batches):
             bar.update(n_voxels)
     return result
-
-
-@contextlib.contextmanager
-def _mapping(n_threads: int) -> Iterator[Callable]:
-    """Yield a `map` over `n_threads` threads, in each of which torch uses one.
-
-    torch's own way is to share every operation among threads. Threads then wait for one another so
-    often that most of the gain is lost, and on a busy machine more than that.
-    """
-    if n_threads == 1:
-        yield map
-        return
-    with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        try:
-            yield pool.map
-        finally:
-            pool.shutdown(cancel_futures=True)  # after Ctrl-C, do not go on with the rest
-            torch.set_num_threads(n_threads)
 
 
 def predict(

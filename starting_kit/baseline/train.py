@@ -38,12 +38,7 @@ from baseline import checkpoint, config
 from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
-from baseline.device import (
-    choose_device,
-    describe,
-    explaining_memory,
-    joined_processes,
-)
+from baseline.device import choose_device, describe, explaining_memory, joined_processes
 from baseline.record import Board, draw_curves, write_record
 from baseline.stream import EventDataset
 from baseline.training import Training

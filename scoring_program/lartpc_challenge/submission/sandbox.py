@@ -67,10 +67,7 @@ def read_guarded(
 
     try:
         labels = call_guarded(
-            read,
-            memory_limit=memory_limit,
-            time_limit=time_limit,
-            most_bytes=manifest.n_voxels,
+            read, memory_limit=memory_limit, time_limit=time_limit, most_bytes=manifest.n_voxels
         )
     except LimitError as limit:
         read_in_child(manifest.path, manifest.coords)  # the fault may be the reference's

@@ -210,6 +210,28 @@ class _Grid:
         return _Halving(fine.split(counts), parent.split(counts), counts, bags, grid)
 
 
+@contextlib.contextmanager
+def one_thread_per_operation() -> Iterator[int]:
+    """Let torch compute each operation with one thread in the block; yield how many it may use.
+
+    By itself, torch shares every small operation among its threads, which then wait for one
+    another: with two threads a step took 19.9 ms per event of 800 voxels instead of 12.1, and 35.6
+    instead of 33.4 with 2,700 (one thread: 13.1 and 37.6).
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield n_threads
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+@lru_cache
+def thread_pool(n_threads: int) -> ThreadPoolExecutor:
+    """Return threads in each of which torch computes by itself."""
+    return ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+
+
 # The number of threads that share products. 0: as many as torch uses for all its operations.
 _sharing = 0
 
@@ -218,19 +240,14 @@ _sharing = 0
 def sharing_products() -> Iterator[None]:
     """Share products alone among the threads that torch may use; a CPU computes all else with one.
 
-    Without it, torch shares each of the small operations between the products too, and the threads
-    wait for one another: with two threads a step took 19.9 ms per event of 800 voxels instead of
-    12.1, and 35.6 instead of 33.4 with 2,700 (one thread: 13.1 and 37.6). The result has the same
-    bits for any number of threads.
+    The result has the same bits for any number of threads.
     """
     global _sharing
-    _sharing = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(_sharing)
-        _sharing = 0
+    with one_thread_per_operation() as _sharing:
+        try:
+            yield
+        finally:
+            _sharing = 0
 
 
 def _spread(work: Callable[[int], None], count: int, device: torch.device) -> None:
@@ -246,13 +263,7 @@ def _spread(work: Callable[[int], None], count: int, device: torch.device) -> No
     if n_threads == 1:
         share(0)
     else:
-        list(_pool(n_threads).map(share, range(n_threads)))
-
-
-@lru_cache
-def _pool(n_threads: int) -> ThreadPoolExecutor:
-    """Return threads in each of which torch computes by itself."""
-    return ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+        list(thread_pool(n_threads).map(share, range(n_threads)))
 
 
 # PyTorch declares backward for any number of gradients, and its decorators hide the names of the
