@@ -81,6 +81,18 @@ def test_the_command_writes_checks_and_describes(tmp_path, model_file, test_file
     assert said.splitlines()[-1].split() == ["3", "proton", f"{np.mean(pred == 3):.1%}"]
 
 
+def test_views_replaces_the_number_of_the_training(tmp_path, model_file, test_file):
+    out = tmp_path / "submission.zip"
+    arguments = ("--checkpoint", model_file, "--events", test_file, "--out", out, "--views", 1)
+    assert run_command(*arguments) == 0
+    pred = read_submission(out, Manifest.from_events(test_file))
+    events, _ = read_events([test_file], labelled=False)
+    alone = predict.class_probabilities(make_model(), events, CONFIG, n_views=1).argmax(1) + 1
+    assert CONFIG.views > 1
+    assert np.array_equal(pred, alone.numpy())
+    assert not np.array_equal(pred, predict.predict(model_file, test_file, "cpu"))
+
+
 @pytest.mark.parametrize("trained_on", ["dense", "general"])
 def test_a_network_of_another_cycle_serves_where_the_classes_are_the_same(
     tmp_path, model_file, test_file, trained_on, capsys

@@ -12,6 +12,7 @@ from lartpc_challenge.format import ChallengeError
 
 PRECISIONS = ("fp32", "tf32", "fp16")
 OPTIMIZERS = ("muon", "adamw")
+MOST_VIEWS = 48  # a cube has so many orientations
 
 
 def _option(default, reason: str, least=None, most=None, choices=None):
@@ -60,7 +61,9 @@ class Config:
         0.0, "0: every voxel counts alike; 1: every class does, which finds rare ones", 0, 1
     )
     symmetries: bool = _option(True, "turn and mirror events: 48 orientations and all shifts")
-    views: int = _option(8, "orientations averaged in prediction; time grows with it", 1, 48)
+    views: int = _option(
+        8, "orientations averaged in prediction; time grows with it", 1, MOST_VIEWS
+    )
 
     def __post_init__(self):
         for item in fields(self):

@@ -41,6 +41,8 @@ def predict_parser(manual: str | None) -> argparse.ArgumentParser:
     events = "the test file, of a cycle whose classes the network tells"
     parser.add_argument("--events", required=True, help=events)
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
+    views = "orientations of each event to average (default: as trained); time grows with it"
+    parser.add_argument("--views", type=at_least(1, config.MOST_VIEWS), help=views)
     _add_device(parser)
     return parser
 

@@ -83,13 +83,18 @@ def class_probabilities(
 
 
 def predict(
-    checkpoint_path, events_path, device: str = "auto", backend: str = "auto"
+    checkpoint_path,
+    events_path,
+    device: str = "auto",
+    backend: str = "auto",
+    views: int | None = None,
 ) -> np.ndarray:
     """Return (M,) uint8: the labels of an event file's voxels, in its order.
 
     Where checkpoint and events are of different cycles, classes are matched by name, and those that
     the events' cycle does not tell apart are added up: protons are "other" in cycle 1.
     device: cpu, cuda or auto; backend: spconv, torch or auto. Prints which it took.
+    views: how many orientations are averaged, by default what the checkpoint says.
     ChallengeError where the classes can't be matched, or one of the files can't be read.
     """
     with explaining_memory("the number of other programs, or use --device cpu"):
@@ -110,7 +115,9 @@ def predict(
         with EventFile(events_path) as file:
             if file.voxel_size_mm != VOXEL_SIZE_MM:
                 print(f"trained on voxels of {VOXEL_SIZE_MM:g} mm, here {file.voxel_size_mm:g} mm")
-        probability = class_probabilities(model, events, config, config.views, progress=True)
+        probability = class_probabilities(
+            model, events, config, views or config.views, progress=True
+        )
     of_label = torch.zeros(len(probability), len(found.labels))
     of_label.index_add_(1, torch.tensor(labels) - 1, probability)
     return (of_label.argmax(1) + 1).numpy().astype(np.uint8)
@@ -123,7 +130,9 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         check_zip_name(options.out)
         check_writable(options.out)
-        pred = predict(options.checkpoint, options.events, options.device, options.backend)
+        pred = predict(
+            options.checkpoint, options.events, options.device, options.backend, options.views
+        )
         print(submit(options.out, options.events, pred))
 
     return run("predict", command, stopped="stopped, nothing was written")
