@@ -156,7 +156,7 @@ def _compare(session: Session, options: argparse.Namespace) -> None:
 
 
 def _close(session: Session, options: argparse.Namespace) -> None:
-    # Imports pandas and scipy, which takes seconds; no other command needs them.
+    # Imports pandas, which takes half a second; no other command needs it.
     from organizer.codabench.close import as_markdown, fact_sheets, final_report, write_report
 
     bundle, out = session.bundle(), options.out
