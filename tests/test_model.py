@@ -1,4 +1,7 @@
-"""The network with each backend compared with dense convolutions; its symmetries."""
+"""The network with each backend compared with dense convolutions; its symmetries.
+
+All tests that need spconv are here: its import takes 4 s, in each process of pytest-xdist once.
+"""
 
 import importlib.util
 import os
@@ -7,14 +10,18 @@ import sys
 
 import pytest
 import torch
+import toy
 from torch.nn import functional
 
+from baseline import checkpoint, predict, train
 from baseline.backends import open_backend
 from baseline.backends.torch import PlainTorch
 from baseline.config import Config
-from baseline.dataset import Ragged
+from baseline.dataset import Ragged, read_events
 from baseline.model import UResNet, arithmetic, input_features
 from baseline.options import BACKENDS
+from baseline.training import Training
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.format import ChallengeError
 
 SIDE = 16  # a dense grid that holds the tests' events; beyond it there is nothing to compute
@@ -276,6 +283,47 @@ def test_backends_agree(counts):
     torch.testing.assert_close(other, state, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(others, logits, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(its_gradients, gradients, rtol=1e-3, atol=1e-5)
+
+
+def test_predictions_do_not_depend_on_the_number_of_threads(backend, monkeypatch):
+    """Each batch is computed by one thread: equal bits, however many there are."""
+    events = make_events([40, 1, 60, 0, 30, 55, 20] * 3)
+    model = make_model(backend, double=False).eval()
+    monkeypatch.setattr(predict, "_BATCH_VOXELS", {"cpu": 100})
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3, 2):
+            torch.set_num_threads(threads)
+            results.append(predict.class_probabilities(model, events, Config(), n_views=2))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("name", ["spconv", "torch"])
+def test_a_checkpoint_goes_on_with_the_other_backend(tmp_path, name):
+    """Trained by one, resumed and used by the other: the record continues, predictions agree."""
+    pytest.importorskip("spconv")
+    other = {"spconv": "torch", "torch": "spconv"}[name]
+    file, out = tmp_path / "train.h5", tmp_path / "run"
+    toy.make_events_file(file, toy.make_events(20, seed=3), kind="train", cycle=2)
+    flags = "--device=cpu --threads=1 --filters=4 --depth=3 --blocks=1 --batch-events=8 --epochs=1"
+    command = ["--events", str(file), "--out", str(out), *flags.split(), "--backend", name]
+    assert train.main(command) == 0
+    events = read_events([file], labelled=True)[0]
+    models = [
+        checkpoint.load_model(out / "best.pt", CPU, open_backend(kind, CPU))[0]
+        for kind in (name, other)
+    ]
+    with torch.no_grad():
+        logits = [model(events) for model in models]
+    torch.testing.assert_close(*logits, rtol=1e-5, atol=1e-5)
+    chosen = Config.from_dict(checkpoint.load(out / "best.pt")["config"])
+    training = Training(chosen, CYCLES[2], events, CPU, open_backend(other, CPU))
+    training.resume(checkpoint.load(out / "last.pt"), "last.pt")
+    assert training.step == training.n_steps
 
 
 def _logits_and_gradients(threads, double):

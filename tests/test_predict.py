@@ -12,7 +12,6 @@ import toy
 
 from baseline import checkpoint, predict
 from baseline.augment import fixed_view
-from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
 from baseline.model import UResNet
@@ -144,23 +143,6 @@ def test_batches_change_nothing(test_file, monkeypatch):
     monkeypatch.setattr(predict, "_BATCH_VOXELS", {"cpu": 50})
     parts = predict.class_probabilities(model, events, CONFIG, n_views=2)
     torch.testing.assert_close(parts, whole, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["torch", "spconv"])
-def test_threads_change_nothing(test_file, monkeypatch, name):
-    """Each batch is computed by one thread: equal bits, however many there are."""
-    if name == "spconv":
-        pytest.importorskip("spconv")
-    events, _ = read_events([test_file], labelled=False)
-    model = UResNet(CONFIG, 3, open_backend(name, CPU)).eval()
-    monkeypatch.setattr(predict, "_BATCH_VOXELS", {"cpu": 100})
-    results = []
-    for threads in (1, 3, 2):
-        torch.set_num_threads(threads)
-        results.append(predict.class_probabilities(model, events, CONFIG, n_views=2))
-        assert torch.get_num_threads() == threads
-    assert torch.equal(results[0], results[1])
-    assert torch.equal(results[0], results[2])
 
 
 def test_events_without_voxels_are_passed_over():

@@ -18,7 +18,6 @@ import toy
 from two_processes import gradients
 
 from baseline import checkpoint, train
-from baseline.backends import open_backend
 from baseline.config import Config
 from baseline.dataset import Ragged, read_events
 from baseline.device import choose_device, explaining_memory, joined_processes
@@ -164,6 +163,16 @@ def test_equal_seeds_give_equal_weights(events):
     one, same, other = (training.averaged.state_dict() for training in runs)
     assert_identical(one, same)
     assert not torch.equal(one["head.weight"], other["head.weight"])
+
+
+def test_every_step_sees_an_event_in_another_view(events):
+    training = start(events.select(torch.tensor([0])), holdout=0, batch_events=1)
+    views = []
+    for _ in range(3):
+        views.append(training.batch()[0].coords)
+        training.advance()
+    assert not torch.equal(views[0], views[1])
+    assert not torch.equal(views[1], views[2])
 
 
 def test_averaged_weights_follow_by_hand(events):
@@ -539,27 +548,6 @@ def test_all_cores_are_shared_among_the_processes_of_a_machine(monkeypatch):
     assert 1 <= alone <= os.cpu_count()
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(2 * alone))
     assert cores() == 1
-
-
-@pytest.mark.parametrize("backend", ["spconv", "torch"])
-def test_a_checkpoint_goes_on_with_the_other_backend(tmp_path, file, backend):
-    """Trained by one, resumed and used by the other: the record continues, predictions agree."""
-    pytest.importorskip("spconv")
-    other = {"spconv": "torch", "torch": "spconv"}[backend]
-    out, flags = tmp_path / "run", [*FLAGS, "--batch-events=8", "--epochs=1"]
-    assert run_command("--events", file, "--out", out, *flags, "--backend", backend) == 0
-    events = read_events([file], labelled=True)[0]
-    models = [
-        checkpoint.load_model(out / "best.pt", CPU, open_backend(name, CPU))[0]
-        for name in (backend, other)
-    ]
-    with torch.no_grad():
-        logits = [model(events) for model in models]
-    torch.testing.assert_close(*logits, rtol=1e-5, atol=1e-5)
-    chosen = Config.from_dict(checkpoint.load(out / "best.pt")["config"])
-    training = Training(chosen, CYCLES[2], events, CPU, open_backend(other, CPU))
-    training.resume(checkpoint.load(out / "last.pt"), "last.pt")
-    assert training.step == training.n_steps
 
 
 def test_auto_takes_what_is_there():
