@@ -10,6 +10,8 @@ VENV := .venv/bin/python
 OF_COMPETITION = $(if $(COMPETITION),--competition '$(COMPETITION)')
 # One thread: spconv's CPU kernels are repeatable only so, and BLAS gains nothing on small events.
 export OMP_NUM_THREADS ?= 1
+# Containers often set this; then every command compiles all that it imports, PyTorch for a second.
+unexport PYTHONDONTWRITEBYTECODE
 
 ## The interpreter: PYTHON=... or the first of these. Simulation and network have wheels for 3.11-3.13.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \

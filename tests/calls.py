@@ -71,6 +71,7 @@ def small_process() -> Iterator[Callable[..., Any]]:
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        pool.submit(os.getpid).result()  # it starts now, with no test's environment
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 

@@ -55,9 +55,9 @@ def handlers() -> list:
     return HANDLERS
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ask() -> Iterator[Callable]:
-    """Call a function in a small process, whose forks cost little."""
+    """Call a function in a small process, whose forks cost little; one serves all tests."""
     with small_process() as ask:
         yield ask
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import toy
 from bit_flips import HARMLESS, check, metadata_bits, outcomes, predict, score_it, train
-from calls import in_small_process
 from damage import as_version_1
 
 from lartpc_challenge.cycles import CYCLES
@@ -42,20 +41,20 @@ def some(bits: np.ndarray, number: int) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_reference_gives_the_same_scores_or_none(tmp_path, events, submission):
+def test_a_reference_gives_the_same_scores_or_none(tmp_path, events, submission, ask):
     path = tmp_path / "reference.h5"
     toy.make_reference(path, events, phase=3)
     read = partial(score_it, submission=submission)
-    found = in_small_process(outcomes, path, read, some(metadata_bits(path), 100))
+    found = ask(outcomes, path, read, some(metadata_bits(path), 100))
     assert found.keys() <= HARMLESS
     assert found["refused"] > 95
 
 
-def test_check_reads_the_same_test_file_or_none(tmp_path, events, submission):
+def test_check_reads_the_same_test_file_or_none(tmp_path, events, submission, ask):
     path = tmp_path / "events.h5"
     toy.make_events_file(path, events, kind="test", cycle=2)
     read = partial(check, submission=submission)
-    found = in_small_process(outcomes, path, read, some_of_all(path))
+    found = ask(outcomes, path, read, some_of_all(path))
     assert found == {"refused": 300}
 
 

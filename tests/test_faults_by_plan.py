@@ -68,7 +68,7 @@ def test_what_a_fault_leaves_or_changes_is_found(folder, kind):
 )
 def test_no_command_loses_or_changes_a_result(tmp_path):
     pytest.importorskip("torch")
-    tallies = plan_and_run(tmp_path, len(CHAIN), seed=1)
+    tallies = plan_and_run(tmp_path, len(CHAIN), seed=4)
     assert [what for tally in tallies.values() for what in tally.wrong] == []
     # On a busy machine a fault may come when its command has ended already.
     assert sum(bool(tally.hit) for tally in tallies.values()) >= len(CHAIN) - 2

@@ -32,8 +32,7 @@ needs_geant4 = pytest.mark.skipif(
 ROOT = Path(__file__).parents[1]
 SEED = 20_180_806
 
-
-EVENTS = 40
+EVENTS = 30
 
 
 def command(out, *, events=EVENTS, cycle=1, seed=SEED, jobs=1, more=()) -> list[str]:
@@ -128,7 +127,7 @@ def test_charged_primaries_leave_voxels_at_their_vertex(whole):
 
 @needs_geant4
 def test_one_and_two_processes_write_the_same_bytes(whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks, "CHUNK_EVENTS", 15)
+    monkeypatch.setattr(chunks, "CHUNK_EVENTS", 12)
     out = tmp_path / "other.h5"
     assert main(command(out, jobs=2)) == 0
     assert out.read_bytes() == whole.read_bytes()
@@ -136,12 +135,12 @@ def test_one_and_two_processes_write_the_same_bytes(whole, tmp_path, monkeypatch
 
 @needs_geant4
 def test_an_event_alone_is_the_same_as_among_others(whole, tmp_path):
-    alone = range(36, 37)
+    alone = range(26, 27)
     request = SimulationRequest(1, EVENTS, SEED, "demonstration")
     simulate_here(request, [alone], tmp_path, jobs=1, progress=lambda events: None)
     with EventFile(whole) as events, EventFile(chunk_file(tmp_path, alone)) as file:
-        expected, found = events[36], file[0]
-    assert found.event_id == 36
+        expected, found = events[26], file[0]
+    assert found.event_id == 26
     for column in ("coords", "energy", "label"):
         assert getattr(found, column).tobytes() == getattr(expected, column).tobytes()
 
@@ -248,7 +247,7 @@ def test_events_that_crash_every_process_end_the_run_with_one_sentence(tmp_path,
     request = SimulationRequest(1, EVENTS, SEED, "demonstration")
     monkeypatch.syspath_prepend(tmp_path)  # where the child meets another geant4_pybind
     (tmp_path / "geant4_pybind.py").write_text("import os; os.abort()")
-    with pytest.raises(ChallengeError, match="of events 0 to 39 was ended by SIGABRT"):
+    with pytest.raises(ChallengeError, match="of events 0 to 29 was ended by SIGABRT"):
         chunks.simulate(tmp_path / "out.h5", request, jobs=1, progress=lambda events: None)
 
 
