@@ -206,8 +206,8 @@ FAULTS = {
         "predict",
     ),
     "predictions in the order of batches": Fault(
-        f"{KIT}/predict.py", "spans = zip(offset[index].tolist(),",
-        "spans = zip(offset[index.sort()[0]].tolist(),", "predict",
+        f"{KIT}/predict.py", "result[events.rows(index).cpu()]",
+        "result[events.rows(index.sort()[0]).cpu()]", "predict",
     ),
     "learning rate ends high": Fault(
         f"{KIT}/training.py", "0.5 * (1 + math.cos", "(0.6 + 0.4 * math.cos", "train"
