@@ -266,6 +266,11 @@ def _spread(work: Callable[[int], None], count: int, device: torch.device) -> No
         list(thread_pool(n_threads).map(share, range(n_threads)))
 
 
+def _input_to_output(weight: torch.Tensor) -> Sequence[torch.Tensor]:
+    """Return the matrix (in, out) of each offset: parts of weight (out, k, k, k, in)."""
+    return weight.flatten(1, 3).permute(1, 2, 0).unbind()
+
+
 # PyTorch declares backward for any number of gradients, and its decorators hide the names of the
 # arguments: hence the ignored checks below.
 
@@ -276,16 +281,16 @@ class _Submanifold(torch.autograd.Function):
     def forward(ctx, x: torch.Tensor, weight: torch.Tensor, near: _Neighbours) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.near = near
-        kernels = weight.flatten(1, 3).unbind(1)
+        kernels = _input_to_output(weight)
         products = x.new_empty(sum(near.counts), len(weight))
         parts = products.split(near.counts)
 
         def multiply(k: int) -> None:
             for offset, source, _ in near.both_ways(k):
-                torch.mm(x.index_select(0, source), kernels[offset].t(), out=parts[offset])
+                torch.mm(x.index_select(0, source), kernels[offset], out=parts[offset])
 
         _spread(multiply, _CENTRE, x.device)
-        return near.bags.sum(products).addmm_(x, kernels[_CENTRE].t())
+        return near.bags.sum(products).addmm_(x, kernels[_CENTRE])
 
     @staticmethod
     @once_differentiable
@@ -316,7 +321,7 @@ class _Down(torch.autograd.Function):
     def forward(ctx, x: torch.Tensor, weight: torch.Tensor, halving: _Halving) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.halving = halving
-        return _to_coarse(x, [k.t() for k in weight.flatten(1, 3).unbind(1)], halving)
+        return _to_coarse(x, _input_to_output(weight), halving)
 
     @staticmethod
     @once_differentiable
@@ -334,7 +339,7 @@ class _Up(torch.autograd.Function):
     def forward(ctx, x: torch.Tensor, weight: torch.Tensor, halving: _Halving) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.halving = halving
-        return _to_fine(x, [k.t() for k in weight.flatten(1, 3).unbind(1)], halving)
+        return _to_fine(x, _input_to_output(weight), halving)
 
     @staticmethod
     @once_differentiable
