@@ -74,8 +74,8 @@ bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); STAR
 	@$(VENV) -m organizer.bundle $(OF_COMPETITION) $(if $(START),--start $(START)) $(if $(DATA),--data '$(DATA)') \
 		$(if $(HIDDEN),--hidden $(HIDDEN)) $(if $(call yes,$(WEIGHTS)),--weights) $(if $(call yes,$(DEMO)),--demo)
 
-verify: .venv/scoring  ## are data, references, baseline and dist/ as they were written, and does dist/ fit? (5 s); DATA=
-	@$(VENV) -m organizer.verify $(if $(DATA),--data '$(DATA)')
+verify: .venv/scoring  ## are data, references, baseline and dist/ as they were written, and does dist/ fit? (5 s); DATA=, COMPETITION=
+	@$(VENV) -m organizer.verify $(OF_COMPETITION) $(if $(DATA),--data '$(DATA)')
 
 publish: .venv/scoring  ## the data as a publication in build/publish: files, data card, Croissant, sums (20 s); DATA=, REFERENCES=1
 	@$(VENV) -m organizer.publish --out build/publish $(OF_COMPETITION) $(if $(DATA),--data '$(DATA)') \

@@ -11,12 +11,14 @@ import inspect
 import json
 from dataclasses import asdict, dataclass, field
 
-from lartpc_challenge.cycles import Cycle
+from lartpc_challenge.cycles import DECLARED, Cycle
 from lartpc_challenge.format import ChallengeError
+from organizer.declarations import find_mistakes
 from organizer.simulate.geant4 import Settings
 from organizer.simulate.primaries import ELECTRON, MUON, PHOTON, PION, PROTON, Group, Recipe
 from organizer.simulate.response import Detector
 from organizer.simulate.truth import (
+    Condition,
     Rule,
     anything,
     is_cosmic,
@@ -66,8 +68,14 @@ class Production:
         values = asdict(self)
         for name in ("full", "demonstration"):
             del values[name]
-        text = json.dumps(values, sort_keys=True, default=inspect.getsource)
+        text = json.dumps(values, sort_keys=True, default=_definition)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _definition(condition: Condition) -> str:
+    """Return the source of a condition and the values that it takes from a function around it."""
+    taken = inspect.getclosurevars(condition).nonlocals
+    return inspect.getsource(condition) + (repr(taken) if taken else "")
 
 
 # 0.05 MeV hides the recoils from neutrons: about a thousand per event, of some eV each.
@@ -227,7 +235,12 @@ PRODUCTIONS = {
 
 
 def production_of(cycle: Cycle) -> Production:
-    """Return the settings of a cycle's simulation. Raises ChallengeError if there are none."""
+    """Return the settings of a cycle's simulation.
+
+    Raises ChallengeError if there are none, or with all mistakes in the declarations of cycles.
+    """
+    if mistakes := list(find_mistakes(DECLARED, PRODUCTIONS)):
+        raise ChallengeError("\n".join(mistakes))
     if cycle.number not in PRODUCTIONS:
         raise ChallengeError(
             f"cycle {cycle.number} {cycle.name} has no entry in organizer/cycles.py; add the "

@@ -41,7 +41,14 @@ def _run(options: argparse.Namespace) -> None:
     source = Source.of(competition, options.data)
     bundles = [path for path in (options.dist / CODABENCH, options.dist / CODALAB) if path.exists()]
     wrong = 0
-    for path in [*files(source, competition), *bundles]:
+    found = files(source, competition)
+    if source.events not in {path.parent for path in found}:
+        cycles = ", ".join(str(cycle.number) for cycle in competition.cycles)
+        raise ChallengeError(
+            f"{source.events}: holds no events of cycles {cycles} of {competition.path}; give the "
+            "folder with --data, its competition with --competition"
+        )
+    for path in [*found, *bundles]:
         state = verify(path)
         wrong += state != WHOLE
         print(f"{path}: {state}")

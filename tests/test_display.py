@@ -23,7 +23,7 @@ from baseline.display.views import (
     panels,
     read_shown,
 )
-from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.cycles import CYCLES, SemanticClass
 from lartpc_challenge.events import Event, EventWriter
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.page.colours import on_dark, on_light
@@ -260,6 +260,20 @@ def test_pictures_are_of_their_kind(files, tmp_path, kind):
 def test_a_picture_of_energies_alone_names_no_classes(shown):
     event = Event(shown.event.event_id, shown.event.coords, shown.event.energy)
     assert not picture([Shown(event, shown.cycle)]).legends
+
+
+@pytest.mark.parametrize("n_classes", [5, 20])
+def test_the_names_of_many_classes_fit_into_a_picture(shown, n_classes):
+    colour = (36, 104, 180)
+    names = [
+        SemanticClass(f"class of a long name {i}", "", colour, colour) for i in range(n_classes)
+    ]
+    cycle = replace(CYCLES[2], classes=tuple(names))
+    made = picture([Shown(shown.event, cycle)])
+    made.canvas.draw()
+    legend, whole = made.legends[0].get_window_extent(), made.bbox
+    assert whole.x0 + 3.1 * made.dpi < legend.x0 < legend.x1 <= whole.x1
+    assert legend.y1 < 0.3 * whole.y1
 
 
 def test_a_picture_has_a_row_an_event_and_a_column_a_view(shown):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import toy
 
-from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.cycles import CYCLES, SemanticClass
 from lartpc_challenge.disclosure import PUBLIC
 from lartpc_challenge.format import METRICS
 from lartpc_challenge.page.report import page
@@ -39,6 +39,20 @@ def tree(case):
     return ET.fromstring(page(case))
 
 
+def of_nine_classes(case):
+    """The same scores in a cycle of nine classes, some with long names."""
+    names = ["muon", "charged pion", "photon shower", "Röntgen", "electromagnetic cascade"]
+    names += ["other", "proton", "highly ionising nuclear fragments", "x"]
+    classes = (SemanticClass(name, "", (9, 99, 99), (99, 200, 200)) for name in names)
+    details = dataclasses.replace(
+        case.details,
+        confusion=tuple(tuple(float(i == j) for j in range(10)) for i in range(1, 10)),
+        **{name: (0.1,) * 9 for name in ("class_share", "recall", "precision", "iou")},
+    )
+    cycle = dataclasses.replace(CYCLES[2], classes=tuple(classes))
+    return dataclasses.replace(case, cycle=cycle, details=details)
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory, case):
     """Return name -> page for all kinds of pages."""
@@ -63,6 +77,7 @@ def pages(tmp_path_factory, case):
             )
         ),
         "hidden": page(score(read_reference(folder / "hidden.h5"), truth)),
+        "nine classes": page(of_nine_classes(case)),
     }
 
 
@@ -473,6 +488,8 @@ SHOWN = [
     ("all wrong", 1200),
     ("own hold-out", 1200),
     ("own sixty", 1200),
+    ("nine classes", 1200),
+    ("nine classes", 880),
 ]
 
 

@@ -100,6 +100,17 @@ def test_no_file_is_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err == f"verify: {tmp_path}/none.h5: no such file\n"
 
 
+def test_a_folder_without_the_competitions_events_is_not_whole(tmp_path, capsys):
+    """For example if --competition was forgotten."""
+    toy.make_events_file(
+        tmp_path / "cycle7_train.h5", toy.make_events(3, cycle=7), kind="train", cycle=7
+    )
+    assert verify_all(["--data", str(tmp_path)]) == 1
+    assert "holds no events of cycles 1, 2, 3 of" in capsys.readouterr().err
+    motifs = str(ROOT / "examples/motifs/competition.yaml")
+    assert verify_all(["--data", str(tmp_path), "--competition", motifs]) == 0
+
+
 # ---- a whole competition
 
 

@@ -121,4 +121,4 @@ def _confusion(study: Study) -> str:
         for true in labels
         if (n := counts[true].sum())
     )
-    return table("groups", heads, rows)
+    return table("groups many" if len(labels) > 4 else "groups", heads, rows)

@@ -11,18 +11,21 @@ import functools
 import importlib.util
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from lartpc_challenge.command import alone_in
+from lartpc_challenge.cycles import CYCLES
 from lartpc_challenge.events import EventFile
 from lartpc_challenge.files import open_h5, replacing, write_text
 from lartpc_challenge.format import ChallengeError
-from organizer.cycles import PRODUCTIONS
+from organizer.cycles import production_of
 from organizer.jobs import ProcessDied, Task, dask_client, run_jobs, run_on_dask
 from organizer.scratch import scratch_folder
 from organizer.simulate.event import simulate_event
@@ -34,6 +37,7 @@ MAX_CHUNKS_PER_TASK = 5  # on a Dask cluster; every task starts a process
 MOST_EVENTS = 10**8  # per file: event_id has 32 bits, and the list of chunks must stay small
 CRASHES_FORGIVEN = 2  # per chunk: Geant4 can crash, but an event that always crashes must end
 
+_ENOUGH_EVENTS = 10  # of these, some should have each class
 _REQUEST = "request.json"
 Progress = Callable[[int], object]  # called with the number of events that are newly ready
 
@@ -95,7 +99,20 @@ def simulate(
                         writer.append_file(chunk_file(parts, chunk))
         except OSError as reason:
             raise ChallengeError(f"{parts}: can't be written: {reason}") from reason
+        _warn_of_missing_classes(out)
     shutil.rmtree(parts, ignore_errors=True)
+
+
+def _warn_of_missing_classes(out: Path) -> None:
+    with EventFile(out) as events:
+        there = np.unique(events.column("label"))
+        missing = [events.cycle.label_names[c] for c in set(events.cycle.labels) - set(there)]
+        if missing and len(events) >= _ENOUGH_EVENTS:
+            print(
+                f"{out}: no voxel of {len(events)} events belongs to {', '.join(missing)}; in the "
+                "rule in organizer/cycles.py the first true condition decides",
+                file=sys.stderr,
+            )
 
 
 def parts_directory(out: Path) -> Path:
@@ -139,7 +156,7 @@ def _locked(parts: Path, request: SimulationRequest) -> Iterator[None]:
     wanted = {
         **asdict(request),
         "seed": f"{request.seed:x}",
-        "configuration": PRODUCTIONS[request.cycle].hash,
+        "configuration": production_of(CYCLES[request.cycle]).hash,
     }
     del wanted["events"]  # a later run may ask for more
     parts.mkdir(mode=0o700, parents=True, exist_ok=True)  # its contents are secret
@@ -188,7 +205,7 @@ def simulate_here(
 
 def simulate_chunk(request: SimulationRequest, chunk: range, directory: Path) -> None:
     """Simulate a chunk and write its file. Its process can simulate only one Geant4 world."""
-    argon = _argon(PRODUCTIONS[request.cycle].world, directory / "geant4_data")
+    argon = _argon(production_of(CYCLES[request.cycle]).world, directory / "geant4_data")
     path = chunk_file(directory, chunk)
     with SimulationWriter(path, request.cycle, request.scale, request.seed) as out:
         for event_id in chunk:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lartpc_challenge.cycles import CYCLES
+from lartpc_challenge.format import ChallengeError
 from organizer.cycles import PRODUCTIONS, Production
 from organizer.simulate.geant4 import LiquidArgon, Particle
 from organizer.simulate.primaries import draw_primaries
@@ -17,6 +18,8 @@ SEED_SCHEME = (
     "numpy.random.SeedSequence(seed, spawn_key=(cycle, event_id, attempt)).spawn(3) gives "
     "the streams of primaries (PCG64), Geant4 (MixMax, four words) and detector (PCG64)"
 )
+
+MOST_ATTEMPTS = 255  # a file has 8 bits for them; of the shipped recipes' draws most are accepted
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,10 @@ def simulate_event(
     """Simulate event `event_id` of those that the secret `seed` defines for `cycle`.
 
     production: settings to use; by default those of the cycle. argon: made with their `world`.
+    Raises ChallengeError if the recipe's events are not accepted.
     """
     task, production = CYCLES[cycle], production or PRODUCTIONS[cycle]
-    attempt = 0
-    while True:
+    for attempt in range(MOST_ATTEMPTS):
         of_primaries, of_geant4, of_detector = event_streams(seed, cycle, event_id, attempt)
         particles = draw_primaries(np.random.default_rng(of_primaries), production.recipe)
         rng = np.random.default_rng(of_detector)
@@ -62,7 +65,11 @@ def simulate_event(
         voxels = readout.read(deposits, truth, rng)
         if is_accepted(voxels.label, production):
             return SimulatedEvent(event_id, particles, voxels, attempts=attempt + 1)
-        attempt += 1
+    raise ChallengeError(
+        f"organizer/cycles.py: cycle {cycle} {task.name}: none of {MOST_ATTEMPTS} draws of event "
+        f"{event_id} has {production.min_classes} classes with {production.min_class_voxels} "
+        "voxels each; change its recipe or rule, or min_classes and min_class_voxels"
+    )
 
 
 def is_accepted(label: np.ndarray, production: Production) -> bool:

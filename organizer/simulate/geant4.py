@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lartpc_challenge.format import ChallengeError
 from organizer.simulate.argon_data import provide_data_directories
 from organizer.simulate.constants import LAR_DENSITY_G_CM3
 from organizer.simulate.quenching import ionising_share, is_quenched
@@ -131,7 +132,16 @@ class LiquidArgon:
         self.simulate([Particle(11, 10.0, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0))], (1, 2, 3, 4))
 
     def simulate(self, particles: Sequence[Particle], seed_words: Sequence[int]) -> Steps:
-        """Track `particles` and their secondaries. seed_words: four words of 32 bits."""
+        """Track `particles` and their secondaries. seed_words: four words of 32 bits.
+
+        Raises ChallengeError if Geant4 does not know a particle.
+        """
+        table = self._g4.G4ParticleTable.GetParticleTable()
+        for particle in particles:
+            if table.FindParticle(int(particle.pdg)) is None:
+                raise ChallengeError(
+                    f"organizer/cycles.py: Geant4 has no particle with the PDG code {particle.pdg}"
+                )
         # The bindings read the words up to a zero: no word may be zero, and a zero must follow.
         words = [max(1, int(word)) for word in seed_words]
         self._g4.G4Random.setTheSeeds([*words, 0], len(words))

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.format import GRID_SHAPE
+from lartpc_challenge.format import GRID_SHAPE, ChallengeError
 from organizer.pdg import ELECTRON, FIRST_NUCLEUS, MUON, PHOTON, PROTON
 from organizer.simulate.geant4 import Particle, Tracks
 
@@ -151,14 +151,31 @@ Rule = tuple[tuple[str, Condition], ...]  # class name, condition; the first tru
 def labels_of_tracks(facts: TrackFacts, rule: Rule, cycle: Cycle) -> np.ndarray:
     """Return the label of the deposits of each track, by the rule of the cycle: (T,) int64.
 
-    Raises ValueError if the rule names an unknown class, or if no condition is true for a track.
+    Raises ChallengeError if a condition returns something else than (T,) bool, or if no condition
+    is true for a track.
     """
-    conditions = [np.broadcast_to(condition(facts), facts.pdg.shape) for _, condition in rule]
+    conditions = []
+    for name, condition in rule:
+        found, expected = np.asarray(condition(facts)), facts.pdg.shape
+        if found.dtype != bool or found.shape not in ((), expected):
+            raise ChallengeError(
+                f"{_where(cycle)}: the condition of the class {name!r} returned {found.dtype} "
+                f"{found.shape}, expected bool {expected}, a value per track"
+            )
+        conditions.append(np.broadcast_to(found, expected))
     labels = [cycle.label(name) for name, _ in rule]
     label = np.select(conditions, labels, default=0).astype(np.int64)
     if not label.all():
-        raise ValueError(f"the rule of cycle {cycle.number} leaves deposits without a class")
+        left = sorted(set(facts.pdg[label == 0].tolist()))
+        raise ChallengeError(
+            f"{_where(cycle)}: no condition is true for tracks of the PDG codes "
+            f"{', '.join(map(str, left))}; end the rule with a class and `anything`"
+        )
     return label
+
+
+def _where(cycle: Cycle) -> str:
+    return f"organizer/cycles.py: the rule of cycle {cycle.number} {cycle.name}"
 
 
 # ---- conditions

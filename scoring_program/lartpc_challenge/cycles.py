@@ -126,7 +126,7 @@ _DELTA = SemanticClass(
 )
 _MICHEL = SemanticClass("Michel", "electrons from muon decays, with their descendants", *_ROSE)
 
-_DECLARED = (
+DECLARED = (
     Cycle(1, "two_classes", "electrons and positrons against the rest", (_ELECTROMAGNETIC, _OTHER)),
     Cycle(2, "three_classes", "protons are a class of their own", _THREE),
     Cycle(3, "dense", "dense events, cosmic muons, dead planes", _THREE, True),
@@ -172,13 +172,13 @@ _DECLARED = (
     ),
     Cycle(8, "general", "three classes in events of every kind", _THREE, True, any_voxel_size=True),
 )
-CYCLES = {cycle.number: cycle for cycle in _DECLARED}
+CYCLES = {cycle.number: cycle for cycle in DECLARED}
 
 
 def find_cycle(key: int | str) -> Cycle:
     """Return the cycle with this number or name. Raises ChallengeError if there is none."""
-    for cycle in _DECLARED:
+    for cycle in DECLARED:
         if str(key) in (str(cycle.number), cycle.name):
             return cycle
-    known = ", ".join(f"{cycle.number} {cycle.name}" for cycle in _DECLARED)
+    known = ", ".join(f"{cycle.number} {cycle.name}" for cycle in DECLARED)
     raise ChallengeError(f"cycle {key!r} is unknown, expected a number or a name of {known}")

@@ -35,7 +35,10 @@ def figure(title: str, content: str) -> str:
 
 
 def table(kind: str, heads: Iterable[str], rows: Iterable[str]) -> str:
-    """Return a table. kind: its CSS class. heads: HTML of the head's cells. rows: HTML of rows."""
+    """Return a table. kind: its CSS classes. heads: HTML of the head's cells. rows: HTML of rows.
+
+    A table of the class `many` has upright names in its head, and all the width of the page.
+    """
     head = "".join(f"<th scope='col'>{cell}</th>" for cell in heads)
     body = "".join(rows)
     return f"<table class='{kind}'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -91,7 +94,7 @@ main > h2 { margin-top: 34px; }
   padding: 8px 14px; margin-bottom: 18px; font-size: 14px; }
 .alert strong { letter-spacing: .06em; margin-right: 8px; }
 .three, .two { display: grid; gap: 16px; }
-@media (min-width: 760px) { .three { grid-template-columns: 1fr 1fr 1fr; } }
+@media (min-width: 880px) { .three { grid-template-columns: 1fr 1fr 1fr; } }
 @media (min-width: 1040px) { .two { grid-template-columns: 1fr 1fr; } }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
   padding: 18px 20px; min-width: 0; overflow-x: auto; }
@@ -126,6 +129,11 @@ td { text-align: right; }
 tbody th { color: var(--ink); }
 .means { color: var(--soft); font-size: 14px; margin-top: 10px; }
 .means strong { color: var(--ink); }
+.two:has(.many) { grid-template-columns: 1fr; }
+.many { table-layout: auto; }
+.many thead .chip { display: block; margin: 0 auto 4px; }
+.many thead .name { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg);
+  max-height: 15em; text-align: left; }
 .chip { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px;
   background: rgb(var(--class)); }
 .meter, .meter span { display: block; height: 4px; border-radius: 2px; }

@@ -7,6 +7,7 @@ well-formed XML, so that a test can read every number.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -34,6 +35,7 @@ _DEMONSTRATION = (
     "<p class='alert'><strong>DEMONSTRATION</strong> The hidden labels of these events are public. "
     "Scores on them show how the challenge works; they are not a ranking.</p>"
 )
+_CHARACTERS_ACROSS = 42  # in the head of the confusion matrix at half of the page's width
 
 
 def page(scores: Scores) -> str:
@@ -166,7 +168,9 @@ def _confusion(details: Details, names: dict[int, str]) -> str:
         + "</tr>"
         for (true, name), shares in zip(names.items(), details.confusion)
     )
-    return table("confusion", heads, rows)
+    words = [word for name in columns.values() for word in re.split("[ /-]", name)]
+    is_wide = max(len("100.0 "), *map(len, words)) * len(columns) > _CHARACTERS_ACROSS
+    return table("confusion many" if is_wide else "confusion", heads, rows)
 
 
 def _class_table(details: Details, names: dict[int, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations, product
 from pathlib import Path
@@ -32,7 +33,8 @@ FORMATS = ("png", "pdf", "svg")
 _PANEL_INCHES = 3.4
 _CAPTION_INCHES = 0.35
 _CAPTION = {"weight": "bold", "size": 10, "color": INK, "va": "top"}
-_LEGEND_INCHES = 0.75
+_LEGEND_INCHES = 0.75  # at least
+_SCALE_INCHES = 3.2  # of the legend's width, for the scale of energies
 _DPI = 160
 _ENERGY = ScalarMappable(
     LogNorm(*ENERGY_RANGE_MEV, clip=True),
@@ -47,7 +49,10 @@ def picture(shown: Sequence[Shown]) -> Figure:
     """
     views = _views(shown[0])
     row_inches = _PANEL_INCHES + _CAPTION_INCHES
-    width, height = len(views) * _PANEL_INCHES, len(shown) * row_inches + _LEGEND_INCHES
+    entries, width = _legend_entries(shown), len(views) * _PANEL_INCHES
+    columns = _legend_columns(list(entries), width - _SCALE_INCHES)
+    legend_inches = max(_LEGEND_INCHES, 0.2 + 0.18 * math.ceil(len(entries) / columns))
+    height = len(shown) * row_inches + legend_inches
     figure = Figure(figsize=(width, height))
     for row, event in enumerate(shown):
         top = 1 - row * row_inches / height
@@ -60,7 +65,18 @@ def picture(shown: Sequence[Shown]) -> Figure:
             axes.text2D(0.04, 0.97, view, transform=axes.transAxes, size=9, color=SOFT)
             _draw_detector(axes, event)
             _draw_voxels(axes, event, view)
-    _draw_legend(figure, shown, width, height)
+    _draw_scale(figure, width, height)
+    if entries:
+        figure.legend(
+            handles=[Patch(color=colour, label=name) for name, colour in entries.items()],
+            loc="lower right",
+            ncols=columns,
+            frameon=False,
+            fontsize=8,
+            labelcolor=INK,
+            handlelength=0.9,
+            columnspacing=1.4,
+        )
     return figure
 
 
@@ -115,14 +131,18 @@ def _draw_voxels(axes: Axes3D, shown: Shown, view: str) -> None:
     axes.scatter(*shown.position_cm.T, c=colour, s=size, marker="s", lw=0, depthshade=False)
 
 
-def _draw_legend(figure: Figure, shown: Sequence[Shown], width: float, height: float) -> None:
-    """Draw the scale of energies on the left, and the names of the colours on the right."""
+def _draw_scale(figure: Figure, width: float, height: float) -> None:
+    """Draw the scale of energies on the left."""
     bar = figure.add_axes((0.2 / width, 0.42 / height, 2.75 / width, 0.09 / height))
     scale = figure.colorbar(_ENERGY, cax=bar, orientation="horizontal", ticks=ENERGY_TICKS_MEV)
     scale.ax.set_xticklabels([f"{tick:g}" for tick in ENERGY_TICKS_MEV], size=7, color=SOFT)
     scale.ax.minorticks_off()
     scale.outline.set_visible(False)
     bar.set_xlabel("energy [MeV]", size=7, color=SOFT, labelpad=1)
+
+
+def _legend_entries(shown: Sequence[Shown]) -> dict[str, str | tuple[float, float, float, float]]:
+    """Return the names of the colours, with their colours."""
     entries: dict[str, str | tuple[float, float, float, float]] = {}
     if len(_views(shown[0])) > 1:  # more than the energy
         cycle = shown[0].cycle
@@ -131,15 +151,15 @@ def _draw_legend(figure: Figure, shown: Sequence[Shown], width: float, height: f
         entries["right"] = RIGHT.light
     if any(event.dead_planes for event in shown):
         entries["dead planes"] = to_rgba(DETECTOR.light, 0.2)
-    if not entries:
-        return
-    figure.legend(
-        handles=[Patch(color=colour, label=name) for name, colour in entries.items()],
-        loc="lower right",
-        ncols=len(entries),
-        frameon=False,
-        fontsize=8,
-        labelcolor=INK,
-        handlelength=0.9,
-        columnspacing=1.4,
-    )
+    return entries
+
+
+def _legend_columns(names: Sequence[str], inches: float) -> int:
+    """Return the number of columns of a legend that is at most `inches` wide: one row if it fits.
+
+    A column is as wide as its longest name; 0.36 inches are for its colour and gap.
+    """
+    widths = [0.36 + 0.065 * len(name) for name in names]
+    if sum(widths) <= inches:
+        return max(1, len(names))
+    return max(1, int(inches / max(widths)))
