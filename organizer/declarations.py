@@ -56,7 +56,10 @@ def _in_public_part(cycle: Cycle) -> Iterator[str]:
 def _in_class(one: SemanticClass) -> Iterator[str]:
     name = one.name
     if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
-        yield f"expected a name of 1 to {LONGEST_NAME} characters without spaces at its ends"
+        yield (
+            f"expected a name of 1 to {LONGEST_NAME} characters on one line, without spaces at its "
+            "ends; `meaning` has room for more"
+        )
     for colour in (one.on_light, one.on_dark):
         if len(colour) != 3 or not all(type(c) is int and 0 <= c < 256 for c in colour):
             yield f"expected a colour (red, green, blue) of 0 to 255 each, found {colour}"
