@@ -1,5 +1,6 @@
 """Predict a submission from a checkpoint and a test file."""
 
+import contextlib
 import pickle
 import zipfile
 from dataclasses import replace
@@ -54,12 +55,15 @@ def model_file(tmp_path):
     return save(tmp_path / "best.pt")
 
 
-@pytest.fixture
-def test_file(tmp_path):
-    path = tmp_path / "test.h5"
+def make_test_file(path):
     events = toy.make_events(30, n_voxels=(1, 60), seed=8)
     toy.make_events_file(path, events, kind="test", cycle=2)
     return path
+
+
+@pytest.fixture
+def test_file(tmp_path):
+    return make_test_file(tmp_path / "test.h5")
 
 
 def run_command(*arguments):
@@ -187,9 +191,19 @@ def test_the_default_network_is_small_enough_to_ship(tmp_path):
     assert 5e6 < (tmp_path / "model.pt").stat().st_size < 12e6
 
 
-def _prepare(folder):
-    """Files that can't be used, each in its own way."""
-    good = folder.joinpath("best.pt").read_bytes()
+@pytest.fixture(scope="module")
+def unusable(tmp_path_factory):
+    """A folder with files that can't be used, each in its own way, and with good ones."""
+    folder = tmp_path_factory.mktemp("unusable")
+    with contextlib.chdir(folder):
+        save("best.pt")
+        make_test_file(Path("test.h5"))
+        _write_unusable()
+    return folder
+
+
+def _write_unusable():
+    good = Path("best.pt").read_bytes()
     Path("cut.pt").write_bytes(good[: len(good) // 2])
     Path("empty.pt").write_bytes(b"")
     Path("text.pt").write_text("no checkpoint")
@@ -239,10 +253,9 @@ def _prepare(folder):
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(
-    tmp_path, model_file, test_file, capsys, monkeypatch, model, events, sentence
+    unusable, capsys, monkeypatch, model, events, sentence
 ):
-    monkeypatch.chdir(tmp_path)
-    _prepare(tmp_path)
+    monkeypatch.chdir(unusable)
     Path("out.zip").write_bytes(b"an earlier result")
     assert run_command("--checkpoint", model, "--events", events, "--out", "out.zip") == 1
     said = capsys.readouterr().err.splitlines()[-1]
