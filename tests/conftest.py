@@ -39,8 +39,8 @@ MARKED = {
 # What takes longest goes first: a worker of pytest-xdist takes whole modules, and a long one at the
 # end would leave the others idle.
 LONGEST = (
-    "faults_by_plan notebook physics simulate train new_cycle kit systems attacks peers bundle "
-    "predict submission score_run commands score_program bit_flips"
+    "physics notebook simulate faults_by_plan train attacks model bundle new_cycle systems peers "
+    "commands score_run submission bit_flips kit score_program predict data codabench verify"
 )
 MARKERS = {f"test_{name}.py": marker for marker, names in MARKED.items() for name in names.split()}
 
