@@ -6,7 +6,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
-from h5py import h5z
+from h5py import h5d, h5p, h5s, h5t, h5z
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +36,10 @@ def pack(path, values, storage) -> tuple:
     """Return a chunk as HDF5 stores it, and its filters."""
     with h5py.File(path, "w") as file:
         file.create_dataset("x", data=values, chunks=values.shape, **storage)
+    return stored(path)
+
+
+def stored(path) -> tuple:
     with h5py.File(path) as file:
         plist = file["x"].id.get_create_plist()
         filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
@@ -47,6 +51,22 @@ def pack(path, values, storage) -> tuple:
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 def test_what_hdf5_packed_comes_back(tmp_path, values, storage):
     chunk, filters = pack(tmp_path / "x.h5", values, storage)
+    assert unpack(chunk, filters, values.nbytes, values.itemsize) == values.tobytes()
+
+
+def test_bytes_that_fill_no_whole_item_stay_at_the_end(tmp_path):
+    """A chunk that is shuffled after it was packed can have them."""
+    values, plist = VALUES["runs"], h5p.create(h5p.DATASET_CREATE)
+    plist.set_chunk(values.shape)
+    plist.set_deflate(4)
+    plist.set_shuffle()
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        space = h5s.create_simple(values.shape)
+        made = h5d.create(file.id, b"x", h5t.py_create(values.dtype), space, plist)
+        made.write(h5s.ALL, h5s.ALL, values)
+    chunk, filters = stored(tmp_path / "x.h5")
+    assert filters == (h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE)
+    assert len(chunk) % values.itemsize
     assert unpack(chunk, filters, values.nbytes, values.itemsize) == values.tobytes()
 
 
