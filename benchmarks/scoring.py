@@ -161,11 +161,10 @@ def make_events(n_events: int) -> list:
 
 
 def write_test_file(path: Path, events: list) -> None:
-    from lartpc_challenge.events import Event, EventWriter
+    from lartpc_challenge.events import Event, write_events
 
-    with EventWriter(path, kind="test", cycle=3, scale="full") as out:
-        for event in events:
-            out.append(Event(event.event_id, event.coords, event.energy))
+    unlabelled = (Event(event.event_id, event.coords, event.energy) for event in events)
+    write_events(path, unlabelled, kind="test", cycle=3, scale="full")
 
 
 def write_dense(path: Path, events: list, chunks: tuple | bool) -> None:

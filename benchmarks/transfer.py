@@ -34,7 +34,7 @@ from baseline.checkpoint import load_model
 from baseline.predict import predict
 from lartpc_challenge.command import at_least, new_parser, run
 from lartpc_challenge.cycles import CYCLES, Cycle
-from lartpc_challenge.events import Event, EventFile, EventWriter
+from lartpc_challenge.events import Event, EventFile, write_events
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.metrics import evaluate
@@ -181,10 +181,12 @@ def _simulate(samples: list[tuple[Made, Path]], n_events: int, folder: Path) -> 
     argon = LiquidArgon(samples[0][0].production.world, folder / "geant4_data")
     for sample, path in samples:
         number = sample.cycle.number
-        with EventWriter(path, kind="train", cycle=number, scale="full") as out:
-            for event_id in range(n_events):
-                made = simulate_event(argon, number, SEED, event_id, sample.production).voxels
-                out.append(Event(event_id, made.coords, made.energy, made.label))
+        made = (
+            simulate_event(argon, number, SEED, event_id, sample.production)
+            for event_id in range(n_events)
+        )
+        events = (Event(e.event_id, e.voxels.coords, e.voxels.energy, e.voxels.label) for e in made)
+        write_events(path, events, kind="train", cycle=number, scale="full")
 
 
 # ---- the networks
@@ -236,12 +238,9 @@ def _predict(checkpoint: Path, path: Path) -> np.ndarray:
 def _two_classes(path: Path, in_two: np.ndarray) -> Path:
     """Return a copy of the file with the labels of two classes."""
     copy = path.with_suffix(".two.h5")
-    with (
-        EventFile(path, labelled=True) as events,
-        EventWriter(copy, kind="train", cycle=TWO.number, scale=events.scale) as out,
-    ):
-        for event in events:
-            out.append(replace(event, label=in_two[event.label], particle=None))
+    with EventFile(path, labelled=True) as events:
+        two = (replace(event, label=in_two[event.label]) for event in events)
+        write_events(copy, two, kind="train", cycle=TWO.number, scale=events.scale)
     return copy
 
 

@@ -24,7 +24,6 @@ from organizer.phases.split import published
 from organizer.simulate import chunks
 from organizer.simulate.__main__ import main
 from organizer.simulate.chunks import SimulationRequest, chunk_file, simulate_here
-from organizer.simulate.store import iter_particles
 
 needs_geant4 = pytest.mark.skipif(
     importlib.util.find_spec("geant4_pybind") is None, reason="geant4_pybind is not installed"
@@ -108,18 +107,19 @@ def test_the_file_keeps_what_the_organiser_may_know(whole):
         assert 0 == file["particle"][:].min() < file["particle"][:].max() < n_particles
         assert 0 <= file["second_share"][:].min() <= file["second_share"][:].max() <= 0.5
         assert (file["attempts"][:] >= 1).all()
-        tables = list(iter_particles(file))
-    assert len(tables) == EVENTS
-    for table in tables:
-        assert 2 <= len(table["pdg"]) <= 4
-        assert ((table["vertex"] > 0) & (table["vertex"] < 192)).all()
-        assert np.linalg.norm(table["direction"], axis=1) == pytest.approx(1, abs=1e-6)
+        table = {name: column[:] for name, column in file["particles"].items()}
+    n_particles = np.diff(table["offset"])
+    assert len(n_particles) == EVENTS
+    assert 2 <= n_particles.min() <= n_particles.max() <= 4
+    assert ((table["vertex"] > 0) & (table["vertex"] < 192)).all()
+    assert np.linalg.norm(table["direction"], axis=1) == pytest.approx(1, abs=1e-6)
 
 
 @needs_geant4
 def test_charged_primaries_leave_voxels_at_their_vertex(whole):
-    with EventFile(whole) as events, h5py.File(whole) as file:
-        for event, table in zip(events, iter_particles(file)):
+    with EventFile(whole) as events:
+        for i, event in enumerate(events):
+            table = events.particles(np.array([i]))
             if np.any(table["pdg"] != 22):
                 apart = np.abs(event.coords + 0.5 - table["vertex"][0]).max(axis=1)
                 assert apart.min() < 2
@@ -162,15 +162,18 @@ def test_the_shipped_train_events_come_again(tmp_path, cycle):
             assert found.energy.tolist() == event.energy.tolist()
 
 
+def energies_of_the_first_event(path) -> list[float]:
+    with EventFile(path) as events:
+        return events.particles(np.array([0]))["kinetic_energy_mev"].tolist()
+
+
 @needs_geant4
 def test_another_seed_or_cycle_gives_other_events(whole, tmp_path):
     first = {}
     for name, options in (("seed", {"seed": SEED + 2**64}), ("cycle", {"cycle": 2})):
         assert main(command(tmp_path / name, events=1, **options)) == 0
-        with h5py.File(tmp_path / name) as file:
-            first[name] = next(iter_particles(file))["kinetic_energy_mev"].tolist()
-    with h5py.File(whole) as file:
-        first["same"] = next(iter_particles(file))["kinetic_energy_mev"].tolist()
+        first[name] = energies_of_the_first_event(tmp_path / name)
+    first["same"] = energies_of_the_first_event(whole)
     assert len({tuple(energies) for energies in first.values()}) == 3
 
 

@@ -23,7 +23,7 @@ from baseline.predict import class_probabilities
 from baseline.train import Stop
 from baseline.train import train as train_baseline
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.events import Event, EventFile, EventWriter
+from lartpc_challenge.events import Event, EventFile, write_events
 from lartpc_challenge.format import ChallengeError
 from organizer.data.trivial import fit_trivial_rules
 
@@ -59,10 +59,8 @@ class Sample:
     def write(self, path: Path) -> None:
         """Write the events as a train file."""
         with EventFile(self.path) as events:
-            scale = events.scale
-            with EventWriter(path, kind="train", cycle=events.cycle.number, scale=scale) as writer:
-                for event in islice(events, self.n):
-                    writer.append(event)
+            first, cycle = islice(events, self.n), events.cycle.number
+            write_events(path, first, kind="train", cycle=cycle, scale=events.scale)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from lartpc_challenge.command import new_parser, run
@@ -23,7 +22,6 @@ from lartpc_challenge.files import reading
 from lartpc_challenge.format import METRICS, ChallengeError
 from organizer.cycles import production_of
 from organizer.data.trivial import fit_trivial_rules, hindsight, score_rule
-from organizer.simulate.store import iter_particles
 from organizer.simulate.truth import Origin
 
 SPECIES = {
@@ -49,7 +47,7 @@ def describe(path: Path) -> dict[str, str]:
         rows.update(_size_rows(events))
         rows.update(_label_rows(events) if events.has_labels else {})
         with reading(str(path)):
-            rows.update(_simulation_rows(events.file))
+            rows.update(_simulation_rows(events))
     return rows
 
 
@@ -87,15 +85,13 @@ def _label_rows(events: EventFile) -> Iterator[tuple[str, str]]:
         yield f"{name}: {', '.join(METRICS)}", ", ".join(f"{scores[m]:.3f}" for m in METRICS)
 
 
-def _simulation_rows(file: h5py.File) -> Iterator[tuple[str, str]]:
-    if "particles" in file:
-        pdg = [table["pdg"] for table in iter_particles(file)]
-        yield (
-            "particles per event: mean (5 %, 50 %, 95 %)",
-            _mean_and_quantiles(np.array(list(map(len, pdg)))),
-        )
+def _simulation_rows(events: EventFile) -> Iterator[tuple[str, str]]:
+    file, particles = events.file, events.particles(np.arange(len(events)))
+    if particles:
+        n_particles = np.diff(particles["offset"])
+        yield "particles per event: mean (5 %, 50 %, 95 %)", _mean_and_quantiles(n_particles)
         for name, codes in SPECIES.items():
-            share = float(np.mean(np.isin(np.concatenate(pdg), codes)))
+            share = float(np.mean(np.isin(particles["pdg"], codes)))
             yield f"particles that are {name}", _percent(share)
     if "attempts" in file:
         attempts = file["attempts"][:]

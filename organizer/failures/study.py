@@ -18,7 +18,6 @@ from lartpc_challenge.scoring import Scores, score
 from lartpc_challenge.submission.forms import read_submission
 from organizer.cycles import PRODUCTIONS
 from organizer.simulate.event import SEED_SCHEME, event_streams
-from organizer.simulate.store import iter_particles
 from organizer.simulate.truth import ORIGINS, Origin
 from organizer.simulate.variety import draw_readout
 
@@ -115,15 +114,12 @@ def study(events_path: Path, submission: Path) -> Study:
 
 def _vertex_distances_cm(events: EventFile) -> Iterator[np.ndarray]:
     """Yield per event the distance (n,) of each voxel's centre to the nearest vertex, in cm."""
-    particles = list(iter_particles(events.file))
-    if len(particles) != len(events) or not all(len(table["vertex"]) for table in particles):
+    table = events.particles(np.arange(len(events)))
+    if not table or not np.diff(table["offset"]).all():
         raise ChallengeError(f"{events.path}: an event has no particles")
-    for event, table in zip(events, particles):
-        nearest = np.full(len(event), np.inf)
-        for vertex in table["vertex"]:
-            away = np.linalg.norm(event.coords + 0.5 - vertex, axis=1)
-            nearest = np.minimum(nearest, away)
-        yield nearest * VOXEL_SIZE_MM / 10
+    for event, vertices in zip(events, np.split(table["vertex"], table["offset"][1:-1])):
+        away = np.linalg.norm(event.coords[:, None] + 0.5 - vertices, axis=2)
+        yield away.min(axis=1) * VOXEL_SIZE_MM / 10
 
 
 def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.events import Event, EventFile, EventWriter
+from lartpc_challenge.events import Event, EventFile, write_events
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import GRID_SHAPE, ChallengeError
 from lartpc_challenge.reference import read_reference, write_reference
@@ -54,16 +54,18 @@ def prepare(
 
         order = shuffled(secret, b"train order", n_train)
         events, scale = _published_events(raw_train, numbers[:n_train], order)
+        header = {"cycle": cycle.number, "scale": scale}
         particles = _particles(raw_train, order)
-        _write_train(new(train_file(public, cycle)), events, cycle, scale, particles)
+        write_events(
+            new(train_file(public, cycle)), events, kind="train", particles=particles, **header
+        )
         rules = fit_trivial_rules(events, cycle)
 
         order = shuffled(secret, b"test order", n_test)
         events, scale = _published_events(raw_test, numbers[n_train:], order)
-        public_test = new(test_file(public, cycle))
-        with EventWriter(public_test, kind="test", cycle=cycle.number, scale=scale) as out:
-            for event in events:
-                out.append(replace(event, label=None))
+        unlabelled = (replace(event, label=None) for event in events)
+        header = {"cycle": cycle.number, "scale": scale}
+        write_events(new(test_file(public, cycle)), unlabelled, kind="test", **header)
         group = groups_of(raw_test, n_test)[order]
         is_hidden = hidden_groups(shuffled(secret, b"phase", n_test), group)
         for phase in phases:
@@ -212,15 +214,3 @@ def _particles(path: Path, order: np.ndarray) -> dict[str, np.ndarray]:
         return {}
     rounded = {name: np.round(table[name], by) for name, by in PARTICLE_DECIMALS.items()}
     return {"offset": table["offset"], **rounded}
-
-
-def _write_train(
-    path: Path, events: Sequence[Event], cycle: Cycle, scale: str, particles: dict
-) -> None:
-    # Without the particle table its row numbers would have no meaning.
-    columns = {"particle": np.int16} if particles and events[0].particle is not None else {}
-    with EventWriter(path, kind="train", cycle=cycle.number, scale=scale, columns=columns) as out:
-        for event in events:
-            out.append(event)
-        for name, column in particles.items():
-            out.file[f"particles/{name}"] = column

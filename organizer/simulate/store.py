@@ -18,10 +18,9 @@ and the attributes `seed` (hexadecimal) and `seed_scheme`, which define all rand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from lartpc_challenge.events import Event, EventFile, EventWriter, offset_of
@@ -58,7 +57,8 @@ class SimulationWriter(EventWriter):
                 "configuration": PRODUCTIONS[cycle].hash,
             },
         )
-        self._particles, self._attempts = [], []
+        self._particles: list[dict[str, np.ndarray]] = []  # tables of one event or several
+        self._n_particles, self._attempts = [], []  # of each event
 
     def append_simulated(self, event: SimulatedEvent) -> None:
         """Add an event of `simulate_event`."""
@@ -69,42 +69,29 @@ class SimulationWriter(EventWriter):
             second_share=voxels.second_share,
         )
         self._particles.append(_particle_table(event.particles))
+        self._n_particles.append(len(event.particles))
         self._attempts.append(event.attempts)
 
     def append_file(self, path: Path) -> None:
-        """Add all events of another file of this kind."""
+        """Add all events of another file of this kind. Raises ChallengeError if it is damaged."""
         with EventFile(path, kind="simulation") as events:
             columns = {name: events.column(name) for name in _COLUMNS}
             bounds = zip(events.offset[:-1], events.offset[1:])
             for event, (start, stop) in zip(events, bounds):
                 self.append(event, **{name: column[start:stop] for name, column in columns.items()})
-            self._particles.extend(iter_particles(events.file))
+            table = events.particles(np.arange(len(events)))
+            self._particles.append(table)
+            self._n_particles.extend(np.diff(table["offset"]))
             self._attempts.extend(events.file["attempts"][:])
 
     def _finish(self) -> None:
         super()._finish()
         self.file["attempts"] = np.array(self._attempts, np.uint8)
         group = self.file.create_group("particles")
-        counts = [len(table["pdg"]) for table in self._particles]
-        group["offset"] = offset_of(counts)
+        group["offset"] = offset_of(self._n_particles)
         for name, (dtype, tail) in _PARTICLE_COLUMNS.items():
             rows = [table[name] for table in self._particles]
             group[name] = np.concatenate([np.zeros((0, *tail), dtype), *rows])
-
-
-def iter_particles(file: h5py.File) -> Iterator[dict[str, np.ndarray]]:
-    """Yield the particle table of each event: name of a column -> values (p,) or (p, 3).
-
-    file: a simulation or train file. Raises ValueError or an exception of h5py for a damaged table.
-    """
-    group = file["particles"]
-    offset = group["offset"][:]
-    columns = {name: group[name][:] for name in _PARTICLE_COLUMNS}
-    for name, (_, tail) in _PARTICLE_COLUMNS.items():
-        if columns[name].shape != (offset[-1], *tail):
-            raise ValueError(f"particles/{name} does not end where its offset does")
-    for start, stop in zip(offset[:-1], offset[1:]):
-        yield {name: column[start:stop] for name, column in columns.items()}
 
 
 def _particle_table(particles: Iterable[Particle]) -> dict[str, np.ndarray]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,6 +226,8 @@ class EventFile:
         with reading(f"{self.path}: particles"):
             table = {name: column[:] for name, column in self.file["particles"].items()}
             offset = table.pop("offset")
+            if any(len(column) != offset[-1] for column in table.values()):
+                raise ValueError("a column does not end where the offsets do")
             parts = [np.arange(offset[i], offset[i + 1]) for i in index]
             rows = np.concatenate([np.zeros(0, np.int64), *parts])
             kept = {name: column[rows] for name, column in table.items()}
@@ -362,6 +365,32 @@ class EventWriter:
                 self._stack.__exit__(type(problem), problem, problem.__traceback__)
                 raise
         self._stack.__exit__(*failure)
+
+
+def write_events(
+    path: StrPath,
+    events: Iterable[Event],
+    *,
+    kind: str,
+    cycle: int,
+    scale: str,
+    particles: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Write all events to a file, as EventWriter does and with its errors.
+
+    particles: the table of these events as `EventFile.particles` returns it. With it, the column
+    `particle` of the events is kept; without it, its numbers would have no meaning.
+    """
+    events = iter(events)
+    first = list(islice(events, 1))
+    columns = {}
+    if particles and first and first[0].particle is not None:
+        columns = {"particle": np.int16}
+    with EventWriter(path, kind=kind, cycle=cycle, scale=scale, columns=columns) as out:
+        for event in chain(first, events):
+            out.append(event)
+        for name, column in (particles or {}).items():
+            out.file[f"particles/{name}"] = column
 
 
 def write_format(file: h5py.File, *, kind: str, cycle: int, scale: str) -> None:

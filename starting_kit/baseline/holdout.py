@@ -9,13 +9,14 @@ Train with mine.h5 and predict holdout.h5; then
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from lartpc_challenge.command import at_least, new_parser, run
-from lartpc_challenge.events import EventFile, EventWriter
+from lartpc_challenge.events import EventFile, write_events
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import ChallengeError
 
@@ -41,23 +42,15 @@ def split_file(events, train, holdout, *, share: float = 0.2, seed: int = 1) -> 
         is_held = np.random.default_rng(seed).permutation(len(source)) < n_held
         with contextlib.ExitStack() as stack:  # both files or none take their names
             for path, chosen in ((train, ~is_held), (holdout, is_held)):
-                new = stack.enter_context(replacing(path))
-                _write_part(new, source, chosen)
+                write_events(
+                    stack.enter_context(replacing(path)),
+                    itertools.compress(source, chosen),
+                    kind="train",
+                    cycle=source.cycle.number,
+                    scale=source.scale,
+                    particles=source.particles(np.flatnonzero(chosen)),
+                )
     return len(is_held) - n_held, n_held
-
-
-def _write_part(path, source: EventFile, chosen: np.ndarray) -> None:
-    """Write the events where `chosen` (N,) bool is true, with particles if the file has them."""
-    particles = source.particles(np.flatnonzero(chosen))
-    columns = {"particle": np.int16} if particles and source[0].particle is not None else {}
-    with EventWriter(
-        path, kind="train", cycle=source.cycle.number, scale=source.scale, columns=columns
-    ) as out:
-        for event, mine in zip(source, chosen):
-            if mine:
-                out.append(event)
-        for name, column in particles.items():
-            out.file[f"particles/{name}"] = column
 
 
 def main(arguments: list[str] | None = None) -> int:
