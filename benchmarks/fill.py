@@ -8,31 +8,25 @@ In benchmarks/README.md and pages/data.md, the text between `<!-- begin FILE: ..
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.files import write_text
+from organizer.pages.render import fill_blocks
 
 ROOT = Path(__file__).parents[1]
 TEXTS = (ROOT / "benchmarks/README.md", ROOT / "pages/data.md")
-_BLOCK = re.compile(
-    r"(?P<begin><!-- begin (?P<file>[\w/]+\.md): python benchmarks/fill\.py writes this -->\n)"
-    r".*?(?P<end><!-- end (?P=file) -->)",
-    re.DOTALL,
-)
 
 
 def filled(text: str, results: Path = ROOT / "benchmarks/results") -> str:
     """Return the text with the files of `results` between the marks; empty if a file is missing."""
 
-    def block(found: re.Match[str]) -> str:
-        path = results / found["file"]
-        content = path.read_text(encoding="utf-8") if path.exists() else ""
-        return found["begin"] + content + found["end"]
+    def content(name: str) -> str:
+        path = results / name
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    return _BLOCK.sub(block, text)
+    return fill_blocks(text, "python benchmarks/fill.py", content)
 
 
 def main() -> int:

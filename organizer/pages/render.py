@@ -17,7 +17,7 @@ from lartpc_challenge.files import check_file, read_text
 from lartpc_challenge.format import ChallengeError
 
 _PICTURE = re.compile(r"!\[(?P<text>[^\]]*)\]\((?P<file>[\w-]+\.png)\)")
-_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 
 
 def read_page(path: Path, edit: Callable[[str], str] = str) -> str:
@@ -28,11 +28,30 @@ def read_page(path: Path, edit: Callable[[str], str] = str) -> str:
     text = read_text(path)
     if not text.strip():
         raise ChallengeError(f"{path}: is empty, the platform requires a text")
-    text = _COMMENT.sub("", edit(text))
+    text = COMMENT.sub("", edit(text))
     # Codabench shows text between two dollar signs as a formula.
     if "$" in text:
         raise ChallengeError(f"{path}: holds a $, which Codabench takes for the start of a formula")
     return _PICTURE.sub(lambda found: _inline(path.parent, **found.groupdict()), text)
+
+
+def fill_blocks(text: str, writer: str, make: Callable[[str], str | None]) -> str:
+    """Return the text with the blocks between its marks made anew.
+
+    Marks: `<!-- begin NAME: WRITER writes this -->` and `<!-- end NAME -->`, on lines of their own.
+    writer: a command. make: name -> the block's text; None leaves the block as it is.
+    """
+    marked = re.compile(
+        rf"(?P<begin><!-- begin (?P<name>[\w/.]+): {re.escape(writer)} writes this -->\n)"
+        r"(?P<old>.*?)(?P<end><!-- end (?P=name) -->)",
+        re.DOTALL,
+    )
+
+    def block(found: re.Match[str]) -> str:
+        made = make(found["name"])
+        return found["begin"] + (found["old"] if made is None else made) + found["end"]
+
+    return marked.sub(block, text)
 
 
 def _inline(folder: Path, text: str, file: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,21 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from lartpc_challenge.cycles import Cycle
-from lartpc_challenge.events import EventFile, EventWriter
+from lartpc_challenge.events import EventFile, write_events
 from lartpc_challenge.files import replacing
 from lartpc_challenge.format import GRID_SIZE, ChallengeError
 from lartpc_challenge.page.colours import on_dark
 from organizer.data.table import describe, markdown
+from organizer.pages.render import fill_blocks
 from organizer.pages.simulation import origins_table, primaries_table, settings_table
 from organizer.phases.split import labelled_test_events
 from organizer.scratch import scratch_folder
 from organizer.source import Source, public_files, train_file
-
-_BLOCK = re.compile(
-    r"(?P<begin><!-- begin (?P<name>\w+): python -m organizer\.pages writes this -->\n)"
-    r"(?P<old>.*?)(?P<end><!-- end (?P=name) -->)",
-    re.DOTALL,
-)
 
 # Rows of the data table that the pages do not show.
 _NOT_SHOWN = ("cycle, kind", "scale")
@@ -39,11 +33,11 @@ def filled(text: str, source: Source) -> str:
     Raises ChallengeError if a file can't be read.
     """
 
-    def block(found: re.Match[str]) -> str:
-        made = _BLOCKS[found["name"]](source)
-        return found["begin"] + (found["old"] if made is None else f"{made}\n") + found["end"]
+    def make(name: str) -> str | None:
+        made = _BLOCKS[name](source)
+        return None if made is None else f"{made}\n"
 
-    return _BLOCK.sub(block, text)
+    return fill_blocks(text, "python -m organizer.pages", make)
 
 
 def tables(source: Source) -> str:
@@ -63,7 +57,7 @@ def tables(source: Source) -> str:
 
 def _origins(source: Source) -> str | None:
     files = {c.number: train_file(source.simulated, c) for c in source.competition.cycles}
-    return origins_table(files) if all(path.exists() for path in files.values()) else None
+    return origins_table(files) if all(map(Path.exists, files.values())) else None
 
 
 def _simulation(source: Source) -> str:
@@ -89,9 +83,7 @@ def draw_event(source: Source, cycle: Cycle, out: Path, submission: Path | None 
         with EventFile(source.test(cycle), kind="test") as test:
             scale = test.scale
             events = list(labelled_test_events(test, source.references_of(cycle)))
-        with EventWriter(labelled, kind="train", cycle=cycle.number, scale=scale) as writer:
-            for event in events:
-                writer.append(event)
+        write_events(labelled, events, kind="train", cycle=cycle.number, scale=scale)
         median = sorted(events, key=len)[len(events) // 2]
         options = ["--events", labelled, "--event", median.event_id]
         options += ["--submission", submission] if submission else []

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import yaml
 
+from organizer.pages.render import COMMENT
 from organizer.publish.release import LIMITS, Release
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
-_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 
 
 def card(release: Release, data_page: str) -> str:
@@ -31,7 +29,7 @@ def card(release: Release, data_page: str) -> str:
         "size_categories": [_size_category(release.n_events)],
         "viewer": False,
     }
-    page = _COMMENT.sub("", data_page).strip().replace("\n## ", "\n### ")
+    page = COMMENT.sub("", data_page).strip().replace("\n## ", "\n### ")
     page = page.removeprefix("# Data\n").strip()
     parts = [
         f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n",

@@ -19,8 +19,6 @@ from organizer.competition import ROOT
 from organizer.source import Source, public_files, sha256_of
 
 LICENCE_URL = "https://creativecommons.org/licenses/by/4.0/"
-
-
 LIMITS = (
     "The mix of particles and energies was chosen to make the task difficult; it is not that of an "
     "experiment. The detector is simple or ideal; electronics, reconstruction and neutrinos are "
