@@ -20,7 +20,14 @@ from lartpc_challenge.files import check_file
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.submission.upload import READ_ERRORS
 from organizer.convert.csv_file import header, read_rows
-from organizer.convert.deposits import NOT_KNOWN, ReadOptions, SourceEvent, Voxels, known_names
+from organizer.convert.deposits import (
+    NOT_KNOWN,
+    ReadOptions,
+    SourceEvent,
+    Voxels,
+    grouped,
+    known_names,
+)
 from organizer.convert.larcv_kinds import FIVE_TYPES, kinds_of_types
 from organizer.convert.pilarnet import NO_PIDS, NO_SIZE, grid, kinds
 from organizer.convert.taxonomy import Kind, kind_of_class
@@ -39,7 +46,10 @@ _NO_LABELS = "it has no semantic types: its events have no labels"
 
 
 def read_npz(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
-    """Yield the events of an .npz file of plain arrays; event_id is their number, or 0."""
+    """Yield the events of an .npz file; event_id is from its array `event`, or 0 without one.
+
+    Raises ChallengeError if the file can't be read or has other arrays.
+    """
     check_file(path)
     try:
         with open(path, "rb") as file:
@@ -52,7 +62,10 @@ def read_npz(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
 
 
 def read_csv(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
-    """Yield the events of a CSV file. The whole file is in memory."""
+    """Yield the events of a CSV file, with event_id as in `read_npz` and its errors.
+
+    The whole file is in memory.
+    """
     names = header(path)
     if names is None or not set(_AXES) <= set(names):
         raise ChallengeError(f"{path}: the first line must name the columns x, y, z and energy")
@@ -63,7 +76,10 @@ def read_csv(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
 
 
 def read_folder(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
-    """Yield the events of a folder of pimm's `DefaultDataset`, with one or several splits."""
+    """Yield the events of a folder of pimm's `DefaultDataset`, with one or several splits.
+
+    event_id is the number at the end of the event's folder. Raises ChallengeError as `read_npz`.
+    """
     events = event_folders(path)
     if not events:
         raise ChallengeError(f"{path}: holds no folder with a coord.npy")
@@ -123,14 +139,13 @@ def _events(
         raise ChallengeError(f"{path}: expected coords (N, 3) and N values in every other array")
     if not (np.abs(coords) < 1e6).all():
         raise ChallengeError(f"{path}: a coordinate is not a number, or beyond 1e6")
-    rows_of = {0: np.arange(len(coords))}
+    events = [(0, np.arange(len(coords)))]
     if "event" in flat:
-        ids, first = np.unique(flat["event"], return_index=True)
-        rows_of = {int(one): np.flatnonzero(flat["event"] == one) for one in ids[np.argsort(first)]}
+        events = sorted(grouped(flat["event"]).items(), key=lambda event: event[1][0])
     kind, remarks = _kinds(path, flat, options)
     if options.voxel_mm is None:
         remarks = (*remarks, NO_SIZE.format(f"{grid(options).voxel_mm[0]:g}"))
-    for entry, (event_id, rows) in enumerate(rows_of.items()):
+    for entry, (event_id, rows) in enumerate(events):
         yield SourceEvent(
             entry,
             event_id,
@@ -139,7 +154,7 @@ def _events(
             flat["energy"][rows].astype(np.float64),
             None if kind is None else kind[rows],
             remarks=remarks,
-            n_events=len(rows_of),
+            n_events=len(events),
         )
 
 

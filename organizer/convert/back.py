@@ -68,8 +68,11 @@ def write_back(events: Path, prediction: Path, out: Path, source_path: Path | No
         names = file.cycle.class_names
         read = tqdm(_source_events(path, source), unit=" events", disable=None, leave=False)
         items = _labelled(file, source, scores, read)
-        write = _write_csv if out.suffix.lower() == ".csv" else _write_h5
-        n_events, n_deposits, n_labelled = write(out, items, names, path, source)
+        if out.suffix.lower() == ".csv":
+            n_events, n_deposits, n_labelled = _write_csv(out, items)
+        else:
+            header = {"class_names": list(names), "source": str(path), "reader": source.reader}
+            n_events, n_deposits, n_labelled = _write_h5(out, items, header)
     share = n_labelled / max(n_deposits, 1)
     return (
         f"{out}: {n_events:,} events, {n_deposits:,} deposits of {path}; {share:.1%} have a label, "
@@ -130,13 +133,11 @@ def _add(
         np.add.at(weight, deposit, share)
 
 
-def _write_h5(
-    out: Path, items: Iterable[Labelled], names: tuple[str, ...], path: Path, source: SourceGroup
-) -> tuple[int, int, int]:
+def _write_h5(out: Path, items: Iterable[Labelled], header: dict) -> tuple[int, int, int]:
+    """Write OUT.h5; return the numbers of events, deposits, and deposits with a label."""
     lengths, ids, runs, n_labelled = [], [], [], 0
     with new_h5(out) as file:
-        file.attrs.update({"class_names": list(names), "source": str(path)})
-        file.attrs["reader"] = source.reader
+        file.attrs.update(header)
         for item in items:
             append(file, "label", item.label)
             append(file, "score", item.score)
@@ -151,9 +152,8 @@ def _write_h5(
     return len(ids), sum(lengths), n_labelled
 
 
-def _write_csv(
-    out: Path, items: Iterable[Labelled], names: tuple[str, ...], path: Path, source: SourceGroup
-) -> tuple[int, int, int]:
+def _write_csv(out: Path, items: Iterable[Labelled]) -> tuple[int, int, int]:
+    """Write OUT.csv; return the numbers of events, deposits, and deposits with a label."""
     n_events = n_deposits = n_labelled = 0
     with replacing(out) as temporary, open(temporary, "w", newline="") as file:
         file.write("event,x,y,z,label\n")

@@ -85,24 +85,8 @@ def convert(
         source = replace(source, kind=None)
     elif source.kind is None:
         source = replace(source, kind=np.zeros(len(source.energy_mev), np.uint8))
-    labels = label_of_kind(settings.cycle) if source.kind is not None else np.zeros(1, np.uint8)
-    cells = tally(source, settings.voxel_mm, labels)
-    energy = cells.parts_mev.sum(axis=0)
-    is_kept = energy > settings.threshold_mev
-    counts.source_events += 1
-    counts.read_mev += float(energy.sum())
-    counts.below_mev += float(energy[~is_kept].sum())
-    label = None
-    if source.kind is not None:
-        label = _labels(cells.parts_mev, settings)
-        has_class = (cells.parts_mev[1:] > 0).any(axis=0)
-        counts.no_class_mev += float(energy[is_kept & ~has_class].sum())
-        is_kept &= has_class
+    cell, energy, label = _kept_voxels(source, settings, counts)
     _note(source, counts)
-    cell, energy = cells.cell[is_kept], energy[is_kept]
-    if label is not None:
-        label = label[is_kept]
-        counts.labels.update(np.unique(label).tolist())
     cubes = corners(settings.crop, source, cell, energy, settings.voxel_mm)
     counts.tiled += len(cubes) > 1
     kept_mev = 0.0
@@ -133,6 +117,30 @@ def convert(
     counts.outside_mev += float(energy.sum()) - kept_mev
 
 
+def _kept_voxels(
+    source: SourceEvent, settings: Settings, counts: Counts
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return cell (C, 3), energy (C,) and label (C,) of the voxels to keep; label may be None.
+
+    These voxels are above the threshold and, if the source has classes, have a class.
+    """
+    labels = label_of_kind(settings.cycle) if source.kind is not None else np.zeros(1, np.uint8)
+    cells = tally(source, settings.voxel_mm, labels)
+    energy = cells.parts_mev.sum(axis=0)
+    is_kept = energy > settings.threshold_mev
+    counts.source_events += 1
+    counts.read_mev += float(energy.sum())
+    counts.below_mev += float(energy[~is_kept].sum())
+    if source.kind is None:
+        return cells.cell[is_kept], energy[is_kept], None
+    has_class = (cells.parts_mev[1:] > 0).any(axis=0)
+    counts.no_class_mev += float(energy[is_kept & ~has_class].sum())
+    is_kept &= has_class
+    label = _labels(cells.parts_mev[:, is_kept], settings)
+    counts.labels.update(np.unique(label).tolist())
+    return cells.cell[is_kept], energy[is_kept], label
+
+
 def _labels(parts_mev: np.ndarray, settings: Settings) -> np.ndarray:
     """Return the label of each cell: (C,) uint8.
 
@@ -140,7 +148,7 @@ def _labels(parts_mev: np.ndarray, settings: Settings) -> np.ndarray:
     """
     label = parts_mev[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
     for name in reversed(settings.precedence):
-        of_name = settings.cycle.class_names.index(name) + 1
+        of_name = settings.cycle.label(name)
         if of_name < len(parts_mev):
             label[parts_mev[of_name] > 0] = of_name
     return label

@@ -15,7 +15,7 @@ _BLOCK_BYTES = 1 << 23
 
 
 def header(path: Path) -> list[str] | None:
-    """Return the names in the first line in lower case; None if the file is not text."""
+    """Return the columns' names in the first line, in lower case; None if it can't be read."""
     try:
         with open(path, "rb") as file:
             line = file.readline(_HEADER_BYTES).decode("utf-8-sig")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NOT_KNOWN = -1  # run or subrun of a source that has none
+MM_PER_CM = 10.0
+NOT_KNOWN = -1  # a number that the source does not have
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,13 @@ class ReadOptions:
     labels: str | None = None
     taxonomy: str | None = None
     voxel_mm: float | None = None
+
+
+def grouped(number: np.ndarray) -> dict[int, np.ndarray]:
+    """Return number -> its rows in `number` (n,), ascending; the numbers are in ascending order."""
+    order = np.argsort(number, kind="stable")
+    found, first = np.unique(number[order], return_index=True)
+    return dict(zip(found.astype(np.int64).tolist(), np.split(order, first[1:])))
 
 
 def look_up(number: np.ndarray, known: np.ndarray, value: np.ndarray, missing: float) -> np.ndarray:

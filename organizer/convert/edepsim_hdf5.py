@@ -17,7 +17,15 @@ import numpy as np
 
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.deposits import NOT_KNOWN, ReadOptions, Segments, SourceEvent, known_names
+from organizer.convert.deposits import (
+    MM_PER_CM,
+    NOT_KNOWN,
+    ReadOptions,
+    Segments,
+    SourceEvent,
+    grouped,
+    known_names,
+)
 from organizer.convert.edepsim_tracks import (
     NO_PROCESS,
     NO_TRAJECTORIES,
@@ -26,7 +34,7 @@ from organizer.convert.edepsim_tracks import (
 )
 from organizer.convert.taxonomy import Kind, kind_of_pdg
 
-PLACES = ("segments", "mc_truth/segments/data", "tracks")
+_PLACES = ("segments", "mc_truth/segments/data", "tracks")
 _TRAJECTORY_PLACES = ("trajectories", "mc_truth/trajectories/data")
 _VERTEX_PLACES = ("vertices", "mc_truth/interactions/data")
 _EVENT = ("eventid", "event_id")
@@ -47,7 +55,6 @@ _TRAJECTORY_NAMES = {
     "subprocess": ("start_subprocess",),
 }
 _VERTEX_NAMES = {"event": _EVENT, "x": ("x_vert",), "y": ("y_vert",), "z": ("z_vert",)}
-_MM_PER_CM = 10.0
 _WORLD_MM = 1e6
 _BLOCK_ROWS = 1 << 20
 
@@ -63,13 +70,11 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
         event = _read(table, fields["event"], path)
         if len(event) and (event.min() < 0 or event.max() > np.iinfo(np.uint32).max):
             raise ChallengeError(f"{path}: an event number is not a 32-bit one, 0 to 4294967295")
-        order = np.argsort(event, kind="stable")
-        numbers, first = np.unique(event[order], return_index=True)
-        rows_of = np.split(order, first[1:]) if len(numbers) else []
+        rows_of = grouped(event)
         tracks = _sorted_table(file, path, _TRAJECTORY_PLACES, _TRAJECTORY_NAMES)
         vertices = _sorted_table(file, path, _VERTEX_PLACES, _VERTEX_NAMES)
-        for entry, columns in enumerate(_columns(table, fields, rows_of, path)):
-            number = int(numbers[entry])
+        of_events = zip(rows_of, _columns(table, fields, list(rows_of.values()), path))
+        for entry, (number, columns) in enumerate(of_events):
             where = f"{path}: event {number}"
             kind, remarks = _kinds(columns, _rows(tracks, number))
             yield SourceEvent(
@@ -81,13 +86,13 @@ def read(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:
                 kind,
                 vertex_mm=_vertex_mm(_rows(vertices, number)),
                 remarks=remarks,
-                n_events=len(numbers),
+                n_events=len(rows_of),
             )
 
 
 def _segments(file: h5py.File, path: Path) -> tuple[h5py.Dataset, dict[str, str]]:
     """Return the data set, and our name -> its name of every needed field."""
-    segments = _find_table(file, PLACES)
+    segments = find_table(file)
     if segments is None:
         raise ChallengeError(f"{path}: expected edep-sim's data set `segments`, a table")
     fields = known_names(segments.dtype.names or (), {**_NAMES, "track": _TRACK})
@@ -100,7 +105,8 @@ def _segments(file: h5py.File, path: Path) -> tuple[h5py.Dataset, dict[str, str]
     return segments, fields
 
 
-def _find_table(file: h5py.File, places: tuple[str, ...]) -> h5py.Dataset | None:
+def find_table(file: h5py.File, places: tuple[str, ...] = _PLACES) -> h5py.Dataset | None:
+    """Return the first table at one of `places`, by default the segments; None without one."""
     found = (file.get(place) for place in places)
     return next((f for f in found if isinstance(f, h5py.Dataset) and f.dtype.names), None)
 
@@ -141,8 +147,7 @@ def _read(table: h5py.Dataset | np.ndarray, field: str, path: Path) -> np.ndarra
 
 def _place(where: str, columns: dict[str, np.ndarray]) -> Segments:
     ends = [
-        np.column_stack([columns[f"{axis}_{end}"] for axis in "xyz"]).astype(np.float64)
-        * _MM_PER_CM
+        np.column_stack([columns[f"{axis}_{end}"] for axis in "xyz"]).astype(np.float64) * MM_PER_CM
         for end in ("start", "end")
     ]
     if not (np.abs(ends) < _WORLD_MM).all():
@@ -170,7 +175,7 @@ def _kinds(
 def _vertex_mm(vertices: dict[str, np.ndarray]) -> np.ndarray | None:
     if not {"x", "y", "z"} <= set(vertices) or not len(vertices["event"]):
         return None
-    return np.array([vertices[axis][0] for axis in "xyz"], np.float64) * _MM_PER_CM
+    return np.array([vertices[axis][0] for axis in "xyz"], np.float64) * MM_PER_CM
 
 
 def _sorted_table(
@@ -180,7 +185,7 @@ def _sorted_table(
 
     None if the file has no such table. In memory are about 40 bytes per row.
     """
-    dataset = _find_table(file, places)
+    dataset = find_table(file, places)
     fields = known_names(dataset.dtype.names or (), names) if dataset is not None else {}
     if dataset is None or "event" not in fields:
         return None

@@ -16,11 +16,11 @@ import numpy as np
 from lartpc_challenge.cycles import Cycle
 from lartpc_challenge.events import Event, EventFile
 from lartpc_challenge.format import VOXEL_SIZE_MM
+from organizer.convert.deposits import NOT_KNOWN
 from organizer.convert.source_group import SourceGroup, read_source
 from organizer.convert.taxonomy import Kind, kind_of_class
 from organizer.pdg import mass_mev
 
-NOT_KNOWN = -1
 _SEMANTIC_AND_PID = {
     Kind.PROTON: (1, 4),
     Kind.MIP: (1, NOT_KNOWN),

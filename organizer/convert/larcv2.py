@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent
+from organizer.convert.deposits import MM_PER_CM, NOT_KNOWN, Grid, ReadOptions, SourceEvent
 from organizer.convert.larcv_kinds import (
-    MM_PER_CM,
     Clusters,
     Tensor,
     choose_products,

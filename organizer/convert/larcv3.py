@@ -17,10 +17,9 @@ import numpy as np
 
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent
+from organizer.convert.deposits import MM_PER_CM, NOT_KNOWN, Grid, ReadOptions, SourceEvent
 from organizer.convert.h5 import get_dataset, get_group
 from organizer.convert.larcv_kinds import (
-    MM_PER_CM,
     Clusters,
     Tensor,
     choose_products,

@@ -16,7 +16,6 @@ from organizer.convert.taxonomy import Kind, Taxonomy, is_electron, kind_of_pdg
 
 FIVE_TYPES, SPINE = "fivetypes", "spine"
 TAXONOMIES = (FIVE_TYPES, SPINE)
-MM_PER_CM = 10.0
 _BLOCK_EVENTS = 100
 # Part of an event -> kind of its product.
 _PARTS = {

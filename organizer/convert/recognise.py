@@ -9,12 +9,14 @@ from typing import Any
 
 import h5py
 
-from lartpc_challenge.files import open_h5
+from lartpc_challenge.files import HDF5_SIGNATURE, check_file, open_h5
 from lartpc_challenge.format import FORMAT, ChallengeError
+from lartpc_challenge.kinds import ZIP
+from lartpc_challenge.submission.upload import READ_ERRORS
 from organizer.convert import arrays, larcv2, larcv3, spine
 from organizer.convert.csv_file import header
 from organizer.convert.deposits import known_names
-from organizer.convert.edepsim_hdf5 import PLACES
+from organizer.convert.edepsim_hdf5 import find_table
 from organizer.convert.edepsim_root import TREE
 from organizer.convert.pilarnet import columns_of, has_rows
 from organizer.convert.root_file import open_root
@@ -52,14 +54,11 @@ class Found:
 
 def recognise(path: Path) -> Found:
     """Recognise the file or folder `path`. Raises ChallengeError if it is missing or damaged."""
-    path = Path(path)
     if path.is_dir():
         if arrays.event_folders(path):
             return Found("a folder of pimm's events", "coord.npy ...", "pilarnet", "folder")
         return Found("a folder without events", advice="expected event_*/coord.npy, as pimm has")
-    if not path.is_file():
-        found = ", but a pipe or device" if path.exists() else ""
-        raise ChallengeError(f"{path}: no such file{found}")
+    check_file(path)
     try:
         with open(path, "rb") as file:
             start = file.read(16)
@@ -67,15 +66,15 @@ def recognise(path: Path) -> Found:
         raise ChallengeError(f"{path}: {reason.strerror}") from reason
     if not start:
         raise ChallengeError(f"{path}: is empty")
-    if start[:4] == b"root":
+    if start.startswith(b"root"):
         return _root(path)
-    if start[:4] == b"PAR1":
+    if start.startswith(b"PAR1"):
         return _parquet(path)
-    if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+    if start.startswith(ZIP):
         return _zip(path)
-    if start[:6] == b"\x93NUMPY":
+    if start.startswith(b"\x93NUMPY"):
         return Found("one array (.npy)", advice="coordinates and energies in one .npz are read")
-    if start[:8] == b"\x89HDF\r\n\x1a\n" or h5py.is_hdf5(path):
+    if start.startswith(HDF5_SIGNATURE) or h5py.is_hdf5(path):
         return _hdf5(path)
     return _text(path)
 
@@ -96,10 +95,8 @@ def _hdf5(path: Path) -> Found:
             return Found("SPINE's HDF5", _names(spine.product_names(file)), "spine", "spine")
         if "Data" in file and larcv3.producers(file):
             return _larcv(larcv3.producers(file), "LArCV3's HDF5", "larcv3")
-        for place in PLACES:
-            table = file.get(place)
-            if isinstance(table, h5py.Dataset) and table.dtype.names:
-                return Found("edep-sim's HDF5", content, "edepsim", "edepsim_hdf5")
+        if find_table(file) is not None:
+            return Found("edep-sim's HDF5", content, "edepsim", "edepsim_hdf5")
         if has_rows(file.get("point")) and has_rows(file.get("cluster")):
             return Found("PILArNet-M's HDF5", content, "pilarnet", "pilarnet_hdf5")
         shapes = {name: getattr(file.get(name), "shape", ()) for name in map(str, file)}
@@ -163,13 +160,13 @@ def _zip(path: Path) -> Found:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as reason:
+    except READ_ERRORS as reason:
         raise ChallengeError(
             f"{path}: not a readable .npz or zip file (damaged or cut short); download or make it "
             "again"
         ) from reason
     if names and all(name.endswith(".npy") for name in names):
-        content = _names(name[: -len(".npy")] for name in names)
+        content = _names(name.removesuffix(".npy") for name in names)
         return Found("arrays of numpy (.npz)", content, "pilarnet", "npz")
     return Found("a zip", _names(names), advice="unpack it; submissions are read by check")
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from lartpc_challenge.files import open_h5, reading
 from lartpc_challenge.format import ChallengeError
-from organizer.convert.deposits import NOT_KNOWN, Grid, ReadOptions, SourceEvent, Voxels
+from organizer.convert.deposits import MM_PER_CM, NOT_KNOWN, Grid, ReadOptions, SourceEvent, Voxels
 from organizer.convert.h5 import get_dataset, get_group
 from organizer.convert.larcv_kinds import SPINE, kinds_of_types, with_particles
 from organizer.convert.taxonomy import Kind
@@ -26,7 +26,6 @@ _LABEL_NAMES = ("seg_label", "segment_label", "semantics", "segmentation_label")
 _CLUSTER = "clust_label"
 _META, _RUN_INFO = "meta", "run_info"
 _FULL_CLUSTER_WIDTH, _PID_COLUMN, _PROTON = 21, 11, 4
-_MM_PER_CM = 10.0
 
 
 def is_spine(file: h5py.File) -> bool:
@@ -193,7 +192,7 @@ def _index(
         voxel, origin = row["size"].astype(np.float64), row["lower"].astype(np.float64)
         if not (voxel > 0).all():
             raise ChallengeError(f"{where}: its voxels are {voxel} cm")
-        grid = Grid(voxel * _MM_PER_CM, origin * _MM_PER_CM)
+        grid = Grid(voxel * MM_PER_CM, origin * MM_PER_CM)
         index = coords if is_whole else np.floor((coords - origin) / voxel)
         return index.astype(np.int64), grid
     if options.voxel_mm is None or not is_whole:

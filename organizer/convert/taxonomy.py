@@ -50,8 +50,6 @@ _ONE_OF = {
     Kind.TRACK: (Kind.PROTON, Kind.ION, Kind.MIP),
     Kind.ELECTRON: (Kind.SHOWER, Kind.DELTA, Kind.MICHEL),
 }
-
-
 # The kind of each class of ours.
 _KIND_OF_CLASS = {
     "proton": Kind.PROTON,
@@ -113,7 +111,7 @@ def label_of_kind(cycle: Cycle) -> np.ndarray:
                 f"{_said(kind)}. The source only contains the kind of particle that left the "
                 "charge; choose another --cycle"
             )
-        labels[kind] = cycle.class_names.index(name) + 1
+        labels[kind] = cycle.label(name)
     return labels
 
 

@@ -18,7 +18,8 @@ import h5py
 import numpy as np
 
 from lartpc_challenge.files import new_h5, replacing
-from organizer.convert.export import NOT_KNOWN, Exported
+from organizer.convert.deposits import NOT_KNOWN
+from organizer.convert.export import Exported
 from organizer.convert.h5 import get_dataset
 from organizer.convert.pilarnet import import_parquet
 
@@ -86,10 +87,7 @@ def write_hdf5(
 
 def write_parquet(out: Path, items: Iterable[Exported]) -> None:
     """Write events as PILArNet-M's parquet, version 3, with n_points and event_id."""
-    import_parquet()
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    parquet = import_parquet()
     writer, block = None, []
     with replacing(out) as temporary:
         try:
@@ -97,17 +95,20 @@ def write_parquet(out: Path, items: Iterable[Exported]) -> None:
                 n, number = len(item.event), str(item.event.event_id)
                 block.append({**rows(item, 3), "n_points": n, "event_id": number})
                 if len(block) == _BLOCK_EVENTS:
-                    writer = _flush(pa, pq, temporary, writer, block)
+                    writer = _flush(parquet, temporary, writer, block)
                     block = []
-            writer = _flush(pa, pq, temporary, writer, block)
+            writer = _flush(parquet, temporary, writer, block)
         finally:
             if writer is not None:
                 writer.close()
 
 
-def _flush(pa: Any, pq: Any, path: Path, writer: Any, block: list[dict]) -> Any:
+def _flush(parquet: Any, path: Path, writer: Any, block: list[dict]) -> Any:
+    """Write the rows in `block`; return the writer, which is made for the first block."""
     if block:
-        table = pa.table({name: [row[name] for row in block] for name in block[0]})
-        writer = writer or pq.ParquetWriter(path, table.schema)
+        import pyarrow
+
+        table = pyarrow.table({name: [row[name] for row in block] for name in block[0]})
+        writer = writer or parquet.ParquetWriter(path, table.schema)
         writer.write_table(table)
     return writer

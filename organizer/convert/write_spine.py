@@ -15,8 +15,9 @@ import h5py
 import numpy as np
 
 from lartpc_challenge.files import new_h5
-from lartpc_challenge.format import GRID_SIZE
-from organizer.convert.export import NOT_KNOWN, Clusters, Exported
+from lartpc_challenge.format import GRID_SHAPE, GRID_SIZE
+from organizer.convert.deposits import NOT_KNOWN
+from organizer.convert.export import Clusters, Exported
 from organizer.convert.h5 import append, get_dataset, get_group
 
 _SPINE_VERSION = "0.17.3"  # the version with this format
@@ -70,9 +71,8 @@ def _products(item: Exported, voxel_cm: float) -> dict[str, np.ndarray]:
         found["seg_label"] = label[:, [0, 1, 2, 3, _SHAPE]]
     if item.scores is not None:
         found["segmentation"] = np.column_stack((place, item.scores)).astype(np.float32)
-    low, count = item.origin_cm, GRID_SIZE
-    meta = ([low], [low + voxel_cm * count], [[voxel_cm] * 3], [[count] * 3])
-    found["meta"] = np.array([tuple(np.array(column)[0] for column in meta)], _META)
+    low, high = item.origin_cm, item.origin_cm + voxel_cm * GRID_SIZE
+    found["meta"] = np.array([(low, high, [voxel_cm] * 3, GRID_SHAPE)], _META)
     found["run_info"] = np.array([item.number], _RUN_INFO)
     return found
 

@@ -46,7 +46,12 @@ def choose_format(out: Path, source: str | None, to: str | None) -> str:
 def write_as(
     name: str, source: Path, out: Path, prediction: Path | None, n_events: int | None
 ) -> list[str]:
-    """Write the first `n_events` of our events in a format of FORMATS; return a summary."""
+    """Write events of the file `source` to `out` in the format `name` of FORMATS.
+
+    prediction: for these events (see `read_scores`), or None. n_events: only the first ones; None
+    for all. Returns sentences about what was written. Raises ChallengeError if a file can't be read
+    or written, or if the format can't hold predictions.
+    """
     is_csv = name == "csv" or (name == "mlhep" and out.suffix.lower() == ".csv")
     if name == "mlhep" and not is_csv and out.suffix.lower() not in (".hdf5", ".h5"):
         raise ChallengeError(f"{out}: name it .hdf5 for dense HDF5, or .csv")

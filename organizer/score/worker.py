@@ -30,6 +30,7 @@ from pathlib import Path
 import yaml
 
 from lartpc_challenge.format import ChallengeError
+from lartpc_challenge.submission.upload import READ_ERRORS
 from organizer.scratch import scratch_folder
 
 
@@ -160,8 +161,7 @@ def unpack(path: Path, target: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(target)
-    # The exceptions for damaged and encrypted zips and for unknown compression methods.
-    except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, ValueError) as reason:
+    except READ_ERRORS as reason:
         raise ChallengeError(f"{path}: can't be unpacked: {reason}") from reason
     target.mkdir(exist_ok=True)  # an empty zip creates no folder
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -11,6 +10,7 @@ from typing import IO
 from lartpc_challenge.files import NOT_AS_WRITTEN, check_file
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.seal import is_whole
+from lartpc_challenge.submission.upload import READ_ERRORS
 
 WHOLE = "whole"
 NOT_PROVEN = "can't be checked: it has no seal, like files of version 1 and of other programs"
@@ -57,6 +57,5 @@ def _wrong_members(file: IO[bytes], depth: int) -> Iterator[str]:
                     found = _verify(member, depth + 1)
                 if found not in (WHOLE, NOT_PROVEN):
                     yield f"{name} in it {found}"
-    # The exceptions for damaged and encrypted zips and for unknown compression methods.
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error):
+    except READ_ERRORS:
         yield NOT_AS_WRITTEN

@@ -48,7 +48,7 @@ _OTHER_ZIPS = {
 # The disk, a quota, or a limit on the size of files.
 _NO_SPACE = (errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else []))
 
-# The exceptions that reading a damaged zip can raise.
+# The exceptions for damaged and encrypted zips and for unknown compression methods.
 READ_ERRORS = (
     OSError,
     EOFError,
@@ -91,7 +91,7 @@ class _Entry:
 
     @property
     def is_clutter(self) -> bool:
-        """Return whether the file is one that macOS or Windows adds to folders."""
+        """Whether the file is one that macOS or Windows adds to folders."""
         is_added = self.base in _CLUTTER or self.base.startswith("._")
         return is_added or self.name.startswith("__MACOSX/")
 
