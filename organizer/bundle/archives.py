@@ -56,7 +56,6 @@ def folder_members(folder: Path, kind: str, prefix: str = "") -> dict[str, Conte
 
     Raises ChallengeError if the folder is missing or contains a file that is not in `ALLOWED`.
     """
-    folder = Path(folder)
     if not folder.is_dir():
         raise ChallengeError(f"{folder}: no such folder")
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

@@ -121,7 +121,6 @@ def build(request: BundleRequest, out: Path) -> Built:
         lines = (problem.replace("\n", "\n    ") for problem in dict.fromkeys(problems))
         raise ChallengeError("\n  - ".join(("nothing was written, because", *lines)))
 
-    out = Path(out)
     with _folder_beside(out) as folder:
         for name, part in parts.items():
             files[name] = part.write(folder / name)

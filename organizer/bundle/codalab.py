@@ -78,7 +78,7 @@ def _phase(scored: Phase, phase: dict, task: dict, start: datetime) -> dict:
 
 def html_name(markdown_name: str) -> str:
     """Return the name of a page as HTML: pages/data.md -> pages/data.html"""
-    return markdown_name[: -len(".md")] + ".html"
+    return markdown_name.removesuffix(".md") + ".html"
 
 
 def _pages(competition: dict) -> dict:

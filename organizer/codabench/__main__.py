@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from time import sleep
@@ -84,11 +85,8 @@ def _source(session: Session, options: argparse.Namespace) -> Source:
 
 def _rehearse(session: Session, options: argparse.Namespace) -> None:
     bundle, source = session.bundle(), _source(session, options)
-    folder = options.submissions or source.baseline
-    baselines = {
-        cycle.number: folder / f"cycle{cycle.number}" / "submission.zip"
-        for cycle in source.competition.cycles
-    }
+    source = replace(source, baseline=options.submissions or source.baseline)
+    baselines = {cycle.number: source.submission(cycle) for cycle in source.competition.cycles}
     missing = [str(path) for path in baselines.values() if not path.is_file()]
     if missing:
         raise ChallengeError(

@@ -68,9 +68,10 @@ class Backup:
         return self.submissions.get(str(number), {}).get("sha256")
 
     def path(self, number: int) -> Path | None:
-        """Return the path of a submission's file; None without a file."""
+        """Return the path of a submission's file; None if the backup does not have it."""
         name = self.submissions.get(str(number), {}).get("file")
-        return self.folder / name if name else None
+        path = self.folder / name if name else None
+        return path if path and path.is_file() else None
 
 
 def backup(session: Session, folder: Path, phases: list[int] | None = None) -> Backup:
@@ -106,9 +107,7 @@ def backup(session: Session, folder: Path, phases: list[int] | None = None) -> B
 
 def _fetch_files(session: Session, kept: Backup, phase: Phase, listed: dict[str, dict]) -> int:
     """Download the missing files one by one; return their number."""
-    missing = [int(n) for n in listed if not (kept.path(int(n)) or Path("-")).is_file()]
-    if not missing:
-        return 0
+    missing = [int(number) for number in listed if not kept.path(int(number))]
     urls = file_urls(session.server, missing)
     for number in sorted(urls):
         entry = kept.submissions[str(number)]
@@ -133,10 +132,8 @@ def _sort_files(kept: Backup, bundle: Bundle) -> None:
     """Move every file to the folder of its submission's present status."""
     for number, entry in kept.submissions.items():
         path = kept.path(int(number))
-        if path is None or not path.is_file():
-            continue
         target = _place(kept.folder, entry, bundle.phase(entry["phase_number"]))
-        if path != target:
+        if path and path != target:
             private_folder(target.parent)
             os.replace(path, target)
             entry["file"] = str(target.relative_to(kept.folder))

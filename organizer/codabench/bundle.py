@@ -54,7 +54,7 @@ class Bundle(Competition):
             return archive.getinfo(name).file_size
 
     def extract(self, name: str, folder: Path) -> Path:
-        """Write a member into `folder` and return its path."""
+        """Write a member of the zip into `folder`; return its path. Raises as `read`."""
         path = folder / Path(name).name
         path.write_bytes(self.read(name))
         return path

@@ -32,14 +32,14 @@ def leaks(session: Session, participant: Server | None) -> bool:
     """
     shown = session.competition()
     with Server(session.server.url) as stranger:
-        questions = list(_questions(session, shown))
         rows = []
-        for question in questions:
-            seen = [_ask(stranger, question)]
-            can_ask = participant is not None and question.api
-            seen.append(_ask(participant, question) if participant and can_ask else "not asked")
-            open_to = any(answer.startswith("yes") for answer in seen)
-            rows.append((question.what, *seen, "ATTENTION" if question.secret and open_to else ""))
+        for question in _questions(session, shown):
+            one, other = _ask(stranger, question), "not asked"
+            if participant and question.api:
+                other = _ask(participant, question)
+            is_open = "yes" in (one[:3], other[:3])
+            remark = "ATTENTION" if question.secret and is_open else ""
+            rows.append((question.what, one, other, remark))
         listed = _listed_keys(stranger, session.state.need_competition())
     wide = max(len(row[0]) for row in rows)
     session.say(f"{'':<{wide}}  {'a stranger':<14}{'a participant':<14}".rstrip())

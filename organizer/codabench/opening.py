@@ -78,8 +78,7 @@ def open_phase(session: Session, opening: Opening) -> list[Place]:
         )
     shown = session.phases()
     before, after = shown[hidden.number - 2], shown[hidden.number - 1]
-    has_ended = before["status"] == "Previous"
-    if not has_ended and not opening.early:
+    if before["status"] != "Previous" and not opening.early:
         raise ChallengeError(
             f"{before['name']} is open until {before['end']}; open {hidden.name} after that (or "
             "now with --early: then later submissions do not count)"
@@ -275,7 +274,7 @@ class _Turn:
     def see_to(self, public: Submission, found: list[Submission]) -> Place:
         """Do the next step for one participant, and return the present state."""
         place, path = Place(public.owner, public), self.kept.path(public.id)
-        if path is None or not path.is_file():
+        if path is None:
             place.problem = "its file is not in the backup"
             return place
         expected = place.scores = self.scorer.scores(path)
@@ -326,7 +325,7 @@ class _Turn:
 def _delete(session: Session, submission: Submission, kept: Backup, why: str) -> None:
     """Delete a submission from the server if the backup has its file."""
     path = kept.path(submission.id)
-    if path is None or not path.is_file():
+    if path is None:
         session.log(f"{why}; {_called(submission)} is kept, because the backup has no file of it")
         return
     if not submission.ended:

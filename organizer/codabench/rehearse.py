@@ -85,7 +85,7 @@ def _public_phase(
     for one in tries:
         number = session.state.rehearsal["competition"]
         key = upload_dataset(server, one.path, "submission", competition=number)
-        _remember(session, "keys", key)
+        _remember(session, key)
         sent[server.post("submissions/", {"data": key, "phase": shown["id"]})["id"]] = one
     found = wait_for(session, shown["id"], PATIENCE, phase.name)
     by_id = {submission.id: submission for submission in found}
@@ -108,7 +108,7 @@ def _hidden_phase(
     reference = stand_in(phase, folder)
     if reference:
         key = upload_dataset(server, reference, "reference_data")
-        _remember(session, "keys", key)
+        _remember(session, key)
         point_task(session, after["tasks"][0]["id"], key)
     best = [s for s in list_submissions(server, before["id"]) if s.on_board]
     server.post(f"phases/{before['id']}/manually_migrate/")
@@ -117,8 +117,7 @@ def _hidden_phase(
     if len(found) != len(best):
         yield f"{phase.name}: {len(found)} submissions were moved, {len(best)} on the public board"
     with local_scorer(bundle, phase, reference) as scorer:
-        urls = {s.id: s for s in found}
-        for submission in urls.values():
+        for submission in found:
             path = folder / f"moved_{submission.id}.zip"
             details = server.get(f"submissions/{submission.id}/get_details/")
             server.fetch_file(details["data_file"], path)
@@ -190,8 +189,9 @@ def _copy(session: Session, bundle: Bundle) -> Iterator[int]:
         _delete_copy(session)
 
 
-def _remember(session: Session, kind: str, value: Any) -> None:
-    session.state.rehearsal[kind].append(value)
+def _remember(session: Session, key: str) -> None:
+    """Keep the key of an uploaded file in the state, so that it can be deleted."""
+    session.state.rehearsal["keys"].append(key)
     session.state.save()
 
 

@@ -36,7 +36,9 @@ def new_dataset(
 ) -> tuple[str, str]:
     """Create a dataset for a zip; return its key and a signed URL for the upload.
 
-    An incomplete dataset of the same name is deleted.
+    kind: the server's type, for example "submission". name: unique in the account, or empty: then
+    the server names it. competition: id of the competition that a submission is for. An incomplete
+    dataset of the same name is deleted.
     """
     request = {
         "type": kind,
@@ -58,7 +60,7 @@ def new_dataset(
 def upload_dataset(
     server: Server, path: Path, kind: str, *, name: str = "", competition: int | None = None
 ) -> str:
-    """Upload a zip and return its key. name: unique in the account."""
+    """Upload a zip and return its key. kind, name, competition: as in `new_dataset`."""
     key, url = new_dataset(server, path, kind, name, competition)
     server.send_file(url, path, progress_bar(path))
     server.put(f"datasets/completed/{key}/")
