@@ -17,7 +17,10 @@ AT_REST_MEV = 1e-3
 
 @dataclass(frozen=True)
 class Beam:
-    """A beam. quick, full: number of particles. observer: name of the function in observe.py."""
+    """A beam of equal particles.
+
+    quick, full: number of particles in these sets. observer: name of a function in observe.py.
+    """
 
     name: str
     pdg: int

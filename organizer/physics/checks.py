@@ -112,7 +112,7 @@ def check_stopping(samples: Samples) -> list[Check]:
             _check(
                 f"dE/dx of {name}, {STOPPING_FROM_CM} to {STOPPING_TO_CM} cm before its end",
                 "MeV/cm", expected, 0.02, published.STOPPING_SOURCE[pdg],
-                *value_and_error(lambda lost, way: lost.sum() / way.sum(), loss, path),
+                *value_and_error(_ratio, loss, path),
             )
         )  # fmt: skip
     return checks
@@ -134,8 +134,7 @@ def check_minimum_ionisation(samples: Samples) -> list[Check]:
     return [
         _check(
             f"mean dE/dx of mu-, {energy:.0f} MeV", "MeV/cm", mean, 0.01,
-            published.PDG_MUON_SOURCE,
-            *value_and_error(lambda lost, way: lost.sum() / way.sum(), loss, path),
+            published.PDG_MUON_SOURCE, *value_and_error(_ratio, loss, path),
         ),
         _check(
             "most probable energy in 3 mm of that track", "MeV", most_probable, 0.03,
@@ -153,7 +152,7 @@ def check_minimum_ionisation(samples: Samples) -> list[Check]:
         _check(
             f"delta electrons above {observe.DELTA_MEV:.0f} MeV", "per cm",
             published.delta_rays_per_cm(energy, observe.DELTA_MEV), 0.02, published.DELTA_SOURCE,
-            *value_and_error(lambda n, way: n.sum() / way.sum(), sample["deltas"], path),
+            *value_and_error(_ratio, sample["deltas"], path),
         ),
     ]  # fmt: skip
 
@@ -284,8 +283,7 @@ def check_pions(samples: Samples) -> list[Check]:
     return [
         _check(
             "mean path of pions, 190 MeV, between reactions", "cm", published.pion_path_cm(), 0.10,
-            published.PION_REACTION_SOURCE,
-            *value_and_error(lambda way, ends: way.sum() / ends.sum(), path, reacted),
+            published.PION_REACTION_SOURCE, *value_and_error(_ratio, path, reacted),
         )
     ]  # fmt: skip
 
@@ -303,12 +301,11 @@ def check_nuclei(samples: Samples) -> list[Check]:
         checks.append(
             _between(
                 f"ionising share of argon recoils, {lowest} to {highest} keV", "", *measured,
-                published.RECOIL_SOURCE,
-                *value_and_error(lambda part, all_: part.sum() / all_.sum(), ionising, total),
+                published.RECOIL_SOURCE, *value_and_error(_ratio, ionising, total),
             )
         )  # fmt: skip
     line, width = published.ARGON_LINE_MEV, 0.010
-    centre = (observe.LINE_BINS_MEV[:-1] + observe.LINE_BINS_MEV[1:]) / 2
+    centre = observe.centres(observe.LINE_BINS_MEV)
     gammas, near = sample["gammas"], np.abs(centre - line) < 2 * width
     return [
         *checks,
@@ -367,6 +364,11 @@ def value_and_error(statistic: Callable[..., float], *arrays: np.ndarray) -> tup
     return float(statistic(*arrays)), float(np.std(spread, ddof=1))
 
 
+def _ratio(part: np.ndarray, whole: np.ndarray) -> float:
+    """Return the sum of `part` divided by that of `whole`."""
+    return part.sum() / whole.sum()
+
+
 def peak_and_width(values: np.ndarray) -> tuple[float, float]:
     """Return the most probable value and the full width at half maximum of `values`, in MeV.
 
@@ -375,7 +377,7 @@ def peak_and_width(values: np.ndarray) -> tuple[float, float]:
     bin_mev, smoothing_mev = 0.002, 0.008
     counts, edges = np.histogram(values, np.arange(0, 2, bin_mev))
     density = ndimage.gaussian_filter1d(counts.astype(float), smoothing_mev / bin_mev)
-    centre = (edges[:-1] + edges[1:]) / 2
+    centre = observe.centres(edges)
     peak = int(np.argmax(density))
     half = density[peak] / 2
     rising = np.interp(half, density[: peak + 1], centre[: peak + 1])
@@ -399,18 +401,23 @@ def radius_holding_90(radial: np.ndarray) -> float:
     return float(np.interp(0.9, contained, observe.RADIUS_BINS_CM[1:]))
 
 
-def shower_shape(depth: np.ndarray) -> tuple[float, Callable[[np.ndarray], np.ndarray]]:
-    """Fit a gamma distribution to the mean profile; return its maximum and the fitted function.
+def shower_profile(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the depths (n,) in radiation lengths, and the mean share of energy per length there.
 
-    depth: (showers, bins of DEPTH_BINS_X0), MeV. The maximum is in radiation lengths; the function
-    gives the share of energy per radiation length.
+    depth: (showers, bins of DEPTH_BINS_X0), MeV.
     """
     edges = observe.DEPTH_BINS_X0[:-1]
-    centre, width = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
-    profile = depth[:, :-1].sum(axis=0) / depth.sum() / width
+    return observe.centres(edges), depth[:, :-1].sum(axis=0) / depth.sum() / np.diff(edges)
+
+
+def shower_shape(depth: np.ndarray) -> tuple[float, Callable[[np.ndarray], np.ndarray]]:
+    """Fit a gamma distribution to the `shower_profile`; return its maximum and the fitted function.
+
+    The maximum is in radiation lengths; the function gives the share of energy per length.
+    """
 
     def shape(t, a, scale, share):
         return share * stats.gamma.pdf(t, a, scale=scale)
 
-    best, _ = optimize.curve_fit(shape, centre, profile, p0=(2.5, 1.7, 1.0))
+    best, _ = optimize.curve_fit(shape, *shower_profile(depth), p0=(2.5, 1.7, 1.0))
     return float((best[0] - 1) * best[1]), lambda t: shape(t, *best)

@@ -20,6 +20,11 @@ RADIUS_BINS_CM = np.append(np.arange(0, 100.1, 0.5), np.inf)
 DEPTH_BINS_X0 = np.append(np.arange(0, 20.1, 0.25), np.inf)
 
 
+def centres(edges: np.ndarray) -> np.ndarray:
+    """Return the centres (n,) of the bins between edges (n + 1,)."""
+    return (edges[:-1] + edges[1:]) / 2
+
+
 def stopping_track(steps: Steps) -> dict:
     """Return the path length, and the energy loss and path in bins of residual range.
 
@@ -80,7 +85,7 @@ def first_interaction(steps: Steps) -> dict:
 
 
 def shower(steps: Steps) -> dict:
-    """Return the deposited energy in bins of distance from the axis and of depth."""
+    """Return the deposited energy in bins of distance from the axis (radial) and of depth."""
     where_cm, energy = steps.end_mm / 10, steps.energy_mev
     radius = np.hypot(where_cm[:, 0], where_cm[:, 1])
     depth = np.maximum(where_cm[:, 2], 0) / RADIATION_LENGTH_CM

@@ -80,7 +80,7 @@ def _draw_ranges(samples: Samples) -> tuple[Figure, str]:
 
 def _draw_stopping(samples: Samples) -> tuple[Figure, str]:
     figure, axes = plt.subplots()
-    centre = (observe.RESIDUAL_BINS_CM[:-1] + observe.RESIDUAL_BINS_CM[1:]) / 2
+    centre = observe.centres(observe.RESIDUAL_BINS_CM)
     fine = np.geomspace(1, 40, 200)
     for pdg, table in published.STOPPING.items():
         sample = samples[beams.RANGES[pdg, published.RANGE_ROWS[pdg][-1]].name]
@@ -89,14 +89,8 @@ def _draw_stopping(samples: Samples) -> tuple[Figure, str]:
         at_residual = [published.energy_at_residual_range(pdg, cm) for cm in fine]
         curve = log_log(at_residual, energy, stopping)
         axes.plot(fine, curve * LAR_DENSITY_G_CM3, color=COLOUR[pdg], lw=1)
-        axes.plot(
-            centre[1:],
-            (loss / path)[1:],
-            "o",
-            ms=4,
-            color=COLOUR[pdg],
-            label=f"{_symbol(pdg)} ({TABLE[pdg]})",
-        )
+        label = f"{_symbol(pdg)} ({TABLE[pdg]})"
+        axes.plot(centre[1:], (loss / path)[1:], "o", ms=4, color=COLOUR[pdg], label=label)
     axes.set(
         xlabel="residual range (cm)", ylabel="mean dE/dx (MeV/cm)", xlim=(0, 40), yscale="log",
         ylim=(1.8, 20),
@@ -168,11 +162,9 @@ def _draw_photons(samples: Samples) -> tuple[Figure, str]:
 def _draw_showers(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     sample, energy = samples[beams.SHOWERS.name], beams.SHOWERS.kinetic_energy_mev
-    depth, radial = sample["depth"], sample["radial"].sum(axis=0)
-    edges = observe.DEPTH_BINS_X0[:-1]
-    centre = (edges[:-1] + edges[1:]) / 2
-    maximum, shape = checks.shower_shape(depth)
-    profile = depth[:, :-1].sum(axis=0) / depth.sum() / np.diff(edges)
+    radial = sample["radial"].sum(axis=0)
+    centre, profile = checks.shower_profile(sample["depth"])
+    maximum, shape = checks.shower_shape(sample["depth"])
     left.plot(centre, profile, "o", ms=3, color=ELECTRON, label=f"{energy:.0f} MeV, simulated")
     left.plot(centre, shape(centre), color=ELECTRON, lw=1, label=f"gamma fit, max. {maximum:.2f}")
     left.axvspan(
@@ -210,7 +202,7 @@ def _draw_michel(samples: Samples) -> tuple[Figure, str]:
 def _draw_nuclei(samples: Samples) -> tuple[Figure, str]:
     figure, (left, right) = plt.subplots(1, 2)
     sample = samples[beams.NEUTRONS.name]
-    centre = (observe.RECOIL_BINS_KEV[:-1] + observe.RECOIL_BINS_KEV[1:]) / 2
+    centre = observe.centres(observe.RECOIL_BINS_KEV)
     share = sample["recoil_ionising"].sum(axis=0) / sample["recoil"].sum(axis=0)
     left.plot(centre, share, "o", ms=4, color=PROTON, label="simulated")
     for (lowest, highest), (least, most) in published.RECOIL_SHARE.items():
