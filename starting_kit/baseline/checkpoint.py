@@ -53,7 +53,10 @@ def pack_model(weights: dict, config: Config, cycle: Cycle) -> dict:
 
 
 def save(checkpoint: dict, path) -> None:
-    """Write a temporary file, then rename it: an interruption leaves the former file."""
+    """Save a checkpoint at `path`, with a seal; if this is interrupted, the former file stays.
+
+    Raises ChallengeError if the file can't be written.
+    """
     content = io.BytesIO()  # serialise first: torch's own error on a full disk is unreadable
     torch.save(checkpoint, content)
     append_seal(content)
@@ -98,7 +101,10 @@ def load(path, map_location="cpu") -> dict:
 
 @contextlib.contextmanager
 def fitting(path) -> Iterator[None]:
-    """Raise ChallengeError for errors of missing parts, and of parts of another kind or shape."""
+    """Turn the errors of missing parts and of parts of another kind or shape into ChallengeError.
+
+    path: of the checkpoint, for the message. Lack of a GPU's memory stays what it is.
+    """
     try:
         yield
     except torch.OutOfMemoryError:
@@ -135,7 +141,7 @@ def load_model(
     """Return the network of a model or a state, ready to predict on `device`.
 
     backend: computes its convolutions (plain PyTorch if None); it may differ from the one that
-    trained the network.
+    trained the network. Raises ChallengeError as `load`.
     """
     checkpoint = load(path)
     config, cycle = Config.from_dict(checkpoint["config"]), CYCLES[checkpoint["cycle"]]

@@ -22,7 +22,10 @@ def _option(default, reason: str, least=None, most=None, choices=None):
 
 @dataclass(frozen=True)
 class Config:
-    """Choices of network, training, augmentation and inference. ChallengeError if out of range."""
+    """The settings of network, training, augmentation and inference; the helps explain them.
+
+    Raises ChallengeError if a value is of another type or out of its range.
+    """
 
     filters: int = _option(16, "channels of the finest level; level i has i times as many", 1, 256)
     depth: int = _option(
@@ -79,14 +82,13 @@ class Config:
                 )
 
     def to_dict(self) -> dict:
+        """Return the fields by their names, as a checkpoint holds them."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict) -> Config:
-        """Read a checkpoint's configuration. ChallengeError where it is of another version.
-
-        Checkpoints from before `balance` and `optimizer` were options had these values.
-        """
+        """Read a checkpoint's configuration. Raises ChallengeError if its fields are others."""
+        # Checkpoints from before these were options had these values.
         values = {"balance": 0.0, "optimizer": "adamw", **values}
         known = {item.name for item in fields(cls)}
         if values.keys() != known:

@@ -46,7 +46,10 @@ def choose_device(name: str, precision: str = "fp32") -> torch.device:
 
 @contextlib.contextmanager
 def joined_processes(device: torch.device) -> Iterator[torch.device]:
-    """Yield this process's device; in the block, all processes of torchrun are joined."""
+    """Yield this process's device; in the block, all processes of torchrun are joined.
+
+    Raises ChallengeError if there are fewer GPUs than processes.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield device
         return

@@ -59,7 +59,10 @@ class UResNet(nn.Module):
         return self.head(self.norm(self.levels(self.stem(x)).features))
 
     def locate(self, events: Ragged, features: torch.Tensor) -> Voxels:
-        """Place features (M, channels) at the events' voxels, as the layers take them."""
+        """Place features (M, channels) at the events' voxels, as the layers take them.
+
+        Raises ValueError without voxels, ChallengeError for more than `most_events` events.
+        """
         if events.n_voxels == 0:
             raise ValueError("a batch needs at least one voxel")
         if len(events) > self.most_events:

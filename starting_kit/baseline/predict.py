@@ -92,11 +92,11 @@ def predict(
 ) -> np.ndarray:
     """Return (M,) uint8: the labels of an event file's voxels, in its order.
 
-    Where checkpoint and events are of different cycles, classes are matched by name, and those that
-    the events' cycle does not tell apart are added up: protons are "other" in cycle 1.
-    device: cpu, cuda or auto; backend: spconv, torch or auto. Prints which it took.
-    views: how many orientations are averaged, by default what the checkpoint says.
-    ChallengeError where the classes can't be matched, or one of the files can't be read.
+    If checkpoint and events are of different cycles, classes are matched by name, and those that
+    the events' cycle does not separate are added up: protons are "other" in cycle 1.
+    device: cpu, cuda or auto. backend: one of BACKENDS or auto. Prints which are used.
+    views: how many orientations are averaged; by default what the checkpoint says.
+    Raises ChallengeError if the classes can't be matched, or if a file can't be read.
     """
     with explaining_memory("the number of other programs, or use --device cpu"):
         where = choose_device(device)

@@ -37,6 +37,7 @@ class Board:
                 self._writer = SummaryWriter(str(folder), purge_step=epochs + 1)
 
     def add(self, row: dict) -> None:
+        """Add a row of the record: name -> number."""
         if self._writer:
             for name, value in row.items():
                 if name != "epoch":
@@ -44,6 +45,7 @@ class Board:
             self._writer.flush()
 
     def close(self) -> None:
+        """Write what is left."""
         if self._writer:
             self._writer.close()
 

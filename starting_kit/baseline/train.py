@@ -223,7 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _plan(options: argparse.Namespace) -> tuple[Config, Path]:
-    """Return what to train and where to write it. ChallengeError for options that contradict."""
+    """Return the configuration and the folder. Raises ChallengeError for contradicting options."""
     if options.resume:
         superfluous = [flag for flag in config.given(options) if flag != "--epochs"]
         superfluous += ["--out"] * bool(options.out) + ["--init-from"] * bool(options.init_from)

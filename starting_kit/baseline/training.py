@@ -112,7 +112,10 @@ class Training:
         return self.loss_sum / self.loss_steps
 
     def batch(self) -> tuple[Ragged, int]:
-        """Return this process's share of the step's events, turned; and the number in all."""
+        """Return this process's share of the step's events, and the number of events in all shares.
+
+        With config.symmetries each event is in a random orientation and randomly shifted.
+        """
         if self.reader:
             events = self.reader.batch(self.step).to(self.device)
         else:
@@ -181,7 +184,7 @@ class Training:
     def close_epoch(self) -> dict:
         """Measure the averaged network on the hold-out and add a row to the record.
 
-        ChallengeError where the loss is not finite: to go on would be useless.
+        Returns the row. Raises ChallengeError if the loss is not finite.
         """
         train_loss = self.mean_loss
         if not torch.isfinite(train_loss):
@@ -205,7 +208,10 @@ class Training:
         return row
 
     def measure(self, model: UResNet, n_views: int) -> dict:
-        """Return the loss and the challenge's metrics on the hold-out; {} without hold-out."""
+        """Return the loss and the metrics on the hold-out: name -> value; {} without a hold-out.
+
+        n_views: orientations over which predictions are averaged. All processes must call it.
+        """
         if len(self.holdout_index) == 0:
             return {}
         if self.world > 1:  # each process's norms have seen its own shares
@@ -265,8 +271,8 @@ class Training:
     def start_from(self, saved: dict, path) -> None:
         """Start from the weights of a trained network of the same shape, of any cycle.
 
-        The head keeps its random weights if the number of classes differs. ChallengeError for a
-        network of another shape.
+        saved: the checkpoint read from `path`. The head keeps its random weights if the number of
+        classes differs. Raises ChallengeError for a network of another shape.
         """
         shape = ("filters", "depth", "blocks")
         found, wanted = (
@@ -286,7 +292,10 @@ class Training:
             model.load_state_dict(weights)
 
     def resume(self, saved: dict, path) -> None:
-        """Continue from a state. ChallengeError if `saved` has none or it saw other events."""
+        """Continue the training from its state in `saved`, the checkpoint read from `path`.
+
+        Raises ChallengeError if there is no state, or if it was trained on other events.
+        """
         state = saved.get("state")
         if not isinstance(state, dict):
             raise ChallengeError(f"{path}: holds a model alone; last.pt is the one to resume from")

@@ -26,12 +26,12 @@ class Voxels(Protocol):
 
     @property
     def features(self) -> torch.Tensor:
-        """(rows, channels)."""
+        """(rows, channels) float: the features of each voxel."""
         ...
 
     @property
     def indices(self) -> torch.Tensor:
-        """(rows, 4) of whole numbers: event, x, y, z."""
+        """(rows, 4) integers: event, x, y, z of each voxel."""
         ...
 
     def replace_feature(self, features: torch.Tensor, /) -> Voxels:
@@ -76,8 +76,8 @@ class Backend(Protocol):
 def open_backend(name: str, device: torch.device) -> Backend:
     """Return the backend spconv, spconv-triton, torch or auto, for networks on `device`.
 
-    auto: spconv where it can be imported and `device` is an NVIDIA card that it has kernels for,
-    torch elsewhere. ChallengeError where another one is asked for and can't be had.
+    auto: spconv if it can be imported and has kernels for `device`, an NVIDIA card; else torch.
+    Raises ChallengeError if the backend can't be imported or does not compute on `device`.
     """
     if name == "auto":
         with contextlib.suppress(ImportError):

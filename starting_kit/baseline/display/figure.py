@@ -102,7 +102,7 @@ def _meta(theme: dict[str, Colour], view: str | None = None) -> dict:
 
 
 def _edges(shown: Shown) -> go.Scatter3d:
-    """Return the edges of the shown cube as one line with gaps."""
+    """Return a trace with the edges of the shown cube as one line with gaps."""
     low, high = shown.window_cm.T
     first, last = 0.001, 0.999  # on the very edge plotly cuts them off
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * (last - first) + first
@@ -127,7 +127,7 @@ _CORNERS = np.array(list(product((0, 1), repeat=3)))
 
 
 def _dead_planes(shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
-    """Return the dead planes as translucent boxes, with one name for all in the legend."""
+    """Return traces with the dead planes as translucent boxes, and one name in the legend."""
     made: list[go.Mesh3d | go.Scatter3d] = []
     for axis, first, stop in shown.dead_planes:
         window = shown.window_cm.copy()
@@ -164,7 +164,7 @@ def _dead_planes(shown: Shown) -> list[go.Mesh3d | go.Scatter3d]:
 
 
 def _energy(shown: Shown) -> go.Scatter3d:
-    """Return all voxels, coloured by the logarithm of their energy."""
+    """Return a trace with all voxels, coloured by the logarithm of their energy."""
     low, high = np.log10(ENERGY_RANGE_MEV)
     marker = {
         "color": np.log10(shown.event.energy),
@@ -192,7 +192,7 @@ def _energy(shown: Shown) -> go.Scatter3d:
 
 
 def _layer_traces(shown: Shown, view: str) -> list[go.Scatter3d]:
-    """Return the layers of a view, each with its name in the legend."""
+    """Return a trace for each layer of a view, with its name in the legend."""
     made = []
     for layer in layers(shown, view):
         # What is right recedes behind the mistakes.

@@ -163,7 +163,10 @@ night.addEventListener("change", () => drawn.forEach(event => event.panels.forEa
 
 
 def page(title: str, events: Sequence[Sequence[tuple[Shown, str]]]) -> str:
-    """Return an HTML page. A row has one or two panels: an event and its first view."""
+    """Return an HTML page with the title `title` and a row for each entry of `events`.
+
+    A row has one or two panels. A panel is an event, and the name of the view to show first.
+    """
     sections = "".join(_section(panels) for panels in events)
     content = (
         f"<script>{get_plotlyjs()}</script>\n<h1>{escape(title)}</h1>"

@@ -190,7 +190,8 @@ def panels(shown: Shown, other: Shown | None = None) -> list[tuple[Shown, str]]:
 def layers(shown: Shown, view: str) -> list[Layer]:
     """Return the layers of the view `truth`, `particles`, `prediction` or `mistakes`.
 
-    Mistakes have the colour of the predicted class; correct voxels are grey.
+    Mistakes have the colour of the predicted class; correct voxels are grey. Raises ValueError if
+    the event has no such view.
     """
     if view == "mistakes":
         return _mistake_layers(shown)
