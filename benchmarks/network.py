@@ -94,19 +94,29 @@ def main() -> None:
         )
     if "spconv" in backends:
         for threads in sorted({1, options.threads}):
-            for what in ("training step", "inference"):
-                one = replace(task, threads=threads, training=what == "training step")
-                times = in_a_process(compare_backends, one)
-                each = ", ".join(f"{name} {ms:.1f}" for name, ms in times.items())
-                ratio = times["torch"] / times["spconv"]
-                print(
-                    f"{what}, {threads} threads: {each} ms per event; torch takes {ratio:.2f} "
-                    "times spconv's"
-                )
+            _print_ratios(replace(task, threads=threads))
+    _print_contenders(task, backends)
+
+
+def _print_ratios(task: Task) -> None:
+    """Compare the two backends alternately, and print the ratio of their times."""
+    for what in ("training step", "inference"):
+        one = replace(task, training=what == "training step")
+        times = in_a_process(compare_backends, one)
+        each = ", ".join(f"{name} {ms:.1f}" for name, ms in times.items())
+        ratio = times["torch"] / times["spconv"]
+        print(
+            f"{what}, {task.threads} threads: {each} ms per event; torch takes {ratio:.2f} times "
+            "spconv's"
+        )
+
+
+def _print_contenders(task: Task, backends: list[str]) -> None:
+    """Measure every contender in its own process, and print a table with ratios to the first."""
     names = {backend: f"baseline, {backend}" for backend in backends}
     if importlib.util.find_spec(PEER):
         names[PEER] = PEER
-    names[DENSE] = f"dense, {GRID_SIZE}^3 from {options.side}^3"
+    names[DENSE] = f"dense, {GRID_SIZE}^3 from {task.side}^3"
     print(f"{'an event':<24}{'training step':>24}{'inference':>24}")
     first = None
     for contender, name in names.items():

@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from lartpc_challenge.metrics import ratio
 from lartpc_challenge.page.html_parts import (
     STYLE,
     chip,
@@ -39,8 +40,8 @@ def page(study: Study, picture: bytes, how: str) -> str:
     image = base64.b64encode(picture).decode()
     places = [figure(split.title, _table(split)) for split in study.places]
     if study.gaps_unknown:
-        text_unknown = f"<p class='lead'>{study.gaps_unknown}</p>"
-        places.append(figure("Distance to a dead plane", text_unknown))
+        why = f"<p class='lead'>{study.gaps_unknown}</p>"
+        places.append(figure("Distance to a dead plane", why))
     content = (
         f"<header><div><p class='over'>LArTPC challenge · cycle {study.cycle.number}</p>"
         f"<h1>Failures</h1></div><p>{details.n_events:,} simulated events, "
@@ -87,17 +88,12 @@ def text(study: Study) -> str:
 def _rows(split: Split) -> list[tuple[str, str, str]]:
     """Return per group in %: its share of all voxels, its wrong voxels, its share of all errors."""
     voxels, errors = split.voxels, split.errors
-    shares = (_share(voxels, voxels.sum()), _share(errors, voxels), _share(errors, errors.sum()))
+    shares = (ratio(voxels, voxels.sum()), ratio(errors, voxels), ratio(errors, errors.sum()))
     return [(percent(a), percent(b), percent(c)) for a, b, c in zip(*shares)]
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part / whole; NaN where `whole` is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
-
-
 def _table(split: Split) -> str:
-    wrong = np.nan_to_num(_share(split.errors, split.voxels))
+    wrong = np.nan_to_num(ratio(split.errors, split.voxels))
     scale = max(wrong.max(), 1e-9)
     rows = (
         f"<tr><th scope='row'>{escape(name)}</th><td>{of_voxels}</td><td>{error}"
@@ -116,7 +112,7 @@ def _confusion(study: Study) -> str:
     rows = (
         f"<tr><th scope='row'>{escape(name)}</th><td>{chip(true, names[true])}</td>"
         + "".join(f"<td>{percent(counts[true, c] / n)}</td>" for c in labels)
-        + f"<td>{percent(float(_share(n - counts[true, true], errors)))}</td></tr>"
+        + f"<td>{percent(float(ratio(n - counts[true, true], errors)))}</td></tr>"
         for name, counts in zip(split.names, split.counts)
         for true in labels
         if (n := counts[true].sum())

@@ -124,24 +124,25 @@ def count_confusion(true: np.ndarray, pred: np.ndarray, n_labels: int) -> np.nda
 
 def recall(confusion: np.ndarray) -> np.ndarray:
     """Return the share of each class's voxels that are predicted as it: (n_labels,) or NaN."""
-    return _ratio(np.diag(confusion), confusion.sum(axis=1))
+    return ratio(np.diag(confusion), confusion.sum(axis=1))
 
 
 def precision(confusion: np.ndarray) -> np.ndarray:
     """Return the share of the voxels predicted as a class that belong to it: (n_labels,) or NaN."""
-    return _ratio(np.diag(confusion), confusion.sum(axis=0))
+    return ratio(np.diag(confusion), confusion.sum(axis=0))
 
 
 def iou(confusion: np.ndarray) -> np.ndarray:
     """Return the intersection over union of true and predicted voxels: (n_labels,) or NaN."""
     right = np.diag(confusion)
-    return _ratio(right, confusion.sum(axis=0) + confusion.sum(axis=1) - right)
+    return ratio(right, confusion.sum(axis=0) + confusion.sum(axis=1) - right)
 
 
 def f1(confusion: np.ndarray) -> np.ndarray:
     """Return the harmonic mean of precision and recall of each class: (n_labels,) or NaN."""
-    return _ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
+    return ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part / whole, of the shape of `part`; NaN where `whole` is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)

@@ -52,6 +52,32 @@ def write_submission(
     which is always wrong.
     """
     check_zip_name(path)
+    event_id, offset, pred = _checked(event_id, offset, pred)
+    n_empty = len(pred) - np.count_nonzero(pred)
+    if 3 * n_empty > len(pred):
+        warnings.warn(
+            f"pred holds 0 for {n_empty:,} of {len(pred):,} voxels, which is always wrong: 0 means "
+            f"empty. {FROM_ONE}",
+            stacklevel=2,
+        )
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file["event_id"] = event_id.astype(np.uint32)
+        file["offset"] = offset.astype(np.int64)
+        storage = COMPRESSION if len(pred) else {}
+        file.create_dataset("pred", data=pred.astype(np.uint8), **storage)
+    append_seal(content)
+    # A fixed date and system: equal content gives equal bytes.
+    member = zipfile.ZipInfo(SUBMISSION_MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
+    member.create_system, member.external_attr = 3, 0o644 << 16
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        archive.writestr(member, content.getvalue())
+
+
+def _checked(
+    event_id: npt.ArrayLike, offset: npt.ArrayLike, pred: npt.ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the arguments of `write_submission` as arrays. Raises ValueError if one is wrong."""
     event_id, offset = np.asarray(event_id), np.asarray(offset)
     try:
         pred = np.asarray(pred)
@@ -84,25 +110,7 @@ def write_submission(
         raise ValueError(
             f"pred holds {wrong}, expected labels up to {highest}. {FROM_ONE} {NO_MARKS}"
         )
-    n_empty = len(pred) - np.count_nonzero(pred)
-    if 3 * n_empty > len(pred):
-        warnings.warn(
-            f"pred holds 0 for {n_empty:,} of {len(pred):,} voxels, which is always wrong: 0 means "
-            f"empty. {FROM_ONE}",
-            stacklevel=2,
-        )
-    content = io.BytesIO()
-    with h5py.File(content, "w") as file:
-        file["event_id"] = event_id.astype(np.uint32)
-        file["offset"] = offset.astype(np.int64)
-        storage = COMPRESSION if len(pred) else {}
-        file.create_dataset("pred", data=pred.astype(np.uint8), **storage)
-    append_seal(content)
-    # A fixed date and system: equal content gives equal bytes.
-    member = zipfile.ZipInfo(SUBMISSION_MEMBER, date_time=(1980, 1, 1, 0, 0, 0))
-    member.create_system, member.external_attr = 3, 0o644 << 16
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        archive.writestr(member, content.getvalue())
+    return event_id, offset, pred
 
 
 def check_zip_name(path: StrPath) -> None:
