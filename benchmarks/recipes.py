@@ -125,7 +125,7 @@ def _thinned(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
 
 
 def _cut(events: Ragged, period: int, generator: torch.Generator) -> Ragged:
-    """Rotate at random, and cut a slab of 1 to 4 voxels from every other event."""
+    """Rotate at random, and make a plane of 1 to 4 voxels dead in every other event."""
     events = random_view(events, period, generator)
 
     def draw(low: int, high: int) -> torch.Tensor:

@@ -20,7 +20,7 @@ from pathlib import Path
 from lartpc_challenge.command import new_parser, run
 from lartpc_challenge.format import ChallengeError
 from lartpc_challenge.verify import WHOLE, verify
-from organizer.bundle.build import CODABENCH, CODALAB, HELD_BACK
+from organizer.bundle.build import CODABENCH, CODALAB, HIDDEN_REFERENCES
 from organizer.bundle.rules import reference_name
 from organizer.competition import Competition, read_competition
 from organizer.source import Source, add_source, public_files
@@ -81,8 +81,8 @@ def misfits(bundle: Path, source: Source, competition: Competition) -> Iterator[
             path, name = source.reference(phase), reference_name(phase)
             if _holds(archive, name, "reference.h5", path):
                 continue
-            held_back = bundle.parent / HELD_BACK / name
-            if not held_back.exists() or _sum_in(held_back, "reference.h5") != _sum(path):
+            apart = bundle.parent / HIDDEN_REFERENCES / name
+            if not apart.exists() or _sum_in(apart, "reference.h5") != _sum(path):
                 yield f"holds another reference of phase {phase.number} than {path}; build it again"
 
 

@@ -73,7 +73,7 @@ def test_voxels_and_errors_are_counted_in_their_groups(files):
     assert vertex["1 to 3 cm"] == (14, 1)
     assert sum(voxels for voxels, _ in vertex.values()) == 2 * N
     assert found.scores.leaderboard["acc_mean"] == 0.95
-    assert found.gaps_unknown == ""
+    assert found.planes_unknown == ""
 
 
 def test_the_page_shows_the_numbers_and_the_worst_events(files, tmp_path, capsys):
@@ -117,7 +117,7 @@ def test_no_voxel_lies_in_a_dead_plane_that_the_seed_tells(tmp_path):
     with edited(path) as file:
         file.attrs["configuration"] = "another"
     found = study(path, submission)
-    assert "another version" in found.gaps_unknown
+    assert "another version" in found.planes_unknown
     assert len(found.places) == 2
 
 

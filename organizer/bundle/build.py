@@ -32,7 +32,7 @@ from organizer.pages.tables import filled
 from organizer.scratch import make_private, scratch_folder
 from organizer.source import ROOT, Source
 
-CODABENCH, CODALAB, HELD_BACK = "codabench.zip", "codalab-v1.5.zip", "hidden_references"
+CODABENCH, CODALAB, HIDDEN_REFERENCES = "codabench.zip", "codalab-v1.5.zip", "hidden_references"
 
 
 @dataclass(frozen=True)
@@ -129,18 +129,18 @@ def build(request: BundleRequest, out: Path) -> Built:
         hidden_phases = [phase for phase in phases if phase.hidden]
         finished = []
         for phase in hidden_phases if request.placeholder else ():
-            path = folder / HELD_BACK / reference_name(phase)
+            path = folder / HIDDEN_REFERENCES / reference_name(phase)
             finished.append(_reference_part(source.reference(phase)).write(path))
         finished.append(_write(folder / CODABENCH, "codabench", codabench, texts, files))
         finished.append(_write(folder / CODALAB, "codalab", codalab, pages, files))
         for path in finished:
             target = out / path.relative_to(folder)
-            if target.parent.name == HELD_BACK:
+            if target.parent.name == HIDDEN_REFERENCES:
                 make_private(target.parent)
             path.replace(target)
         if not request.placeholder:  # those of an earlier build belong to other events
             for phase in hidden_phases:
-                (out / HELD_BACK / reference_name(phase)).unlink(missing_ok=True)
+                (out / HIDDEN_REFERENCES / reference_name(phase)).unlink(missing_ok=True)
     notes = tuple(_notes(request, competition, baselines.values(), out))
     return Built(out / CODABENCH, out / CODALAB, notes)
 
@@ -224,8 +224,8 @@ def _parts(request: BundleRequest, contact: str, problems: list[str]) -> dict[st
         files = (source.test(cycle), source.train(cycle))
         parts[f"cycle{cycle.number}_data.zip"] = Part("public_data", {f.name: f for f in files})
     for phase in request.competition.phases:
-        held_back = request.placeholder and phase.hidden
-        content = _placeholder(phase, request.scale) if held_back else source.reference(phase)
+        is_replaced = request.placeholder and phase.hidden
+        content = _placeholder(phase, request.scale) if is_replaced else source.reference(phase)
         parts[reference_name(phase)] = _reference_part(content)
     return parts
 
@@ -269,10 +269,10 @@ def _notes(
     notes += [f"PLACEHOLDER: {problem}." for problem in example_problems(competition)]
     if request.placeholder:
         notes.append(
-            f"The hidden references are placeholders; the true ones are in {out / HELD_BACK}. "
-            "Codabench will not move submissions automatically: `python -m organizer.codabench "
-            "watch` opens each hidden phase when its public phase has ended. `open N` does the "
-            "same at any later time (UTC):"
+            "The hidden references are placeholders; the true ones are in "
+            f"{out / HIDDEN_REFERENCES}. Codabench will not move submissions automatically: "
+            "`python -m organizer.codabench watch` opens each hidden phase when its public phase "
+            "has ended. `open N` does the same at any later time (UTC):"
         )
         notes += [
             f"  open {phase.number}  from {public['end']}"

@@ -32,7 +32,7 @@ from organizer.codabench.backup import DEFAULT_FOLDER, Backup, backup, changes
 from organizer.codabench.benchmark import write_benchmark
 from organizer.codabench.client import Server
 from organizer.codabench.leaks import leaks
-from organizer.codabench.opening import Opening, held_back, open_phase
+from organizer.codabench.opening import Opening, hidden_reference, open_phase
 from organizer.codabench.rehearse import rehearse
 from organizer.codabench.session import Session, parse_time
 from organizer.codabench.state import DEFAULT_STATE, State, only_one
@@ -119,7 +119,7 @@ def _leaks(session: Session, options: argparse.Namespace) -> None:
 def _opening(session: Session, options: argparse.Namespace, phase: Phase) -> Opening:
     return Opening(
         phase=phase,
-        reference=held_back(session.bundle(), phase, options.references),
+        reference=hidden_reference(session.bundle(), phase, options.references),
         folder=options.backup,
         patience=timedelta(minutes=options.patience),
         keep_uploads=options.keep_uploads,
@@ -135,7 +135,9 @@ def _open(session: Session, options: argparse.Namespace) -> None:
 
 def _watch(session: Session, options: argparse.Namespace) -> None:
     for phase in session.bundle().hidden_phases:
-        held_back(session.bundle(), phase, options.references)  # report a missing file at once
+        hidden_reference(
+            session.bundle(), phase, options.references
+        )  # report a missing file at once
     watch(
         session,
         lambda phase: open_phase(session, _opening(session, options, phase)),
@@ -170,7 +172,7 @@ def _close(session: Session, options: argparse.Namespace) -> None:
     write_report(out, title, text, made)
     start = session.now() + timedelta(days=1)
     for phase in bundle.hidden_phases:
-        reference = held_back(bundle, phase, options.references)
+        reference = hidden_reference(bundle, phase, options.references)
         path = out / f"benchmark_cycle{phase.cycle.number}.zip"
         write_benchmark(bundle, phase, reference, start, path)
     session.say(f"{out}: close.html, close.md, boards.csv and the benchmark's bundles")

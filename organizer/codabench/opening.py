@@ -364,7 +364,7 @@ def _report(
     session.log(f"{phase.name} is open: {len(board)} participants, all scores are our own scorer's")
 
 
-def held_back(bundle: Bundle, phase: Phase, folder: Path | None = None) -> Path:
+def hidden_reference(bundle: Bundle, phase: Phase, folder: Path | None = None) -> Path:
     """Return the zip with the truth of a hidden phase, in the bundle's folder or in `folder`."""
     folder = folder or bundle.path.parent / "hidden_references"
     path = folder / f"reference_phase{phase.number}.zip"

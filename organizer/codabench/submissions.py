@@ -107,13 +107,13 @@ def wait_for(session: Session, phase_id: int, patience: timedelta, what: str) ->
 
     Returns them.
     """
-    told = -1
+    logged = -1
     while True:
         found = list_submissions(session.server, phase_id)
         waiting = [s for s in found if not s.ended and session.now() - s.created <= patience]
         if not waiting:
             return found
-        if len(waiting) != told:
-            told = len(waiting)
-            session.log(f"waits for {told} submissions of {what}")
+        if len(waiting) != logged:
+            logged = len(waiting)
+            session.log(f"waits for {logged} submissions of {what}")
         session.sleep(POLL_SECONDS)

@@ -269,22 +269,22 @@ def combine(
 
     particle_kind: the kind of each cluster's particle; further clusters have no particle.
     """
-    told = None
+    of_clusters = None
     if clusters is not None and particle_kind is not None:
         kinds = np.append(particle_kind, np.uint8(Kind.NO_CLASS))
-        told = kinds[np.minimum(clusters.cluster, len(particle_kind))]
+        of_clusters = kinds[np.minimum(clusters.cluster, len(particle_kind))]
     if energy is not None:
         voxel, value = energy
-        if clusters is not None and told is not None:
-            told = strongest(voxel, clusters.id, clusters.value, told)
+        if clusters is not None and of_clusters is not None:
+            of_clusters = strongest(voxel, clusters.id, clusters.value, of_clusters)
     elif clusters is not None:
         voxel, value = clusters.id, clusters.value
     else:
         raise ChallengeError(f"{where}: has neither energies nor clusters")
     if label is None:
-        return voxel, value, told
+        return voxel, value, of_clusters
     kind = kinds_of_types(where, look_up(voxel, *label, missing=-1), products.taxonomy)
-    return voxel, value, kind if told is None else with_particles(kind, told)
+    return voxel, value, kind if of_clusters is None else with_particles(kind, of_clusters)
 
 
 def read_tables(

@@ -39,8 +39,8 @@ def page(study: Study, picture: bytes, how: str) -> str:
     assert details is not None
     image = base64.b64encode(picture).decode()
     places = [figure(split.title, _table(split)) for split in study.places]
-    if study.gaps_unknown:
-        why = f"<p class='lead'>{study.gaps_unknown}</p>"
+    if study.planes_unknown:
+        why = f"<p class='lead'>{study.planes_unknown}</p>"
         places.append(figure("Distance to a dead plane", why))
     content = (
         f"<header><div><p class='over'>LArTPC challenge · cycle {study.cycle.number}</p>"
@@ -71,7 +71,7 @@ def page(study: Study, picture: bytes, how: str) -> str:
 
 
 def text(study: Study) -> str:
-    """Return scores and groups as text: share of the voxels, share of errors in it and of all."""
+    """Return as text the scores and, per group, its voxels, errors and share of all errors."""
     assert study.scores.details is not None
     lines = [f"cycle {study.cycle.number}, {study.scores.details.n_events:,} events"]
     lines += [f"{name} {value:.4f}" for name, value in study.scores.leaderboard.items()]
@@ -82,7 +82,7 @@ def text(study: Study) -> str:
             f"  {name:<32}{a:>10}{b:>9}{c:>11}"
             for name, (a, b, c) in zip(split.names, _rows(split))
         ]
-    return "\n".join([*lines, study.gaps_unknown] if study.gaps_unknown else lines)
+    return "\n".join([*lines, study.planes_unknown] if study.planes_unknown else lines)
 
 
 def _rows(split: Split) -> list[tuple[str, str, str]]:

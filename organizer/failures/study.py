@@ -26,9 +26,9 @@ SHARE_EDGES = (1e-6, 0.1, 0.2, 0.35)
 SHARE_NAMES = ("one class alone", "below 10 %", "10 to 20 %", "20 to 35 %", "35 to 50 %")
 VERTEX_EDGES_CM = (1.0, 3.0, 10.0, 30.0)
 VERTEX_NAMES = ("below 1 cm", "1 to 3 cm", "3 to 10 cm", "10 to 30 cm", "farther")
-GAP_EDGES = (2, 3, 6)
-GAP_NAMES = ("beside the gap", "second voxel", "third to fifth", "farther")
-NO_GAP = 2 * GRID_SIZE  # larger than any distance in the grid
+PLANE_EDGES = (2, 3, 6)
+PLANE_NAMES = ("beside the plane", "second voxel", "third to fifth", "farther")
+NO_PLANE = 2 * GRID_SIZE  # larger than any distance in the grid
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Split:
 class Study:
     """The result of a study: voxels grouped by origin, and by position in several ways (`places`).
 
-    gaps_unknown: why `places` has no distances to dead planes; empty if it has them or if the cycle
-    has no dead planes.
+    planes_unknown: why `places` has no distances to dead planes; empty if it has them or if the
+    cycle has no dead planes.
     """
 
     scores: Scores
     origin: Split
     places: tuple[Split, ...]
-    gaps_unknown: str
+    planes_unknown: str
 
     @property
     def cycle(self) -> Cycle:
@@ -83,7 +83,7 @@ def study(events_path: Path, submission: Path) -> Study:
         with reading(f"{events_path}: particles"):
             vertex = np.concatenate([[], *_vertex_distances_cm(events)])
         with reading(f"{events_path}: seed or attempts"):
-            gap, gaps_unknown = _gaps(events)
+            distance, planes_unknown = _plane_distances(events)
     if not np.isin(origin, list(Origin)).all():
         raise ChallengeError(f"{events_path}: origin holds an unknown number")
     reference = read_labelled_events(events_path)
@@ -105,11 +105,11 @@ def study(events_path: Path, submission: Path) -> Study:
         place("Energy share of a second class", SHARE_NAMES, SHARE_EDGES, second_share),
         place("Distance to the nearest vertex", VERTEX_NAMES, VERTEX_EDGES_CM, vertex),
     ]
-    if gap is not None:
-        places.append(place("Distance to a dead plane", GAP_NAMES, GAP_EDGES, gap))
+    if distance is not None:
+        places.append(place("Distance to a dead plane", PLANE_NAMES, PLANE_EDGES, distance))
     names = [name for name, _ in ORIGINS.values()]
     by_origin = split("Origin", names, origin.astype(int) - min(Origin))
-    return Study(scores, by_origin, tuple(places), gaps_unknown)
+    return Study(scores, by_origin, tuple(places), planes_unknown)
 
 
 def _vertex_distances_cm(events: EventFile) -> Iterator[np.ndarray]:
@@ -122,7 +122,7 @@ def _vertex_distances_cm(events: EventFile) -> Iterator[np.ndarray]:
         yield away.min(axis=1) * VOXEL_SIZE_MM / 10
 
 
-def _gaps(events: EventFile) -> tuple[np.ndarray | None, str]:
+def _plane_distances(events: EventFile) -> tuple[np.ndarray | None, str]:
     """Return the distance (M,) of each voxel to the nearest dead plane in voxels, or why not.
 
     No file contains the dead planes. They are drawn again from the seed, which works only for files
@@ -160,7 +160,7 @@ def dead_planes(cycle: Cycle, seed: int, event_id: int, attempts: int) -> np.nda
 
 def _distance_to(dead: np.ndarray, event: Event) -> np.ndarray:
     planes = np.arange(GRID_SIZE)
-    nearest = np.full(len(event), NO_GAP)
+    nearest = np.full(len(event), NO_PLANE)
     for axis, coords in zip(dead, event.coords.T):
         if axis.any():
             of_plane = np.abs(planes[:, None] - np.flatnonzero(axis)).min(axis=1)

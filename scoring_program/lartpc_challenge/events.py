@@ -264,6 +264,8 @@ class EventFile:
 class EventWriter:
     """Write an event file, event by event. The file appears at `path` when the block ends.
 
+    kind: one of EVENT_KINDS. cycle: its number. scale: one of SCALES.
+
     columns: additional per-voxel columns, name -> dtype; give their values to `append` by keyword.
     For the column `particle` the values may be in the events instead. attributes: additional root
     attributes. The attribute `file` is the open h5py.File, for additional groups.

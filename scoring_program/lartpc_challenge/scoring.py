@@ -2,8 +2,8 @@
 
 `Scores` contains only aggregates, rounded to the allowed precision. In a hidden phase it contains
 only the three numbers of the leaderboard. Everything that is printed or drawn comes from it.
-pages/evaluation.md ("How much scores and page reveal") says how much that tells about the truth,
-`disclosure` has the bounds, and benchmarks/probing.py attacks them.
+pages/evaluation.md says how much they reveal of the truth, `disclosure` has the bounds, and
+benchmarks/probing.py attacks them.
 """
 
 from __future__ import annotations

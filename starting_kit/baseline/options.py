@@ -38,7 +38,7 @@ def predict_parser(manual: str | None) -> argparse.ArgumentParser:
     """Return the parser of `python -m baseline.predict`."""
     parser = new_parser("python -m baseline.predict", manual)
     parser.add_argument("--checkpoint", required=True, help="best.pt (or last.pt) of a training")
-    events = "the test file, of a cycle whose classes the network tells"
+    events = "the test file, of a cycle whose classes the network separates"
     parser.add_argument("--events", required=True, help=events)
     parser.add_argument("--out", required=True, help="the submission to write, a .zip")
     views = "orientations of each event to average (default: as trained); time grows with it"
@@ -79,7 +79,7 @@ def end_without_torch(parser: argparse.ArgumentParser, module: str) -> NoReturn:
         raise
     parser.parse_args()
 
-    def tell() -> None:
+    def fail() -> None:
         raise ChallengeError("needs PyTorch: pip install -r requirements-network.txt")
 
-    sys.exit(run(parser.prog.rpartition(".")[2], tell))
+    sys.exit(run(parser.prog.rpartition(".")[2], fail))

@@ -107,7 +107,7 @@ def predict(
         if labels is None:
             raise ChallengeError(
                 f"{events_path}: is of cycle {found.number}, but {checkpoint_path} was trained on "
-                f"cycle {cycle.number}, which does not tell its classes apart: "
+                f"cycle {cycle.number}, which does not separate its classes: "
                 f"{', '.join(found.class_names)}"
             )
         print(describe(model, len(events), config.precision), flush=True)

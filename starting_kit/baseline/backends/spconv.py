@@ -25,7 +25,7 @@ class Spconv:
     """Make spconv's layers: a Backend. package: spconv or spconv_triton; ImportError without it."""
 
     def __init__(self, device: torch.device, package: str = "spconv"):
-        # spconv and its build tool use what Python and torch deprecate: not the user's to mend.
+        # spconv and its build tool use what Python and torch deprecate, which users can't fix.
         logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
