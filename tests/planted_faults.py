@@ -165,7 +165,7 @@ FAULTS = {
     ),
     # What is built and ranked.
     "truth in the bundle in spite of placeholders": Fault(
-        "organizer/bundle/build.py", "held_back = request.placeholder and phase.hidden",
+        "organizer/bundle/build.py", "is_replaced = request.placeholder and phase.hidden",
         "held_back = request.placeholder and not phase.hidden", "bundle",
     ),
     "truth published unasked": Fault(
