@@ -16,7 +16,7 @@ NOTEBOOKS = ("starting_kit.ipynb", "your_own_model.ipynb")
 # A third of the sample's events, a smaller network and smaller batches: it learns enough in a fifth
 # of the time. One thread, because another test uses the other core.
 N_TRAIN, N_TEST, EPOCHS = 100, 20, 2
-SMALL = "--filters 8 --blocks 1 --views 1 --batch-events 2 --epochs 5"
+SMALL = "--filters 8 --depth 4 --blocks 1 --views 1 --batch-events 2 --epochs 6"
 
 notebooks = pytest.mark.parametrize("name", NOTEBOOKS)
 # On Windows pyzmq says so when a kernel starts.
