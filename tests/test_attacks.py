@@ -882,13 +882,23 @@ def zip_whose_file_has_no_name(run):
     return path
 
 
+def with_second_name(run, name):
+    """Info-ZIP's extra field 0x7075: newer programs take its name, older ones the directory's."""
+    member = zipfile.ZipInfo("predictions.h5")
+    field = struct.pack("<BI", 1, zlib.crc32(b"predictions.h5")) + name
+    another = struct.pack("<HHI", 0xCAFE, 4, 0)
+    member.extra = another + struct.pack("<HH", 0x7075, len(field)) + field
+    return run.zip((member, run.sparse().read_bytes()))
+
+
 @refused("has a second name, '../ref/predictions.h5'; zip the file itself")
 def zip_with_a_unicode_path_that_leads_out(run):
-    """Info-ZIP's extra field 0x7075: newer programs take its name, older ones the directory's."""
-    member, other = zipfile.ZipInfo("predictions.h5"), b"../ref/predictions.h5"
-    field = struct.pack("<BI", 1, zlib.crc32(b"predictions.h5")) + other
-    member.extra = struct.pack("<HH", 0x7075, len(field)) + field
-    return run.zip((member, run.sparse().read_bytes()))
+    return with_second_name(run, b"../ref/predictions.h5")
+
+
+@refused("has a second name, 'metadata'; zip the file itself")
+def zip_with_a_unicode_path_that_a_platform_would_run(run):
+    return with_second_name(run, b"metadata")
 
 
 @refused(r"holds 2 files.*'a\\u\{202e\}5h.h5', 'b\\x1b\[2J.csv'")
