@@ -27,7 +27,7 @@ yes = $(filter-out 0 no,$(1))
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-score: .venv/scoring  ## scores the baseline in all phases as a platform's worker would (30 s)
+score: .venv/scoring  ## scores the baseline in all phases as a platform's worker would (30 s); SUBMISSIONS=, DATA=, COMPETITION=
 	@$(VENV) -m organizer.score $(OF_COMPETITION) $(if $(SUBMISSIONS),--submissions '$(SUBMISSIONS)') \
 		$(if $(DATA),--data '$(DATA)')
 
@@ -66,7 +66,7 @@ predict: .venv/everything  ## writes the trained baseline's submission (1 min); 
 	$(VENV) -m baseline.predict --checkpoint '$(BEST)' \
 		--events '$(DATA_FOLDER)/cycle$(CYCLE_OR_1)_test.h5' --out $(RUN)/submission.zip
 
-leaderboard: .venv/leaderboard  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard (10 s)
+leaderboard: .venv/leaderboard  ## ranks SUBMISSIONS=FOLDER/PARTICIPANT/cycleN/*.zip in all phases into build/leaderboard (10 s); DATA=, COMPETITION=
 	@$(VENV) -m organizer.leaderboard '$(or $(SUBMISSIONS),baseline_submission)' --out build/leaderboard $(OF_COMPETITION) \
 		$(if $(DATA),--data '$(DATA)')
 
@@ -77,7 +77,7 @@ bundle: .venv/scoring  ## dist/codabench.zip, dist/codalab-v1.5.zip (10 s); STAR
 verify: .venv/scoring  ## are data, references, baseline and dist/ as they were written, and does dist/ fit? (5 s); DATA=, COMPETITION=
 	@$(VENV) -m organizer.verify $(OF_COMPETITION) $(if $(DATA),--data '$(DATA)')
 
-publish: .venv/scoring  ## the data as a publication in build/publish: files, data card, Croissant, sums (20 s); DATA=, REFERENCES=1
+publish: .venv/scoring  ## the data as a publication in build/publish: files, data card, Croissant, sums (20 s); DATA=, COMPETITION=, REFERENCES=1
 	@$(VENV) -m organizer.publish --out build/publish $(OF_COMPETITION) $(if $(DATA),--data '$(DATA)') \
 		$(if $(call yes,$(REFERENCES)),--references)
 

@@ -56,10 +56,20 @@ def test_real_muons_of_edepsim(tmp_path, capsys, source):
         assert set(event.label.tolist()) <= {EM, OTHER}
 
 
+def test_energies_in_kev_are_asked_about(tmp_path, capsys):
+    with np.load(PILARNET_EVENT) as found:
+        arrays = {**found, "energy": found["energy"] * 1000}
+    np.savez(tmp_path / "kev.npz", **arrays)
+    assert convert(tmp_path / "kev.npz", tmp_path / "kev.h5") == 0
+    assert "a muon leaves 0.6: are the source's energies in MeV?" in capsys.readouterr().out
+    assert convert(PILARNET_EVENT, tmp_path / "mev.h5") == 0
+    assert "in MeV?" not in capsys.readouterr().out
+
+
 def test_tiles_keep_all_of_the_energy(tmp_path, capsys):
     assert convert(MUONS, tmp_path / "out.h5", "--threshold-mev", 0, "--crop", "tiles") == 0
     assert "kept 100.0% of the energy" in (said := capsys.readouterr().out)
-    assert "events are larger than the cube and became several tiles" in said
+    assert "events larger than the cube, which became several tiles: " in said
     with h5py.File(MUONS) as file:
         table = file["segments"][:]
     total = np.bincount(table["eventID"], table["dE"])
@@ -336,7 +346,7 @@ BAD = {
     "all below": (
         "edepsim",
         lambda p: edepsim_file(p / "in.h5", dE=1e-9),
-        "none of its 2 events has a voxel to keep: no voxel is above 0.05 MeV",
+        "no voxel is above 0.05 MeV, of 3e-09 MeV in all (are the source's energies in MeV?)",
     ),
     "no segment": ("edepsim", lambda p: edepsim_file(p / "in.h5", repeat=0), "holds no event"),
     "empty trees": (None, lambda p: DATA / "larcv2_empty_supera.root", "holds no event"),

@@ -20,7 +20,12 @@ SCRIPT = """
 import os, sys
 from pathlib import Path
 import numpy as np
+from dataclasses import replace
+from lartpc_challenge.format import ChallengeError
+from organizer.cycles import PRODUCTIONS
+from organizer.simulate.event import simulate_event
 from organizer.simulate.geant4 import LiquidArgon, Particle, Settings
+from organizer.simulate.primaries import Group, Recipe
 
 UP = (0.0, 0.0, 1.0)
 BEAMS = {
@@ -44,6 +49,15 @@ for name, seed in (
         found[f"{name}/{part}"] = getattr(steps, part)
     for part in ("track_id", "parent_id", "pdg", "kinetic_energy_mev", "vertex_mm", "creator"):
         found[f"{name}/{part}"] = getattr(steps.tracks, part)
+slow_electron = Recipe(((Group((11,), 1, 1),),), (), (1.0,))
+for name, call in (
+    ("unknown", lambda: argon.simulate([Particle(12345, 1.0, (0.0, 0.0, 0.0), UP)], (1, 2, 3, 4))),
+    ("lone", lambda: simulate_event(argon, 1, 1, 0, replace(PRODUCTIONS[1], recipe=slow_electron))),
+):
+    try:
+        call()
+    except ChallengeError as problem:
+        found[name] = str(problem)
 np.savez(sys.argv[2], **found)
 os._exit(0)
 """
@@ -124,6 +138,15 @@ def test_the_same_seed_gives_the_same_event_whatever_ran_before(found, beam):
 def test_every_word_of_the_seed_counts(found, other):
     # "pion other" differs in the last of four words; a zero among them must not end the seed.
     assert found["pion/energy_mev"].tobytes() != found[f"{other}/energy_mev"].tobytes()
+
+
+def test_an_unknown_particle_is_named(found):
+    assert str(found["unknown"]).endswith("Geant4 has no particle with the PDG code 12345")
+
+
+def test_a_recipe_whose_events_are_never_accepted_ends(found):
+    """An electron of 1 MeV leaves neither two classes nor 20 voxels."""
+    assert "none of 255 draws of event 0 has 2 classes with 20 voxels each" in str(found["lone"])
 
 
 @pytest.mark.parametrize("ci", ["true", "false"])

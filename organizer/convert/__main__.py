@@ -133,7 +133,10 @@ def _why_nothing(source: Path, counts: Counts, settings: Settings) -> str:
     elif counts.no_class_mev:
         why = "their deposits have no class"
     else:
-        why = f"no voxel is above {settings.threshold_mev:g} MeV"
+        why = (
+            f"no voxel is above {settings.threshold_mev:g} MeV, of {counts.read_mev:.3g} MeV in "
+            "all (are the source's energies in MeV?)"
+        )
     return (
         f"{source}: none of its {counts.source_events:,} events has a voxel to keep: {why}; "
         "nothing was written"

@@ -42,7 +42,10 @@ NAMES = {
 }
 _AXES = ("x", "y", "z")
 CLASSES_FILE = "classes.txt"  # in folders written by this package: the names of the classes
-_NO_LABELS = "it has no semantic types: its events have no labels"
+_NO_LABELS = (
+    "it has no semantic types, so its events have no labels; expected is one of "
+    + ", ".join(NAMES["semantic"])
+)
 
 
 def read_npz(path: Path, options: ReadOptions) -> Iterator[SourceEvent]:

@@ -14,6 +14,7 @@ from organizer.convert.crops import corners, inside
 from organizer.convert.deposits import SourceEvent, Voxels
 from organizer.convert.placing import SAME_SIZE, is_same_size, lattice_mm, tally
 from organizer.convert.taxonomy import Kind, ambiguities, label_of_kind
+from organizer.simulate.response import MIP_DEDX_MEV_CM
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Converted:
     number: tuple[int, int, int]
     origin_mm: np.ndarray
     source_voxel_mm: np.ndarray
+
+
+# In an average voxel, times the energy of a muon; a proton that stops leaves 10 times as much.
+_IMPLAUSIBLE = 50
 
 
 @dataclass
@@ -203,8 +208,15 @@ def _note(source: SourceEvent, counts: Counts) -> None:
 def summary(counts: Counts, settings: Settings) -> list[str]:
     """Return sentences about a conversion: kept energy, thresholds, remarks on the source."""
     lines = [_energy_line(counts, settings), *_threshold_lines(counts, settings)]
+    mean_mev = counts.kept_mev / max(1, counts.voxels)
+    of_muon_mev = MIP_DEDX_MEV_CM * settings.voxel_mm / 10
+    if mean_mev > _IMPLAUSIBLE * of_muon_mev:
+        lines.append(
+            f"a voxel has {mean_mev:,.0f} MeV on average, a muon leaves {of_muon_mev:.1f}: are the "
+            "source's energies in MeV?"
+        )
     if counts.tiled:
-        lines.append(f"{counts.tiled:,} events are larger than the cube and became several tiles")
+        lines.append(f"events larger than the cube, which became several tiles: {counts.tiled:,}")
     lines += ambiguities(counts.kinds, settings.cycle)
     if counts.labels:
         names = settings.cycle.class_names

@@ -106,7 +106,7 @@ def simulate(
 def _warn_of_missing_classes(out: Path) -> None:
     with EventFile(out) as events:
         there = np.unique(events.column("label"))
-        missing = [events.cycle.label_names[c] for c in set(events.cycle.labels) - set(there)]
+        missing = [events.cycle.label_names[c] for c in events.cycle.labels if c not in there]
         if missing and len(events) >= _ENOUGH_EVENTS:
             print(
                 f"{out}: no voxel of {len(events)} events belongs to {', '.join(missing)}; in the "
