@@ -166,7 +166,7 @@ FAULTS = {
     # What is built and ranked.
     "truth in the bundle in spite of placeholders": Fault(
         "organizer/bundle/build.py", "is_replaced = request.placeholder and phase.hidden",
-        "held_back = request.placeholder and not phase.hidden", "bundle",
+        "is_replaced = request.placeholder and not phase.hidden", "bundle",
     ),
     "truth published unasked": Fault(
         "organizer/publish/release.py", "phases_of(cycle) if with_references else ()",
