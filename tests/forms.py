@@ -73,12 +73,17 @@ class Run:
         path = self.res / name
         with h5py.File(path, "w") as file:
             pred = file.create_dataset("pred", (len(self.events), *GRID_SHAPE), dtype, **storage)
-            for i, event in enumerate(self.events):
-                grid = np.full(GRID_SHAPE, empty, dtype)
-                grid[tuple(event.coords.T)] = event.label
-                if change and change[0] == i:
-                    grid[tuple(event.coords[0])] = change[1]
-                pred[i] = grid
+            # As many events at once as a chunk holds: HDF5 would pack it anew for every event.
+            step = min(pred.chunks[0], len(self.events)) if pred.chunks else 1
+            for first in range(0, len(self.events), step):
+                part = range(first, min(first + step, len(self.events)))
+                grids = np.full((len(part), *GRID_SHAPE), empty, dtype)
+                for grid, i in zip(grids, part):
+                    coords = self.events[i].coords
+                    grid[tuple(coords.T)] = self.events[i].label
+                    if change and change[0] == i:
+                        grid[tuple(coords[0])] = change[1]
+                pred[first : part.stop] = grids
         return path
 
     def rows(self) -> list[list]:
