@@ -28,6 +28,7 @@ _STYLE = """
 .groups thead th { border-top: 0; vertical-align: bottom; }
 .groups thead th + th { text-align: right; }
 .groups .meter { --class: var(--mark); }
+.groups.many thead .chip { margin: 0 5px 4px auto; }
 .two + .two { margin-top: 16px; }
 img { width: 100%; border-radius: 6px; background: #fff; }
 """
