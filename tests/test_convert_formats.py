@@ -237,6 +237,13 @@ def test_arrays_in_npz_csv_and_folders(tmp_path):
         assert "does not contain the size of its voxels" in " ".join(event.remarks)
 
 
+@pytest.mark.parametrize("number", ["1.5", "nan"])
+def test_a_number_of_an_event_that_is_not_whole_is_refused(tmp_path, number):
+    (tmp_path / "a.csv").write_text(f"event,x,y,z,energy\n1,1,2,3,0.5\n{number},1,2,4,0.5\n")
+    with pytest.raises(ChallengeError, match=f"a.csv: .*whole numbers .*{number}"):
+        read(tmp_path / "a.csv")
+
+
 def test_five_types_in_a_csv(tmp_path):
     (tmp_path / "a.csv").write_text("x,y,z,value,fivetypes\n1,2,3,0.5,0\n1,2,4,0.5,4\n")
     (event,) = read(tmp_path / "a.csv")

@@ -144,6 +144,9 @@ def _events(
         raise ChallengeError(f"{path}: a coordinate is not a number, or beyond 1e6")
     events = [(0, np.arange(len(coords)))]
     if "event" in flat:
+        broken = flat["event"][flat["event"] % 1 != 0]
+        if len(broken):
+            raise ChallengeError(f"{path}: expected whole numbers of events, found {broken[0]}")
         events = sorted(grouped(flat["event"]).items(), key=lambda event: event[1][0])
     kind, remarks = _kinds(path, flat, options)
     if options.voxel_mm is None:
