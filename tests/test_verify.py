@@ -105,10 +105,11 @@ def test_a_folder_without_the_competitions_events_is_not_whole(tmp_path, capsys)
     toy.make_events_file(
         tmp_path / "cycle7_train.h5", toy.make_events(3, cycle=7), kind="train", cycle=7
     )
-    assert verify_all(["--data", str(tmp_path)]) == 1
+    arguments = ["--data", str(tmp_path), "--dist", str(tmp_path / "none")]
+    assert verify_all(arguments) == 1
     assert "holds no events of cycles 1, 2, 3 of" in capsys.readouterr().err
     motifs = str(ROOT / "examples/motifs/competition.yaml")
-    assert verify_all(["--data", str(tmp_path), "--competition", motifs]) == 0
+    assert verify_all([*arguments, "--competition", motifs]) == 0
 
 
 # ---- a whole competition
