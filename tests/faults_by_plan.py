@@ -210,8 +210,6 @@ def files(folder: Path) -> Iterator[tuple[str, int, int, int]]:
 def lay_out(folder: Path) -> None:
     """Write the files that the chain needs, and files that belong to other programs."""
     shutil.copytree(COMPETITION, folder)
-    declared = folder / "competition.yaml"
-    declared.write_text(declared.read_text().replace("organizers@example.org", "us@lab.edu"))
     test = toy.make_events(8, cycle=4, n_voxels=(40, 60))
     toy.make_events_file(folder / "raw/cycle4_test.h5", test, kind="train", cycle=4, scale="full")
     (folder / "raw/cycle4_test.h5").chmod(0o600)
