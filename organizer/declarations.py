@@ -1,4 +1,4 @@
-"""Find mistakes in the declarations of cycles: the public part and the organiser's part."""
+"""Find mistakes in the declarations of cycles, in their public part and the organiser's."""
 
 from __future__ import annotations
 

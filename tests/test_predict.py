@@ -193,7 +193,7 @@ def test_the_default_network_is_small_enough_to_ship(tmp_path):
 
 @pytest.fixture(scope="module")
 def unusable(tmp_path_factory):
-    """A folder with files that can't be used, each in its own way, and with good ones."""
+    """A folder of good files, and of files that have one fault each."""
     folder = tmp_path_factory.mktemp("unusable")
     with contextlib.chdir(folder):
         save("best.pt")

@@ -36,7 +36,7 @@ def read_page(path: Path, edit: Callable[[str], str] = str) -> str:
 
 
 def fill_blocks(text: str, writer: str, make: Callable[[str], str | None]) -> str:
-    """Return the text with the blocks between its marks made anew.
+    """Replace each block of the text that lies between two marks; return the new text.
 
     Marks: `<!-- begin NAME: WRITER writes this -->` and `<!-- end NAME -->`, on lines of their own.
     writer: a command. make: name -> the block's text; None leaves the block as it is.

@@ -54,18 +54,21 @@ def prepare(
 
         order = shuffled(secret, b"train order", n_train)
         events, scale = _published_events(raw_train, numbers[:n_train], order)
-        header = {"cycle": cycle.number, "scale": scale}
-        particles = _particles(raw_train, order)
         write_events(
-            new(train_file(public, cycle)), events, kind="train", particles=particles, **header
+            new(train_file(public, cycle)),
+            events,
+            kind="train",
+            cycle=cycle.number,
+            scale=scale,
+            particles=_particles(raw_train, order),
         )
         rules = fit_trivial_rules(events, cycle)
 
         order = shuffled(secret, b"test order", n_test)
         events, scale = _published_events(raw_test, numbers[n_train:], order)
         unlabelled = (replace(event, label=None) for event in events)
-        header = {"cycle": cycle.number, "scale": scale}
-        write_events(new(test_file(public, cycle)), unlabelled, kind="test", **header)
+        public_test = new(test_file(public, cycle))
+        write_events(public_test, unlabelled, kind="test", cycle=cycle.number, scale=scale)
         group = groups_of(raw_test, n_test)[order]
         is_hidden = hidden_groups(shuffled(secret, b"phase", n_test), group)
         for phase in phases:

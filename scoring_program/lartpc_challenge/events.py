@@ -227,7 +227,7 @@ class EventFile:
             table = {name: column[:] for name, column in self.file["particles"].items()}
             offset = table.pop("offset")
             if any(len(column) != offset[-1] for column in table.values()):
-                raise ValueError("a column does not end where the offsets do")
+                raise ValueError("a column of particles does not have as many rows as offset says")
             parts = [np.arange(offset[i], offset[i + 1]) for i in index]
             rows = np.concatenate([np.zeros(0, np.int64), *parts])
             kept = {name: column[rows] for name, column in table.items()}
@@ -378,7 +378,7 @@ def write_events(
     scale: str,
     particles: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Write all events to a file, as EventWriter does and with its errors.
+    """Write all events to a file with an EventWriter. Raises its errors.
 
     particles: the table of these events as `EventFile.particles` returns it. With it, the column
     `particle` of the events is kept; without it, its numbers would have no meaning.

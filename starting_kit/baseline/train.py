@@ -195,7 +195,7 @@ def _closing(training: Training, scores: dict, out: Path) -> str:
 
 
 def _agreed(stop: Stop, training: Training) -> bool:
-    """Return whether a process was asked to stop: all must leave the loop after the same step."""
+    """Return whether any process was asked to stop; all of them must stop after the same step."""
     if training.world == 1:
         return stop.number is not None
     flag = torch.tensor(float(stop.number is not None), device=training.device)

@@ -112,7 +112,7 @@ class Training:
         return self.loss_sum / self.loss_steps
 
     def batch(self) -> tuple[Ragged, int]:
-        """Return this process's share of the step's events, and the number of events in all shares.
+        """Return the step's events for this process, and the number of events for all processes.
 
         With config.symmetries each event is in a random orientation and randomly shifted.
         """
